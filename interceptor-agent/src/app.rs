@@ -1,0 +1,1 @@
+//! Everything one running agent shares, and its start and stop.

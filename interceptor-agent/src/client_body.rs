@@ -1,0 +1,1 @@
+//! A request body held up to a limit, decoded and encoded again.

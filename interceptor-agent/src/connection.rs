@@ -1,0 +1,1 @@
+//! The life of one steered connection, top to bottom.

@@ -1,0 +1,1 @@
+//! One primitive that tells every task to finish, with a deadline.

@@ -1,0 +1,1 @@
+//! Which hosts are LLM hosts and which protocol each speaks: data, not code.

@@ -1,0 +1,1 @@
+//! The only place that decides whether a connection is intercepted, passed or blocked.

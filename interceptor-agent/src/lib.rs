@@ -1,0 +1,28 @@
+//! The agent: ends TLS for LLM hosts, masks requests and unmasks answers.
+//!
+//! Read [`connection`] for the life of one connection and [`exchange`] for one request and its response.
+//! `steering` brings connections here, `tls` ends and re-originates them, `protocol` says where text
+//! stands, `mask` replaces what policy names, and only `intercept` decides to let something pass.
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod client_body;
+pub mod config;
+pub mod connection;
+pub mod drain;
+pub mod exchange;
+pub mod hosts;
+pub mod intercept;
+pub mod json;
+pub mod listener;
+pub mod mask;
+pub mod metrics;
+pub mod original_dst;
+pub mod passthrough;
+pub mod prefixed;
+pub mod protocol;
+pub mod refusal;
+pub mod sse;
+pub mod steering;
+pub mod tls;

@@ -1,0 +1,1 @@
+//! Sockets that steered connections arrive at.

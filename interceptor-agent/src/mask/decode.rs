@@ -1,0 +1,1 @@
+//! Text behind JSON escapes, with a map from decoded offsets back to raw bytes.

@@ -1,0 +1,1 @@
+//! Detectors as rows of data, and the single pass that runs them over a text.

@@ -1,0 +1,1 @@
+//! Masking a request body: spans, findings, tokens, splice, completeness.

@@ -1,0 +1,1 @@
+//! Unmasking a response, whole or as a stream of events, per channel.

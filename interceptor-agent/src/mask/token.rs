@@ -1,0 +1,1 @@
+//! Tokens like `EC2_001`: canonical numbering, look-alikes, and the map back.

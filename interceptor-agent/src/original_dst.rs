@@ -1,0 +1,1 @@
+//! Where a steered connection was going before it was steered.

@@ -1,0 +1,1 @@
+//! Connections that are no business of ours, copied both ways.

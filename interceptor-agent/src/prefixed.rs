@@ -1,0 +1,1 @@
+//! A stream that replays bytes already read from it.

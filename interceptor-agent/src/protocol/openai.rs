@@ -1,0 +1,1 @@
+//! OpenAI: Chat Completions, and the hosts that speak the same.

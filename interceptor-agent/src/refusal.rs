@@ -1,0 +1,1 @@
+//! An answer the agent makes itself, in the provider's own error shape.

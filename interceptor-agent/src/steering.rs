@@ -1,0 +1,3 @@
+//! Bringing other processes' connections to the agent.
+
+pub mod ebpf;

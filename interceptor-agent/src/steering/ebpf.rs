@@ -1,0 +1,1 @@
+//! The eBPF backend: load, attach, pin, hand over, uninstall.

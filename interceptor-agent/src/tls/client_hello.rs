@@ -1,0 +1,1 @@
+//! What a ClientHello says (SNI, ALPN, ECH), read over any fragmentation.

@@ -1,0 +1,1 @@
+//! Leaf certificates, minted once per host and cached.

@@ -1,0 +1,1 @@
+//! TLS towards the provider, verified with real roots.

@@ -1,0 +1,2 @@
+//! Map keys and values shared by the eBPF programs and the agent.
+#![no_std]

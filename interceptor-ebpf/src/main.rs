@@ -1,0 +1,3 @@
+//! The cgroup programs: program entry points only.
+#![no_std]
+#![no_main]
