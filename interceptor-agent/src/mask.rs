@@ -6,3 +6,16 @@ pub mod request;
 pub mod response;
 pub mod token;
 pub mod unmask;
+
+/// What the agent does with findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Findings are replaced; what can't be masked is refused.
+    #[default]
+    Enforce,
+    /// Findings are counted and audited; bytes leave as they came.
+    ReportOnly,
+    /// The whole pipeline runs and is measured; bytes leave as they came.
+    DryRun,
+}
