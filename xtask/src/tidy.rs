@@ -21,8 +21,8 @@ const UNFINISHED: [&str; 6] = [
     concat!("XX", "X:"),
 ];
 
-/// eBPF files that are no hook: entry points and the maps that they share.
-const NO_HOOK: [&str; 2] = ["main", "maps"];
+/// eBPF files that are no hook: entry points, and what the hooks share.
+const NO_HOOK: [&str; 4] = ["main", "maps", "refuse", "scope"];
 
 /// Reports every breach at once.
 pub fn run(workspace: &Path) -> Result<()> {
