@@ -1,1 +1,61 @@
-//! OpenAI: Chat Completions, and the hosts that speak the same.
+//! OpenAI and the hosts that copy its API: Chat Completions.
+
+use super::{
+    Endpoint,
+    route::{Route, Row},
+    schema::{Opaque, Schema, When, always},
+};
+
+pub(super) const ROUTES: &[Row] = &[
+    (
+        &["POST"],
+        "/v1/chat/completions",
+        Route::Body(Endpoint::OpenAiChat),
+    ),
+    (&["GET"], "/v1/models", Route::NoBody),
+    (&["GET"], "/v1/models/{}", Route::NoBody),
+    (&["GET"], "/v1/responses", Route::UpgradeRequired),
+    // Codex: account, plugins and telemetry, on chatgpt.com and ab.chatgpt.com.
+    (&["GET", "POST"], "/backend-api/wham/*", Route::SidePath),
+    (&["GET", "POST"], "/backend-api/plugins/*", Route::SidePath),
+    (
+        &["GET", "POST"],
+        "/backend-api/codex/analytics-events/*",
+        Route::SidePath,
+    ),
+    (&["POST"], "/otlp/v1/*", Route::SidePath),
+];
+
+/// Request bodies of Chat Completions.
+pub const SCHEMA: Schema = Schema {
+    first: &["tools", "functions"],
+    turns: "messages",
+    structure: &[
+        "tools",
+        "functions",
+        "messages",
+        "content",
+        "tool_calls",
+        "function",
+        "function_call",
+        "image_url",
+        "input_audio",
+        "file",
+        "audio",
+        "prediction",
+    ],
+    opaque: &[
+        always("type"),
+        always("role"),
+        always("model"),
+        always("id"),
+        always("tool_call_id"),
+        always("file_id"),
+        always("encrypted_content"),
+        Opaque {
+            key: "data",
+            when: When::Base64In("input_audio"),
+        },
+    ],
+    json_text: &["arguments"],
+};

@@ -1,0 +1,174 @@
+//! The labels in use, and what in a text already looks like one of their tokens.
+
+use std::ops::Range;
+
+use memchr::memchr_iter;
+
+use super::canonical_number;
+
+/// Every label that a policy can hand out, sorted, each once. A label is named by its index here.
+pub(in crate::mask) struct Labels {
+    names: Vec<&'static str>,
+}
+
+/// A literal in a client's text that has the shape of a token of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::mask) struct LookAlike {
+    /// Index of the label.
+    pub label: usize,
+    pub number: u32,
+    /// Where it stands in the text.
+    pub range: Range<usize>,
+}
+
+impl Labels {
+    pub fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        Self { names }
+    }
+
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    pub fn name(&self, label: usize) -> &'static str {
+        self.names[label]
+    }
+
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.names.binary_search(&name).ok()
+    }
+
+    /// Calls `found` for everything in `text` that could be taken for a token, by a reader who prefers
+    /// long labels as well as by one who prefers short ones: `AWS_SECRET_001` is `SECRET_001` too.
+    pub fn look_alikes(&self, text: &str, mut found: impl FnMut(LookAlike)) {
+        let bytes = text.as_bytes();
+        for underscore in memchr_iter(b'_', bytes) {
+            let digits = underscore + 1;
+            // Nearly every underscore of ordinary text fails here.
+            if !bytes
+                .get(digits..digits + 3)
+                .is_some_and(|three| three.iter().all(u8::is_ascii_digit))
+            {
+                continue;
+            }
+            let end = digits
+                + bytes[digits..]
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .count();
+            let Some(number) = canonical_number(&text[digits..end]) else {
+                continue;
+            };
+            let before = without_markdown(&bytes[..underscore]);
+            for (label, name) in self.names.iter().enumerate() {
+                if let Some(start) = label_start(before, name) {
+                    found(LookAlike {
+                        label,
+                        number,
+                        range: start..end,
+                    });
+                }
+            }
+        }
+    }
+
+    /// How many bytes before a token of `label` would make a longer label's token of it.
+    pub fn glued(&self, before: &str, label: usize) -> usize {
+        let name = self.names[label];
+        let prefixes = self
+            .names
+            .iter()
+            .filter_map(|longer| longer.strip_suffix(name));
+        prefixes
+            .filter(|prefix| before.ends_with(prefix))
+            .map(str::len)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+/// Where `label` starts if `before` ends with it, underscores escaped or not.
+fn label_start(before: &[u8], label: &str) -> Option<usize> {
+    let mut rest = before;
+    for expected in label.bytes().rev() {
+        rest = rest.strip_suffix(&[expected])?;
+        if expected == b'_' {
+            rest = without_markdown(rest);
+        }
+    }
+    Some(rest.len())
+}
+
+fn without_markdown(before_underscore: &[u8]) -> &[u8] {
+    before_underscore
+        .strip_suffix(b"\\")
+        .unwrap_or(before_underscore)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Labels {
+        Labels::new(["EC2", "SECRET", "AWS_SECRET", "EC2", "PRIVATE_IP"])
+    }
+
+    fn found(text: &str) -> Vec<(&str, &'static str, u32)> {
+        let mut all = Vec::new();
+        labels().look_alikes(text, |literal| {
+            all.push((
+                &text[literal.range],
+                labels().name(literal.label),
+                literal.number,
+            ))
+        });
+        all
+    }
+
+    #[test]
+    fn finds_literals_wherever_they_stand() {
+        assert_eq!(
+            found("see EC2_001, xEC2_1234."),
+            [("EC2_001", "EC2", 1), ("EC2_1234", "EC2", 1234)]
+        );
+        assert_eq!(
+            found("AWS_SECRET_007"),
+            [
+                ("AWS_SECRET_007", "AWS_SECRET", 7),
+                ("SECRET_007", "SECRET", 7)
+            ]
+        );
+        assert_eq!(
+            found(r"PRIVATE\_IP\_002"),
+            [(r"PRIVATE\_IP\_002", "PRIVATE_IP", 2)]
+        );
+    }
+
+    #[test]
+    fn what_is_never_handed_out_is_no_look_alike() {
+        for text in [
+            "EC2_01",
+            "EC2_0001",
+            "ec2_001",
+            "EC3_001",
+            "EC2-001",
+            "_001",
+            "EC2_99999999999",
+            "EC2_00é",
+        ] {
+            assert_eq!(found(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn glue_is_seen() {
+        let labels = labels();
+        let secret = labels.index("SECRET").unwrap();
+        assert_eq!(labels.glued("my AWS_", secret), 4);
+        assert_eq!(labels.glued("my AWS", secret), 0);
+        assert_eq!(labels.glued("AWS_", labels.index("EC2").unwrap()), 0);
+    }
+}
