@@ -76,8 +76,13 @@ impl<'w> Client<'w> {
         self.run("curl", argv)
     }
 
-    /// A script of `tests/clients/` with one JSON argument; it prints one JSON document.
+    /// A script of `tests/clients/` with one JSON argument: the JSON document that it prints.
     pub fn python(&self, script: &str, argument: &Value) -> Result<Value> {
+        Ok(self.python_process(script, argument)?.1)
+    }
+
+    /// The same, with the process that it was.
+    pub fn python_process(&self, script: &str, argument: &Value) -> Result<(Ran, Value)> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("clients")
             .join(script);
@@ -85,8 +90,9 @@ impl<'w> Client<'w> {
         if !ran.status.success() {
             bail!("{script} ended with {}:\n{}", ran.status, ran.stderr);
         }
-        serde_json::from_str(&ran.stdout)
-            .with_context(|| format!("{script} printed {:?}", ran.stdout))
+        let printed = serde_json::from_str(&ran.stdout)
+            .with_context(|| format!("{script} printed {:?}", ran.stdout))?;
+        Ok((ran, printed))
     }
 
     /// Runs a program to its end.

@@ -15,6 +15,7 @@ mod sys;
 pub mod upstream;
 pub mod world;
 
+pub use agent::Agent;
 pub use client::Client;
 pub use upstream::Upstream;
 pub use world::World;

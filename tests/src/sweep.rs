@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::signal::unix::{SignalKind, signal};
 
 const SCRIPT: &str = include_str!("sweep.sh");
 
@@ -34,6 +35,32 @@ pub fn arm() -> Result<()> {
         .spawn()
         .context("can't start the watcher that cleans up")?;
     let _ = WATCHER.set(Mutex::new(watcher));
+    Ok(())
+}
+
+/// Makes Ctrl-C and SIGTERM clean up before they end the process, rather than a moment after.
+pub fn on_signals() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut interrupt, mut terminate) = {
+        let _guard = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    std::thread::spawn(move || {
+        let status = runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+            }
+        });
+        // The watcher looks again after us, so a failure here is not the last word.
+        let _ = now(std::process::id());
+        std::process::exit(status);
+    });
     Ok(())
 }
 

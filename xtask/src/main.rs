@@ -111,5 +111,5 @@ fn as_root(env: &Env, program: &str, args: Vec<OsString>) -> Result<()> {
     )?
     .env_for_tests(env, &env.release_agent())
     .args(args)
-    .run()
+    .exec()
 }

@@ -1,6 +1,7 @@
 //! Running other programs, as this user or as root, with errors that say what was run.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -79,6 +80,12 @@ impl Sh {
             return Ok(());
         }
         bail!("`{}` failed", self.line())
+    }
+
+    /// Becomes it, so that signals from the terminal are its own to handle.
+    pub fn exec(&self) -> Result<()> {
+        let error = self.command().exec();
+        Err(error).with_context(|| format!("can't run `{}`", self.line()))
     }
 
     /// Runs it with this terminal and says whether it ended well.
