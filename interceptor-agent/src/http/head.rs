@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName, Request, header, request::Parts};
 
-/// Headers of one hop (RFC 9110 §7.6.1), and those that the agent sets itself.
-const HOP: [HeaderName; 9] = [
+/// Headers of one hop (RFC 9110 §7.6.1).
+const HOP: [HeaderName; 7] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -11,8 +11,6 @@ const HOP: [HeaderName; 9] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
 ];
 
 /// Headers that carry credentials for the provider, or nothing but the provider's business.
