@@ -39,3 +39,14 @@ impl From<UpstreamError> for Refusal {
         Self::new(reason, error)
     }
 }
+
+impl From<MaskError> for Refusal {
+    fn from(error: MaskError) -> Self {
+        let reason = match error {
+            MaskError::NotJson(_) => Reason::NotJson,
+            MaskError::Blocked { .. } => Reason::BlockedClass,
+            MaskError::Incomplete { .. } => Reason::Incomplete,
+        };
+        Self::new(reason, error)
+    }
+}
