@@ -154,11 +154,12 @@ impl<'b> Event<'b> {
     }
 
     /// What this event's first line ends with; LF when it doesn't say.
-    pub fn line_end(self) -> &'b [u8] {
+    pub fn line_end(self) -> &'static [u8] {
         let first = Lines(self.0).next().unwrap_or_default();
-        match &first[without_end(first).len()..] {
-            [] => b"\n",
-            end => end,
+        match first {
+            [.., b'\r', b'\n'] => b"\r\n",
+            [.., b'\r'] => b"\r",
+            _ => b"\n",
         }
     }
 

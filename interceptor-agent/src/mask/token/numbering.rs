@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Labels, TokenMap, token};
 
 /// The tokens of one request.
+#[derive(Clone)]
 pub(in crate::mask) struct Numbering<'l> {
     labels: &'l Labels,
     /// By label index.
@@ -93,7 +94,9 @@ mod tests {
     fn reserved_numbers_are_skipped_and_never_taken() {
         let labels = Labels::new(["EC2"]);
         let mut numbering = Numbering::new(&labels);
-        [1, 2, 4].into_iter().for_each(|number| numbering.reserve(0, number));
+        [1, 2, 4]
+            .into_iter()
+            .for_each(|number| numbering.reserve(0, number));
         assert_eq!(
             [numbering.token(0, "a"), numbering.token(0, "b")],
             ["EC2_003", "EC2_005"]
