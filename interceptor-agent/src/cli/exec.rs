@@ -29,20 +29,6 @@ use crate::{
 /// Where a session's own CA lives while its command runs.
 const SESSIONS: &str = "/run/interceptor";
 
-/// Variables that name a file of roots which *replaces* a client's own, or adds to it.
-const TRUST: [&str; 10] = [
-    "SSL_CERT_FILE",
-    "CURL_CA_BUNDLE",
-    "REQUESTS_CA_BUNDLE",
-    "NODE_EXTRA_CA_CERTS",
-    "AWS_CA_BUNDLE",
-    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
-    "CODEX_CA_CERTIFICATE",
-    "GIT_SSL_CAINFO",
-    "PIP_CERT",
-    "NIX_SSL_CERT_FILE",
-];
-
 /// Arguments of `interceptor exec`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Without --config the built-in policy is used, with a CA of its own that is gone with the command.")]
@@ -107,9 +93,8 @@ impl Session {
 
     fn spawn(&self, command: &[OsString], cgroup: &Cgroup) -> anyhow::Result<Child> {
         let Some((program, arguments)) = command.split_first() else { anyhow::bail!("no command was given") };
-        let bundle = self.config.tls.ca_dir.join(ca::BUNDLE);
         let mut child = std::process::Command::new(program);
-        child.args(arguments).envs(TRUST.map(|variable| (variable, &bundle)));
+        child.args(arguments).envs(ca::trust_variables(&self.config.tls.ca_dir));
         sys::join_before_exec(&mut child, cgroup.procs()?);
         Command::from(child).spawn().with_context(|| program.to_string_lossy().into_owned())
     }
