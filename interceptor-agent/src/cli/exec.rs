@@ -31,7 +31,9 @@ const SESSIONS: &str = "/run/interceptor";
 
 /// Arguments of `interceptor exec`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without --config the built-in policy is used, with a CA of its own that is gone with the command.")]
+#[command(
+    after_help = "Without --config the built-in policy is used, with a CA of its own that is gone with the command."
+)]
 pub struct Args {
     /// The configuration; its cgroup, port and pin folder are replaced by ones of this command's own
     #[arg(long, value_name = "FILE")]
@@ -50,7 +52,9 @@ impl Args {
         log::init(&config.log);
         sys::raise_descriptor_limit()?;
         let session = Session::new(config, self.config.is_none())?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         let status = runtime.block_on(session.run(&self.command))?;
         Ok(exit_code(status))
     }
@@ -69,7 +73,11 @@ impl Session {
         config.steering.pin_dir.push(&name);
         config.steering.listen_port = 0;
         config.admin.listen = None;
-        let mut session = Self { config, cgroup: None, own_ca: None };
+        let mut session = Self {
+            config,
+            cgroup: None,
+            own_ca: None,
+        };
         if own_ca {
             let folder = Path::new(SESSIONS).join(&name);
             session.own_ca = Some(folder.clone());
@@ -78,12 +86,15 @@ impl Session {
             ca::init(&session.config.tls.ca_dir, &names, &ca::Options::default())?;
         }
         let below = cgroup::own()?.join(format!("interceptor-{name}"));
-        session.cgroup = Some(Cgroup::create(&below).context("`interceptor exec` needs root: try sudo")?);
+        session.cgroup =
+            Some(Cgroup::create(&below).context("`interceptor exec` needs root: try sudo")?);
         Ok(session)
     }
 
     async fn run(&self, command: &[OsString]) -> anyhow::Result<ExitStatus> {
-        let Some(cgroup) = &self.cgroup else { anyhow::bail!("the session has no cgroup") };
+        let Some(cgroup) = &self.cgroup else {
+            anyhow::bail!("the session has no cgroup")
+        };
         let agent = Agent::start(&self.config, cgroup).await?;
         let mut child = self.spawn(command, cgroup)?;
         let status = wait(&mut child).await?;
@@ -92,11 +103,17 @@ impl Session {
     }
 
     fn spawn(&self, command: &[OsString], cgroup: &Cgroup) -> anyhow::Result<Child> {
-        let Some((program, arguments)) = command.split_first() else { anyhow::bail!("no command was given") };
+        let Some((program, arguments)) = command.split_first() else {
+            anyhow::bail!("no command was given")
+        };
         let mut child = std::process::Command::new(program);
-        child.args(arguments).envs(ca::trust_variables(&self.config.tls.ca_dir));
+        child
+            .args(arguments)
+            .envs(ca::trust_variables(&self.config.tls.ca_dir));
         sys::join_before_exec(&mut child, cgroup.procs()?);
-        Command::from(child).spawn().with_context(|| program.to_string_lossy().into_owned())
+        Command::from(child)
+            .spawn()
+            .with_context(|| program.to_string_lossy().into_owned())
     }
 }
 
@@ -136,6 +153,8 @@ async fn wait(child: &mut Child) -> anyhow::Result<ExitStatus> {
 
 /// The command's own code; 128 + the signal's number where one ended it, as shells have it.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
