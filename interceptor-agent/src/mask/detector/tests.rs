@@ -164,3 +164,42 @@ fn nothing_found_allocates_nothing() {
     );
     assert_eq!(findings.capacity(), 0);
 }
+
+#[test]
+fn zz_count() {
+    let detectors = Detectors::builtin();
+    for p in [
+        "/tmp/wt/log.jsonl",
+        "/usr/lib/python3.11/typing.py",
+        "/usr/lib/python3.11/pydoc_data/topics.py",
+    ] {
+        let text = std::fs::read_to_string(p).unwrap();
+        let mut c = vec![0usize; detectors.patterns.len()];
+        detectors
+            .prefilter
+            .run(text.as_bytes(), |pattern, _| c[pattern as usize] += 1);
+        let mut v: Vec<_> = c
+            .iter()
+            .enumerate()
+            .map(|(i, n)| {
+                (
+                    *n,
+                    detectors.rows[detectors.patterns[i].row.0 as usize]
+                        .class
+                        .name,
+                    i,
+                )
+            })
+            .collect();
+        v.sort();
+        v.reverse();
+        println!("{p} {} total {}", text.len(), c.iter().sum::<usize>());
+        for x in &v[..22] {
+            println!(
+                "  {:?} per kb {:.2}",
+                x,
+                x.0 as f64 * 1000.0 / text.len() as f64
+            );
+        }
+    }
+}

@@ -7,10 +7,10 @@ use std::{
 
 use crate::mask::detector::row::{Row, Site};
 
-/// IPv6 is watched at its first colon; version 4 at the start of a digit run.
+/// Every IPv6 address in use starts with four digits (2000::/3, fc00::/7, fe80::/10); shorter ones are paths of C++ and Rust.
 const ADDRESS: &[&str] = &[
     r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
-    "[0-9A-Fa-f]:[0-9A-Fa-f:]",
+    "[23fF][0-9A-Fa-f]{3}:[0-9A-Fa-f:]",
 ];
 
 /// Addresses of hosts and interfaces.
@@ -175,41 +175,27 @@ fn reads_as_heading(site: &Site<'_>, address: Ipv4Addr) -> bool {
 fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
     const LONGEST: usize = 45;
     let text = site.text;
-    let hexadecimal = text[..=site.all.start]
-        .iter()
-        .rev()
-        .take(5)
-        .take_while(|byte| byte.is_ascii_hexdigit())
-        .count();
-    let start = site.all.start + 1 - hexadecimal;
-    let first_colon = start == 0 || !matches!(text[start - 1], b':' | b'.');
-    if !first_colon || hexadecimal > 4 {
+    let start = site.all.start;
+    if matches!(site.before(1), [b':' | b'.']) {
         return None;
     }
-    let run = text[start..].iter().take(LONGEST + 2);
-    let length = run
-        .take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+    let in_address = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let length = text[start..]
+        .iter()
+        .take(LONGEST + 2)
+        .take_while(in_address)
         .count();
-    let mut run = &text[start..start + length];
-    while let [rest @ .., b'.'] = run {
-        run = rest;
-    }
-    if let [rest @ .., last, b':'] = run
-        && *last != b':'
-    {
-        run = match rest.len() {
-            0 => run,
-            length => &run[..length + 1],
-        };
-    }
+    // A sentence's stop or colon is none of the address's, but two colons are.
+    let run = match &text[start..start + length] {
+        [rest @ .., b'.'] => rest,
+        [.., b':', b':'] => &text[start..start + length],
+        [rest @ .., b':'] => rest,
+        run => run,
+    };
     let address: Ipv6Addr = std::str::from_utf8(run).ok()?.parse().ok()?;
     let [first, ..] = address.segments();
-    // Every address in use starts with four digits; shorter ones are paths of C++ and Rust.
-    let in_use =
-        matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf) && hexadecimal == 4;
-    let full =
-        run.iter().filter(|&&byte| byte == b':').count() == 7 && first != 0 && first < 0xff00;
-    (in_use || full).then(|| (address.into(), start..start + run.len()))
+    let in_use = matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf);
+    in_use.then(|| (address.into(), start..start + run.len()))
 }
 
 fn mac(site: &Site<'_>) -> Option<Range<usize>> {

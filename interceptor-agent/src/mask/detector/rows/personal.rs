@@ -24,7 +24,7 @@ pub const ROWS: &[Row] = &[
         ..Row::new("email", "EMAIL")
     },
     Row {
-        patterns: &[r"\b[2-6]\d{3}"],
+        patterns: &[r"\b[2-68]\d{3}[ .-]?\d{4}"],
         check: card,
         confidence: 0.9,
         hits: &[

@@ -95,7 +95,7 @@ pub const ROWS: &[Row] = &[
             concat!("»ghp_", "x3k9gxwzaj742wt03lk6ia7hzyfnhhcuogoh«"),
             concat!(
                 "\"»github_pat_",
-                "11ABCDEFG0a1b2c3d4e5f6_gHiJkLmNoPqRsTuVwXyZ0123456789aBcDeFgHiJkLmNoPqRsTuVwXyZ01234567«\""
+                "11ABCDEFG0a1b2c3d4e5f6_gHiJkLmNoPqRsTuVwXyZ0123456789aBcDeFgHiJkLmNoPqRsTuVwXyZ01«\""
             ),
         ],
         misses: &[
