@@ -32,7 +32,7 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
     };
     let mut server = None;
     loop {
-        let Ok((opening, read)) = opening::read(&mut client, app.limits.opening_timeout).await else { return };
+        let Ok((opening, read)) = opening::read(&mut client, app.limits.header_timeout).await else { return };
         let known = app.addresses.contains(steered.original.0.ip());
         match intercept::decide(&app.hosts, known, &opening) {
             _ if opening == Opening::Closed => return,
@@ -62,7 +62,7 @@ async fn intercept(app: &Arc<App>, host: &Host, opening: &Opening, steered: Stee
     let Opening::Tls(hello) = opening else { return };
     let name: Arc<str> = hello.sni.as_deref().unwrap_or_default().to_ascii_lowercase().into();
     app.metrics.connection("intercept");
-    let accepting = tokio::time::timeout(app.limits.opening_timeout, app.tls.accept(client));
+    let accepting = tokio::time::timeout(app.limits.header_timeout, app.tls.accept(client));
     let tls = match accepting.await {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => return client_refused(app, &name, &steered, &error.to_string()),
@@ -86,7 +86,7 @@ async fn serve_http1(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
     let connection = conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_headers(limits.header_count)
+        .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes)
         .preserve_header_case(true)
         .auto_date_header(false)

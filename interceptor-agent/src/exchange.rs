@@ -10,7 +10,8 @@ use http::{Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
-    app::{App, PathPolicy},
+    app::App,
+    config::PathPolicy,
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
     mask::Mode,
@@ -63,7 +64,7 @@ async fn forward(link: &Link, request: Request<Incoming>, record: &mut Record<'_
     let request = Request::from_parts(parts, masked.body);
     let response = link.app.upstream.send(&link.target, request).await?;
     link.app.addresses.learn(link.target.original.0.ip());
-    respond::unmasked(response, endpoint, masked.tokens, limits.response_body)
+    respond::unmasked(response, endpoint, masked.tokens)
 }
 
 /// One host, one reading of the framing.

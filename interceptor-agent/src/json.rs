@@ -82,6 +82,11 @@ impl<'a> Doc<'a> {
         }
     }
 
+    /// The document as text.
+    pub fn text(&self) -> &'a str {
+        self.raw
+    }
+
     /// The bytes as they came in.
     pub fn raw(&self) -> &'a [u8] {
         self.raw.as_bytes()

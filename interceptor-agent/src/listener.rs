@@ -11,14 +11,16 @@ use tokio::net::TcpListener;
 /// Connections the kernel holds for us; 128 overflows under load and looks like lost connects.
 const BACKLOG: i32 = 4096;
 
-/// Binds `127.0.0.1:port` and `[::1]:port`. `mark` sees each socket before it is bound: the kernel side lets
+/// Binds `127.0.0.1:port` and `[::1]:port`; with port 0 a free one is chosen for both. `mark` sees each socket before it is bound: the kernel side lets
 /// only marked ones have the port.
 ///
 /// # Errors
 /// The port is taken, most often by another agent; or the host has no IPv4 loopback. A host without IPv6 gets
 /// one listener.
 pub fn bind(port: u16, mut mark: impl FnMut(&Socket) -> io::Result<()>) -> io::Result<Vec<TcpListener>> {
-    let mut listeners = vec![listen((Ipv4Addr::LOCALHOST, port).into(), &mut mark)?];
+    let first = listen((Ipv4Addr::LOCALHOST, port).into(), &mut mark)?;
+    let port = first.local_addr()?.port();
+    let mut listeners = vec![first];
     match listen((Ipv6Addr::LOCALHOST, port).into(), &mut mark) {
         Ok(listener) => listeners.push(listener),
         Err(error) if lacks_ipv6(&error) => {}

@@ -1,5 +1,6 @@
 //! An answer the agent makes itself, in the provider's own error shape, so that SDKs show it as they show the provider's.
 
+mod from;
 mod reason;
 
 use bytes::Bytes;
@@ -56,6 +57,18 @@ impl Refusal {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+
+    /// The answer as the bytes of an HTTP/1.1 response, for a connection on which no HTTP server runs.
+    pub fn plain_response(&self, protocol: Protocol, id: &Id) -> Vec<u8> {
+        let (status, body) = (self.status(), self.body(protocol, id));
+        format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\n{ID_HEADER}: {id}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or("Refused"),
+            body.len(),
+        )
+        .into_bytes()
     }
 
     /// The status of the answer.
@@ -126,5 +139,21 @@ mod tests {
             assert!(!reason.what().is_empty());
             assert!(reason.status().is_client_error() || reason.status().is_server_error(), "{reason:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod plain_tests {
+    use super::*;
+
+    #[test]
+    fn plain_bytes_parse_as_http() {
+        let bytes = Refusal::from(Reason::PlainHttp).plain_response(Protocol::OpenAi, &Id::new());
+        let mut headers = [httparse::EMPTY_HEADER; 8];
+        let mut response = httparse::Response::new(&mut headers);
+        let httparse::Status::Complete(head) = response.parse(&bytes).unwrap() else { panic!("no whole head") };
+        assert_eq!(response.code, Some(403));
+        let length = response.headers.iter().find(|header| header.name == "content-length").unwrap();
+        assert_eq!(std::str::from_utf8(length.value).unwrap(), (bytes.len() - head).to_string());
     }
 }

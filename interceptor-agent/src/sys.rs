@@ -40,7 +40,7 @@ pub fn netns_cookie(socket: &impl AsRawFd) -> io::Result<u64> {
             &raw mut length,
         )
     };
-    if result == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
+    check(result).map(|()| cookie)
 }
 
 /// Whether a path is on a BPF file system; a path that doesn't exist is not.
@@ -64,7 +64,7 @@ pub fn mount_bpffs(at: &Path) -> io::Result<()> {
     // SAFETY: NUL-terminated strings that outlive the call.
     let result =
         unsafe { libc::mount(c"bpf".as_ptr(), at.as_ptr(), c"bpf".as_ptr(), 0, c"mode=0700".as_ptr().cast()) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    check(result)
 }
 
 /// Opens a pinned object (`BPF_OBJ_GET`).
@@ -140,6 +140,45 @@ pub fn read_pod<T: aya::Pod>(bytes: &[u8]) -> Option<T> {
 pub fn poll<T: AsRawFd + std::os::fd::AsFd>(inner: T) -> io::Result<tokio::io::unix::AsyncFd<T>> {
     // SAFETY: an AsFd owner keeps its one descriptor open for as long as it lives, and AsyncFd owns the owner.
     unsafe { tokio::io::unix::AsyncFd::register(inner) }.map_err(io::Error::from)
+}
+
+/// Keeps values out of core dumps and out of other processes' reach (ptrace, /proc/PID/mem).
+pub fn forbid_core_dumps() -> io::Result<()> {
+    // SAFETY: plain integers.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+}
+
+/// Raises the soft limit of open descriptors to the hard one: a connection takes two.
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes one rlimit.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: reads one rlimit.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
+}
+
+/// Makes the command join a cgroup between fork and exec: no moment of it runs outside.
+pub fn join_before_exec(command: &mut std::process::Command, procs: std::fs::File) {
+    use std::os::unix::process::CommandExt as _;
+    let join = move || {
+        // SAFETY: write(2) is async-signal-safe; the descriptor and the byte live.
+        let written = unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) };
+        if written == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    // SAFETY: the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(join) };
+}
+
+/// Sends SIGTERM.
+pub fn terminate(pid: u32) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: plain integers.
+    check(unsafe { libc::kill(pid, libc::SIGTERM) })
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn bpf<T>(command: libc::c_long, attributes: &mut T) -> io::Result<i32> {

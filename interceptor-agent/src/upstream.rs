@@ -118,6 +118,11 @@ impl Upstream {
         }
     }
 
+    /// Closes what has been idle too long.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+    }
+
     async fn connect(&self, target: &Target) -> Result<Sender, UpstreamError> {
         let limit = self.handshake;
         let timeout = || UpstreamError::Timeout { host: target.host.clone(), after: limit };

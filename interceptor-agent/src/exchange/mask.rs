@@ -48,12 +48,17 @@ pub(super) async fn request(
     };
     let started = Instant::now();
     let mut masking = link.app.masker.begin();
-    let outcome = match endpoint {
-        Some(endpoint) if plain.len() > LONG => {
-            Some(tokio::task::block_in_place(|| masking.body(endpoint, &plain))?)
+    let masked = match endpoint {
+        Some(endpoint) if plain.len() > LONG => tokio::task::block_in_place(|| masking.body(endpoint, &plain)).map(Some),
+        Some(endpoint) => masking.body(endpoint, &plain).map(Some),
+        None => Ok(None),
+    };
+    let outcome = match masked {
+        // Nothing is enforced: what can't be read passes as it would without us.
+        Err(_) if link.app.masker.mode() != Mode::Enforce => {
+            Some(Outcome::Unchanged(link.app.masker.exempt_by_policy(plain)))
         }
-        Some(endpoint) => Some(masking.body(endpoint, &plain)?),
-        None => None,
+        masked => masked?,
     };
     mask_headers(&mut masking, parts)?;
     refuse_in_target(&mut masking, parts, link.app.masker.mode())?;
@@ -61,13 +66,9 @@ pub(super) async fn request(
     let took = started.elapsed();
     let body = match outcome {
         None => MaskedBody::empty(),
-        // Byte for byte as it came, coded as it came.
-        Some(Outcome::Unchanged(same)) => same.in_coded_form(body).into(),
+        Some(Outcome::Unchanged(same)) => same.in_original_form(body).into(),
         Some(Outcome::Masked(masked)) if codings.is_empty() => masked.into(),
-        Some(Outcome::Masked(masked)) => {
-            let coded = codings.encode(masked.as_ref()).await?;
-            masked.in_coded_form(coded.into()).into()
-        }
+        Some(Outcome::Masked(masked)) => masked.recoded(async |plain| codings.encode(plain).await).await?.into(),
     };
     Ok(Masked { body, tokens: Arc::new(tokens), report, took })
 }

@@ -41,7 +41,7 @@ impl<'l> Record<'l> {
 
     pub(super) fn masked(&mut self, report: &Report, took: Duration) {
         let masker = &self.link.app.masker;
-        let counts = || report.findings.iter().map(|(class, count)| (masker.class_name(*class), *count));
+        let counts = || report.findings.iter().map(|(class, count)| (masker.class(*class).name, *count));
         self.link.app.metrics.masked(took, report.fields, counts());
         for (class, count) in counts() {
             let separator = if self.findings.is_empty() { "" } else { "," };

@@ -1,6 +1,6 @@
 //! Request heads: whom a request is for, and what of its headers goes on.
 
-use http::{HeaderMap, HeaderName, Request, header, request::Parts};
+use http::{HeaderMap, HeaderName, Request, header};
 
 /// Headers of one hop (RFC 9110 §7.6.1).
 const HOP: [HeaderName; 7] = [
@@ -72,10 +72,10 @@ pub fn is_text(name: &HeaderName) -> bool {
 }
 
 /// Whether the request asks for a WebSocket (RFC 6455 §4.1; over HTTP/2 RFC 8441).
-pub fn is_websocket(parts: &Parts) -> bool {
-    let upgrade = parts.headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
+pub fn is_websocket<B>(request: &Request<B>) -> bool {
+    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
     upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
-        || parts.extensions.get::<hyper::ext::Protocol>().is_some()
+        || request.extensions().get::<hyper::ext::Protocol>().is_some()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub struct Decoded<'a> {
 
 impl<'a> Decoded<'a> {
     /// Decodes JSON string content, quotes of members included where the range spans several strings.
-    /// What is no valid escape decodes to something, but never panics.
+    /// What is no escape of JSON stays as it is.
     pub fn new(raw: &'a str) -> Self {
         let mut text = String::new();
         let mut resume = Vec::new();
@@ -37,6 +37,14 @@ impl<'a> Decoded<'a> {
         Self {
             text: Cow::Owned(text),
             resume,
+        }
+    }
+
+    /// A text that has no escapes: a backslash in it is a backslash.
+    pub fn plain(text: &'a str) -> Self {
+        Self {
+            text: Cow::Borrowed(text),
+            resume: Vec::new(),
         }
     }
 

@@ -1,1 +1,247 @@
 //! Masking a request body: spans, findings, tokens, splice, completeness.
+//!
+//! Only bytes that are replaced change; a body in which nothing is found leaves as the same buffer. Tokens
+//! are numbered unit by unit (see `walk`), so that a conversation that only grows keeps those it has.
+
+mod find;
+mod pass;
+mod splice;
+mod walk;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use self::{find::Finder, pass::Pass};
+use super::{
+    Mode,
+    detector::{Class, ClassId, Detectors},
+    token::{Labels, Numbering, TokenMap},
+};
+use crate::{
+    json::{self, JsonError},
+    protocol::Endpoint,
+};
+
+/// A policy's detectors and mode, shared by all requests.
+pub struct Masker {
+    detectors: Detectors,
+    labels: Labels,
+    mode: Mode,
+}
+
+impl Masker {
+    /// A masker that does with findings what `mode` says.
+    pub fn new(detectors: Detectors, mode: Mode) -> Self {
+        let labels = Labels::new(detectors.classes().map(|(_, class)| class.label));
+        Self {
+            detectors,
+            labels,
+            mode,
+        }
+    }
+
+    /// Begins one request, which has one set of tokens.
+    pub fn begin(&self) -> Masking<'_> {
+        let numbering = Numbering::new(&self.labels);
+        Masking {
+            masker: self,
+            state: State {
+                numbering,
+                report: Report::default(),
+            },
+        }
+    }
+
+    /// The class of a finding in a [`Report`].
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// A class by its id.
+    pub fn class(&self, id: ClassId) -> &Class {
+        self.detectors.class(id)
+    }
+
+    /// Lets a body go out that was never looked at, because an operator's policy says so for this request.
+    pub fn exempt_by_policy(&self, raw: Bytes) -> MaskedBytes {
+        MaskedBytes(raw)
+    }
+
+    fn finder(&self) -> Finder<'_> {
+        Finder {
+            detectors: &self.detectors,
+            labels: &self.labels,
+            mode: self.mode,
+        }
+    }
+}
+
+/// The masking of one request: its body first, then whatever else it carries.
+pub struct Masking<'m> {
+    masker: &'m Masker,
+    state: State<'m>,
+}
+
+/// What a pass adds to, and what a pass that failed leaves as it was.
+#[derive(Clone)]
+struct State<'m> {
+    numbering: Numbering<'m>,
+    report: Report,
+}
+
+impl Masking<'_> {
+    /// Masks a JSON body.
+    ///
+    /// # Errors
+    /// See [`MaskError`]; the request must not go out.
+    pub fn body(&mut self, endpoint: Endpoint, raw: &Bytes) -> Result<Outcome, MaskError> {
+        let doc = json::parse(raw)?;
+        let masked = self.complete(|pass| pass.body(&doc, endpoint.schema()))?;
+        Ok(match masked {
+            None => Outcome::Unchanged(MaskedBytes(raw.clone())),
+            Some(masked) => Outcome::Masked(MaskedBytes(masked.into())),
+        })
+    }
+
+    /// Masks a text that stands by itself, such as a header's value; None if nothing changes.
+    ///
+    /// # Errors
+    /// See [`MaskError`]; the request must not go out.
+    pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
+        self.complete(|pass| pass.text(text))
+    }
+
+    /// The tokens handed out, and what was seen. In [`Mode::DryRun`] nothing left masked: no tokens.
+    pub fn finish(self) -> (TokenMap, Report) {
+        let tokens = match self.masker.mode {
+            Mode::Enforce => self.state.numbering.into_map(),
+            Mode::ReportOnly | Mode::DryRun => TokenMap::default(),
+        };
+        (tokens, self.state.report)
+    }
+
+    /// Runs a pass whose result shows nothing that policy keeps back: a quick one, and if a replacement
+    /// brought something else to light, a thorough one.
+    fn complete(
+        &mut self,
+        run: impl Fn(&mut Pass) -> Result<Option<String>, MaskError>,
+    ) -> Result<Option<String>, MaskError> {
+        let mut pass = Pass::new(self.masker.finder(), self.state.clone(), false);
+        let mut result = run(&mut pass);
+        if let Err(MaskError::Incomplete { .. }) = result {
+            pass = Pass::new(self.masker.finder(), self.state.clone(), true);
+            result = run(&mut pass);
+        }
+        self.state = pass.into_state();
+        result.map(|masked| masked.filter(|_| self.masker.mode == Mode::Enforce))
+    }
+}
+
+/// Bytes that may go out. Only a masker makes them, so that the way upstream takes nothing else.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct MaskedBytes(Bytes);
+
+impl MaskedBytes {
+    /// The same text in another form, like a content coding: what the closure makes of it and of nothing else.
+    ///
+    /// # Errors
+    /// As the closure.
+    pub async fn recoded<E>(self, code: impl AsyncFnOnce(&[u8]) -> Result<Vec<u8>, E>) -> Result<Self, E> {
+        code(&self.0).await.map(|coded| Self(coded.into()))
+    }
+
+    /// The coded form that an unchanged text was decoded from, so that it leaves as it came. The caller answers for
+    /// `original` decoding to these very bytes.
+    pub fn in_original_form(self, original: Bytes) -> Self {
+        Self(original)
+    }
+
+    /// The bytes themselves.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl AsRef<[u8]> for MaskedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for MaskedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MaskedBytes({} bytes)", self.len())
+    }
+}
+
+/// What became of a body.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The very bytes that were given.
+    Unchanged(MaskedBytes),
+    /// Tokens stand where values stood.
+    Masked(MaskedBytes),
+}
+
+impl Outcome {
+    /// The bytes to send.
+    pub fn into_masked(self) -> MaskedBytes {
+        match self {
+            Self::Unchanged(bytes) | Self::Masked(bytes) => bytes,
+        }
+    }
+}
+
+/// Why a request must not go out. Names classes, never values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MaskError {
+    /// The client's body is not JSON that can be read without doubt.
+    #[error("the request body is {0}")]
+    NotJson(#[from] JsonError),
+    /// Policy refuses requests with this class.
+    #[error("the request contains {class}, which policy blocks")]
+    Blocked {
+        /// Name of the class.
+        class: &'static str,
+    },
+    /// A value of this class still shows after masking; the fault is ours.
+    #[error("{class} could not be masked completely; the request was not sent")]
+    Incomplete {
+        /// Name of the class.
+        class: &'static str,
+    },
+}
+
+/// What was seen in a request. No values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Spans of text looked at.
+    pub fields: usize,
+    /// Places where a token was put.
+    pub masked: usize,
+    /// How often each class was found, in the order of first sight.
+    pub findings: Vec<(ClassId, u32)>,
+}
+
+impl Report {
+    fn count(&mut self, class: ClassId) {
+        match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
+            Some((_, count)) => *count += 1,
+            None => self.findings.push((class, 1)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

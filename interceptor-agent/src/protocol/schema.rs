@@ -11,13 +11,13 @@ pub struct Schema {
     /// Keys below which the API's structure goes on. Below any other key everything is the user's:
     /// strings, keys and numbers.
     pub structure: &'static [&'static str],
-    /// Strings of the API's structure that are not text.
+    /// Strings and numbers of the API's structure that are not text.
     pub opaque: &'static [Opaque],
     /// Keys whose string is a JSON document of its own.
     pub json_text: &'static [&'static str],
 }
 
-/// A string that is left alone.
+/// A string or number that is left alone.
 pub struct Opaque {
     /// Its key.
     pub key: &'static str,

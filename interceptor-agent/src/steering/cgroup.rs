@@ -2,9 +2,10 @@
 
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::SteeringError;
@@ -51,26 +52,25 @@ impl Cgroup {
         Ok(self.directory.metadata().map_err(SteeringError::at(&self.path))?.ino())
     }
 
-    /// Moves a process in.
-    pub fn add(&self, pid: u32) -> Result<(), SteeringError> {
+    /// The file whose writer joins by writing `0`.
+    pub fn procs(&self) -> Result<File, SteeringError> {
         let procs = self.path.join("cgroup.procs");
-        File::options()
-            .write(true)
-            .open(&procs)
-            .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
-            .map_err(SteeringError::at(&procs))
+        File::options().write(true).open(&procs).map_err(SteeringError::at(&procs))
     }
 
-    /// Processes in it or below it.
-    pub fn populated(&self) -> Result<bool, SteeringError> {
-        let events = self.path.join("cgroup.events");
-        let text = fs::read_to_string(&events).map_err(SteeringError::at(&events))?;
-        Ok(text.lines().any(|line| line == "populated 1"))
-    }
-
-    /// Removes it; it must be empty.
-    pub fn remove(self) -> Result<(), SteeringError> {
-        fs::remove_dir(&self.path).map_err(SteeringError::at(&self.path))
+    /// Ends every process in it and below (`cgroup.kill`, Linux 5.14) and removes it.
+    pub fn kill_and_remove(self) -> Result<(), SteeringError> {
+        let kill = self.path.join("cgroup.kill");
+        fs::write(&kill, "1").map_err(SteeringError::at(&kill))?;
+        let removed = (0..100).find_map(|_| match fs::remove_dir(&self.path) {
+            // Killed processes are still leaving.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                std::thread::sleep(Duration::from_millis(10));
+                None
+            }
+            other => Some(other),
+        });
+        removed.unwrap_or_else(|| Err(io::ErrorKind::ResourceBusy.into())).map_err(SteeringError::at(&self.path))
     }
 }
 

@@ -61,14 +61,17 @@ pub struct Ebpf {
     netns: Mutex<HashMap<MapData, u64, u8>>,
     exempt: Mutex<SkStorage<MapData, u8>>,
     handoff: Mutex<HashMap<MapData, HandoffKey, Original>>,
+    settings: Mutex<Array<MapData, Settings>>,
+    never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
+    never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
     counters: PerCpuArray<MapData, u64>,
     listeners_netns: Mutex<u64>,
 }
 
 impl Ebpf {
-    /// Loads the programs and writes their settings. Nothing is steered before [`Ebpf::attach`], unless an earlier
-    /// agent's programs are attached still: those share the maps.
-    pub fn load(pin_dir: &Path, scope: &Scope) -> Result<(Self, Events), SteeringError> {
+    /// Loads the programs. Nothing is steered before [`Ebpf::attach`], unless an earlier agent's programs are attached
+    /// still: those share the maps.
+    pub fn load(pin_dir: &Path) -> Result<(Self, Events), SteeringError> {
         let pins = pins::prepare(pin_dir)?;
         let set_retval = is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval)
             .map_err(SteeringError::load)?;
@@ -79,19 +82,44 @@ impl Ebpf {
             loader.map_pin_path(name, pins::map(&pins, name));
         }
         let mut object = loader.load(OBJECT).map_err(SteeringError::load)?;
-        write_settings(&mut object, scope)?;
         let events = Events::new(take(&mut object, "EVENTS")?)?;
         let steering = Self {
             heartbeat: Mutex::new(take(&mut object, "HEARTBEAT")?.try_into().map_err(SteeringError::load)?),
             netns: Mutex::new(take(&mut object, "NETNS")?.try_into().map_err(SteeringError::load)?),
             exempt: Mutex::new(take(&mut object, "EXEMPT")?.try_into().map_err(SteeringError::load)?),
             handoff: Mutex::new(take(&mut object, "HANDOFF")?.try_into().map_err(SteeringError::load)?),
+            settings: Mutex::new(take(&mut object, "SETTINGS")?.try_into().map_err(SteeringError::load)?),
+            never4: Mutex::new(take(&mut object, "NEVER4")?.try_into().map_err(SteeringError::load)?),
+            never6: Mutex::new(take(&mut object, "NEVER6")?.try_into().map_err(SteeringError::load)?),
             counters: take(&mut object, "COUNTERS")?.try_into().map_err(SteeringError::load)?,
             programs: Mutex::new(object),
             listeners_netns: Mutex::new(0),
             pins,
         };
         Ok((steering, events))
+    }
+
+    /// Says what is steered, and where to.
+    pub fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
+        let settings = Settings {
+            stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
+            tls_ports: ports(&scope.tls_ports)?,
+            plain_ports: ports(&scope.plain_ports)?,
+            listen_port: scope.listen_port,
+            reserved: [0; 3],
+        };
+        let wanted: Vec<Cidr> = always_never().chain(scope.never.iter().copied()).collect();
+        let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
+        for cidr in &wanted {
+            match cidr.addr {
+                IpAddr::V4(v4) => never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0),
+                IpAddr::V6(v6) => never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0),
+            }
+            .map_err(SteeringError::load)?;
+        }
+        forget_others(&mut never4, |addr: [u8; 4], prefix| has(&wanted, addr.into(), prefix))?;
+        forget_others(&mut never6, |addr: [u8; 16], prefix| has(&wanted, addr.into(), prefix))?;
+        lock(&self.settings).set(0, settings, 0).map_err(SteeringError::load)
     }
 
     /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did.
@@ -192,31 +220,6 @@ fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, Stee
         }
         other => Err(SteeringError::load(format!("unexpected program type {:?}", other.prog_type()))),
     }
-}
-
-fn write_settings(object: &mut Object, scope: &Scope) -> Result<(), SteeringError> {
-    let settings = Settings {
-        stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
-        tls_ports: ports(&scope.tls_ports)?,
-        plain_ports: ports(&scope.plain_ports)?,
-        listen_port: scope.listen_port,
-        reserved: [0; 3],
-    };
-    let mut array: Array<_, Settings> = take(object, "SETTINGS")?.try_into().map_err(SteeringError::load)?;
-    array.set(0, settings, 0).map_err(SteeringError::load)?;
-
-    let mut never4: LpmTrie<_, [u8; 4], u8> = take(object, "NEVER4")?.try_into().map_err(SteeringError::load)?;
-    let mut never6: LpmTrie<_, [u8; 16], u8> = take(object, "NEVER6")?.try_into().map_err(SteeringError::load)?;
-    let wanted: Vec<Cidr> = always_never().chain(scope.never.iter().copied()).collect();
-    for cidr in &wanted {
-        match cidr.addr {
-            IpAddr::V4(v4) => never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0),
-            IpAddr::V6(v6) => never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0),
-        }
-        .map_err(SteeringError::load)?;
-    }
-    forget_others(&mut never4, |addr: [u8; 4], prefix| has(&wanted, addr.into(), prefix))?;
-    forget_others(&mut never6, |addr: [u8; 16], prefix| has(&wanted, addr.into(), prefix))
 }
 
 /// Loopback and link-local: what can't be an LLM host.

@@ -74,19 +74,27 @@ impl Labels {
             }
         }
     }
+}
 
-    /// How many bytes before a token of `label` would make a longer label's token of it.
-    pub fn glued(&self, before: &str, label: usize) -> usize {
-        let name = self.names[label];
-        let prefixes = self
-            .names
-            .iter()
-            .filter_map(|longer| longer.strip_suffix(name));
-        prefixes
-            .filter(|prefix| before.ends_with(prefix))
-            .map(str::len)
-            .max()
-            .unwrap_or(0)
+/// Ranges of a text, sorted and apart, that can be asked what lies inside them.
+#[derive(Default)]
+pub(in crate::mask) struct Ranges(Vec<Range<usize>>);
+
+impl Ranges {
+    /// Adds a range that ends where the last one does, or further on.
+    pub fn push(&mut self, range: Range<usize>) {
+        match self.0.last_mut() {
+            Some(last) if range.start < last.end => *last = last.start.min(range.start)..range.end,
+            _ => self.0.push(range),
+        }
+    }
+
+    /// Whether one of the ranges has all of this one.
+    pub fn cover(&self, range: Range<usize>) -> bool {
+        let behind = self.0.partition_point(|own| own.end < range.end);
+        self.0
+            .get(behind)
+            .is_some_and(|own| own.start <= range.start)
     }
 }
 
@@ -161,14 +169,5 @@ mod tests {
         ] {
             assert_eq!(found(text), [], "{text}");
         }
-    }
-
-    #[test]
-    fn glue_is_seen() {
-        let labels = labels();
-        let secret = labels.index("SECRET").unwrap();
-        assert_eq!(labels.glued("my AWS_", secret), 4);
-        assert_eq!(labels.glued("my AWS", secret), 0);
-        assert_eq!(labels.glued("AWS_", labels.index("EC2").unwrap()), 0);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Labels, TokenMap, token};
 
 /// The tokens of one request.
+#[derive(Clone)]
 pub(in crate::mask) struct Numbering<'l> {
     labels: &'l Labels,
     /// By label index.

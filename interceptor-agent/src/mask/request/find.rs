@@ -1,0 +1,323 @@
+//! What is to be replaced in one text: findings at every depth, made into places where a token can stand.
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+
+use super::super::{
+    Mode,
+    decode::Decoded,
+    detector::{Action, ClassId, Detectors, Finding},
+    token::{Labels, Ranges, token},
+};
+
+/// How often a text is masked and looked at again before what still shows is given up on.
+const ROUNDS: usize = 4;
+
+/// A part of a text in which tokens may stand: a key or a value, without quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub range: Range<usize>,
+    /// A number is replaced whole, by a string.
+    pub is_number: bool,
+}
+
+/// A range of a text that a token replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub range: Range<usize>,
+    pub label: usize,
+    pub is_number: bool,
+}
+
+/// Detectors and labels of a policy.
+pub(super) struct Finder<'m> {
+    pub detectors: &'m Detectors,
+    pub labels: &'m Labels,
+    pub mode: Mode,
+}
+
+impl Finder<'_> {
+    /// Everything that the detectors see in `text`, by itself and behind escapes that are part of it (a JSON
+    /// document quoted in a chat); sorted, without overlaps.
+    pub fn findings(&self, text: &str, found: &mut Vec<Finding>) {
+        self.detectors.scan(text, found);
+        let at_first_sight = found.len();
+        for lines in escaped_lines(text) {
+            let inner = Decoded::new(&text[lines.clone()]);
+            let behind = found.len();
+            self.detectors.scan(inner.text(), found);
+            for finding in &mut found[behind..] {
+                let raw = inner.raw_range(finding.start..finding.end);
+                (finding.start, finding.end) = (lines.start + raw.start, lines.start + raw.end);
+            }
+        }
+        if found.len() > at_first_sight {
+            found.sort_by_key(|finding| finding.start);
+            found.dedup_by(|next, kept| {
+                let overlap = next.start < kept.end;
+                if overlap {
+                    kept.end = kept.end.max(next.end);
+                }
+                overlap
+            });
+        }
+    }
+
+    /// The places to replace: `spots`, and `found`, which are [`Finder::findings`] of `text`. With `thorough`,
+    /// what only shows once those are replaced is replaced too.
+    pub fn spots(
+        &self,
+        text: &str,
+        targets: &[Target],
+        found: &[Finding],
+        mut spots: Vec<Spot>,
+        thorough: bool,
+    ) -> Vec<Spot> {
+        let masked = found
+            .iter()
+            .filter(|finding| self.detectors.action(finding.class) == Action::Mask);
+        spots.extend(masked.flat_map(|finding| self.within(targets, finding)));
+        make_room(text, targets, &mut spots);
+        let rounds = if thorough { ROUNDS } else { 0 };
+        for _ in 0..rounds {
+            let known = spots.len();
+            self.uncovered(text, targets, &mut spots);
+            if spots.len() == known {
+                break;
+            }
+            make_room(text, targets, &mut spots);
+        }
+        spots
+    }
+
+    /// A class that policy keeps from leaving and that still shows in a masked text. Tokens, and literals
+    /// that look like one, are not values.
+    pub fn visible(&self, masked: &str) -> Option<ClassId> {
+        let mut found = Vec::new();
+        self.findings(masked, &mut found);
+        found.retain(|finding| self.is_enforced(finding.class));
+        if found.is_empty() {
+            return None;
+        }
+        let mut tokens = Ranges::default();
+        self.labels
+            .look_alikes(masked, |literal| tokens.push(literal.range));
+        let shows = |finding: &&Finding| !tokens.cover(finding.start..finding.end);
+        found.iter().find(shows).map(|finding| finding.class)
+    }
+
+    /// Whether findings of this class must not leave. Where nothing is refused, a class to block stays.
+    pub fn is_enforced(&self, class: ClassId) -> bool {
+        match self.detectors.action(class) {
+            Action::Mask => true,
+            Action::Block => self.mode == Mode::Enforce,
+            Action::Report | Action::Allow => false,
+        }
+    }
+
+    /// Adds what shows in `text` once `spots` are replaced, as ranges of `text` itself.
+    fn uncovered(&self, text: &str, targets: &[Target], spots: &mut Vec<Spot>) {
+        let mut masked = String::with_capacity(text.len());
+        // Where each stand-in is in `masked`, beside the range of `text` that it stands for.
+        let mut stand_ins: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+        let mut tokens = Ranges::default();
+        let mut from = 0;
+        for spot in spots.iter() {
+            masked.push_str(&text[from..spot.range.start]);
+            let start = masked.len();
+            masked.push_str(&token(self.labels.name(spot.label), 1));
+            stand_ins.push((start..masked.len(), spot.range.clone()));
+            tokens.push(start..masked.len());
+            from = spot.range.end;
+        }
+        masked.push_str(&text[from..]);
+
+        let original = |offset: usize, end_of: bool| {
+            let before = stand_ins
+                .partition_point(|(stand_in, _)| stand_in.start < offset + usize::from(!end_of));
+            match before.checked_sub(1).map(|last| &stand_ins[last]) {
+                None => offset,
+                Some((stand_in, range)) if offset >= stand_in.end => {
+                    range.end + (offset - stand_in.end)
+                }
+                Some((_, range)) => {
+                    if end_of {
+                        range.end
+                    } else {
+                        range.start
+                    }
+                }
+            }
+        };
+        let mut found = Vec::new();
+        self.findings(&masked, &mut found);
+        for mut finding in found
+            .into_iter()
+            .filter(|finding| self.is_enforced(finding.class))
+        {
+            if !tokens.cover(finding.start..finding.end) {
+                (finding.start, finding.end) =
+                    (original(finding.start, false), original(finding.end, true));
+                spots.extend(self.within(targets, &finding));
+            }
+        }
+    }
+
+    /// The parts of a finding where a token can stand. What a detector saw across a quote is only masked
+    /// inside the quotes.
+    fn within(&self, targets: &[Target], finding: &Finding) -> impl Iterator<Item = Spot> {
+        let label = self.labels.index(self.detectors.class(finding.class).label);
+        let (from, to) = (finding.start, finding.end);
+        targets
+            .iter()
+            .filter_map(move |Target { range, is_number }| {
+                let inside = range.start.max(from)..range.end.min(to);
+                (!inside.is_empty()).then_some(Spot {
+                    range: inside,
+                    label: label?,
+                    is_number: *is_number,
+                })
+            })
+    }
+}
+
+/// Widens spots until their tokens are tokens to a reader: not behind a letter, digit or underscore, not
+/// before a digit, not next to one another. Sorts and merges them.
+fn make_room(text: &str, targets: &[Target], spots: &mut Vec<Spot>) {
+    spots.sort_by_key(|spot| spot.range.start);
+    let mut apart: Vec<Spot> = Vec::with_capacity(spots.len());
+    for mut spot in spots.drain(..) {
+        let inside = |target: &&Target| {
+            target.range.start <= spot.range.start && spot.range.end <= target.range.end
+        };
+        let Some(target) = targets.iter().find(inside) else {
+            continue;
+        };
+        // Room is never looked for behind the last spot, so that this stays linear however many there are.
+        let floor = apart
+            .last()
+            .map_or(0, |last| last.range.end)
+            .max(target.range.start);
+        spot.range = match spot.is_number {
+            true => target.range.clone(),
+            false => widened(text.as_bytes(), floor..target.range.end, spot.range),
+        };
+        match apart.last_mut() {
+            Some(last) if spot.range.start <= last.range.end => {
+                if spot.range.len() > last.range.len() {
+                    last.label = spot.label;
+                }
+                last.range.end = last.range.end.max(spot.range.end);
+            }
+            _ => apart.push(spot),
+        }
+    }
+    *spots = apart;
+}
+
+fn widened(text: &[u8], room: Range<usize>, spot: Range<usize>) -> Range<usize> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let mut start = spot.start.max(room.start);
+    let word = start;
+    while let Some(&before) = text[room.start..start].last() {
+        match (before, &text[start..word]) {
+            // The escape of a line break or of one byte ends there: what follows it stands by itself.
+            (b'\\', [b'n' | b'r' | b't', ..]) => {
+                start += 1;
+                break;
+            }
+            (b'%', [high, low, ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                start += 2;
+                break;
+            }
+            // Any other escape is taken whole rather than broken.
+            (b'\\', [_, ..]) => start -= 1,
+            _ if is_word(before) => start -= 1,
+            _ => break,
+        }
+    }
+    let end = spot.end.max(start);
+    let digits = text[end..room.end]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    start..end + digits
+}
+
+/// The runs of lines of `text` that have a backslash.
+fn escaped_lines(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let backslash = at + memchr(b'\\', &bytes[at..])?;
+        let start = at + memrchr(b'\n', &bytes[at..backslash]).map_or(0, |newline| newline + 1);
+        let line_end = |from: usize| {
+            memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |newline| from + newline)
+        };
+        let mut end = line_end(backslash);
+        while end < bytes.len() {
+            let next = line_end(end + 1);
+            if memchr(b'\\', &bytes[end + 1..next]).is_none() {
+                break;
+            }
+            end = next;
+        }
+        at = end;
+        Some(start..end)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(text: &str) -> Vec<Target> {
+        vec![Target {
+            range: 0..text.len(),
+            is_number: false,
+        }]
+    }
+
+    fn roomy<'t>(text: &'t str, spots: &[(usize, usize)]) -> Vec<&'t str> {
+        let spot = |&(start, end): &(usize, usize)| Spot {
+            range: start..end,
+            label: 0,
+            is_number: false,
+        };
+        let mut spots: Vec<_> = spots.iter().map(spot).collect();
+        make_room(text, &whole(text), &mut spots);
+        spots.into_iter().map(|spot| &text[spot.range]).collect()
+    }
+
+    #[test]
+    fn a_spot_takes_in_what_its_token_would_stick_to() {
+        assert_eq!(roomy("my_V12 é", &[(3, 4)]), ["my_V12"]);
+        assert_eq!(roomy("éVx", &[(2, 3)]), ["V"]);
+        assert_eq!(
+            roomy(
+                r"\nV \u000aV %20V \tabV",
+                &[(2, 3), (10, 11), (15, 16), (21, 22)]
+            ),
+            ["V", r"\u000aV", "V", "abV"]
+        );
+    }
+
+    #[test]
+    fn spots_side_by_side_become_one() {
+        assert_eq!(roomy("-V--W-", &[(1, 3), (3, 5)]), ["V--W"]);
+        assert_eq!(roomy("V W", &[(2, 3), (0, 1)]), ["V", "W"]);
+    }
+
+    #[test]
+    fn lines_with_escapes_are_joined() {
+        let text = "plain\na\\n\nb\\\nplain\n\\";
+        assert_eq!(
+            escaped_lines(text)
+                .map(|lines| &text[lines])
+                .collect::<Vec<_>>(),
+            ["a\\n\nb\\", "\\"]
+        );
+        assert_eq!(escaped_lines("none\n").count(), 0);
+    }
+}

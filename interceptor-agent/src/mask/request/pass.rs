@@ -1,0 +1,298 @@
+//! One pass over a request: finds, numbers, splices, and looks at what it spliced once more.
+
+use std::ops::Range;
+
+use super::{
+    MaskError, State,
+    find::{Finder, Spot, Target},
+    splice::{self, Splice},
+    walk::{self, Span},
+};
+use crate::{
+    json::{self, Doc, Kind, Value},
+    mask::{
+        Mode,
+        decode::Decoded,
+        detector::{Action, Finding},
+        token::LookAlike,
+    },
+    protocol::schema::Schema,
+};
+
+/// What one pass collects.
+pub(super) struct Pass<'m> {
+    finder: Finder<'m>,
+    state: State<'m>,
+    thorough: bool,
+    /// Of the unit at hand.
+    hits: Vec<Hit>,
+    splices: Vec<Splice>,
+    /// Spans in which something is replaced, with how often their text is decoded.
+    touched: Vec<(Range<usize>, u8)>,
+    /// Reused from span to span.
+    found: Vec<Finding>,
+}
+
+/// A value to be replaced.
+struct Hit {
+    /// Where it stands in the request's own bytes.
+    range: Range<usize>,
+    label: usize,
+    /// Its decoded text.
+    value: String,
+    /// What goes before and after the token: quotes for a number.
+    quote: &'static str,
+}
+
+/// A text, and how its offsets become offsets of the request's own bytes.
+struct Layer<'a> {
+    text: &'a str,
+    /// The string that `text` was decoded from, and where it begins.
+    outer: Option<(&'a Decoded<'a>, usize)>,
+    /// How often text of this layer is decoded to be read.
+    levels: u8,
+}
+
+impl Layer<'_> {
+    fn in_request(&self, range: Range<usize>) -> Range<usize> {
+        match self.outer {
+            None => range,
+            Some((decoded, base)) => {
+                let raw = decoded.raw_range(range);
+                base + raw.start..base + raw.end
+            }
+        }
+    }
+}
+
+impl<'m> Pass<'m> {
+    pub fn new(finder: Finder<'m>, state: State<'m>, thorough: bool) -> Self {
+        Self {
+            finder,
+            state,
+            thorough,
+            hits: Vec::new(),
+            splices: Vec::new(),
+            touched: Vec::new(),
+            found: Vec::new(),
+        }
+    }
+
+    pub fn into_state(self) -> State<'m> {
+        self.state
+    }
+
+    /// Masks a document; None if nothing changes.
+    pub fn body(&mut self, doc: &Doc, schema: &Schema) -> Result<Option<String>, MaskError> {
+        let layer = Layer {
+            text: doc.text(),
+            outer: None,
+            levels: 1,
+        };
+        for unit in walk::units(doc.root(), schema) {
+            let mut result = Ok(());
+            for entry in unit {
+                entry.walk(schema, &mut |span| {
+                    if result.is_ok() {
+                        result = self.span(&layer, span);
+                    }
+                });
+            }
+            result?;
+            self.number_unit();
+        }
+        self.spliced(doc.text())
+    }
+
+    /// Masks a plain text; None if nothing changes.
+    pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
+        let layer = Layer {
+            text,
+            outer: None,
+            levels: 0,
+        };
+        self.look(&layer, 0..text.len(), &[(0..text.len(), false)])?;
+        self.number_unit();
+        self.spliced(text)
+    }
+
+    fn span(&mut self, layer: &Layer, span: Span) -> Result<(), MaskError> {
+        let target = |value: Value| (value.inner(), value.kind() == Kind::Number);
+        match span {
+            Span::Text(value) => self.look(layer, value.inner(), &[target(value)]),
+            Span::Member { key, value } => self.look(
+                layer,
+                key.range().start..value.range().end,
+                &[target(key), target(value)],
+            ),
+            Span::Json(value) => {
+                let outer = Decoded::new(value.inner_raw());
+                let Ok(doc) = json::parse(outer.text().as_bytes()) else {
+                    return self.span(layer, Span::Text(value));
+                };
+                let inner = Layer {
+                    text: doc.text(),
+                    outer: Some((&outer, value.inner().start)),
+                    levels: layer.levels + 1,
+                };
+                let mut result = Ok(());
+                walk::free(doc.root(), &mut |span| {
+                    if result.is_ok() {
+                        result = self.span(&inner, span);
+                    }
+                });
+                result
+            }
+        }
+    }
+
+    /// Looks at `range` of a layer, in whose `parts` tokens may stand (and whether a part is a number).
+    fn look(
+        &mut self,
+        layer: &Layer,
+        range: Range<usize>,
+        parts: &[(Range<usize>, bool)],
+    ) -> Result<(), MaskError> {
+        self.state.report.fields += 1;
+        let raw = &layer.text[range.clone()];
+        let decoded = if layer.levels == 0 {
+            Decoded::plain(raw)
+        } else {
+            Decoded::new(raw)
+        };
+        let text = decoded.text();
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
+        self.finder.findings(text, &mut found);
+        for finding in &found {
+            self.state.report.count(finding.class);
+            if self.finder.mode == Mode::Enforce
+                && self.finder.detectors.action(finding.class) == Action::Block
+            {
+                return Err(MaskError::Blocked {
+                    class: self.finder.detectors.class(finding.class).name,
+                });
+            }
+        }
+        if self.finder.mode != Mode::ReportOnly {
+            self.collect(layer, &range, &decoded, parts, &found);
+        }
+        self.found = found;
+        Ok(())
+    }
+
+    /// Keeps what has to be replaced until the unit is complete. A literal that a reader would take for a
+    /// token is kept out of the numbering, or if that number is taken, replaced by a token of its own.
+    fn collect(
+        &mut self,
+        layer: &Layer,
+        range: &Range<usize>,
+        decoded: &Decoded,
+        parts: &[(Range<usize>, bool)],
+        found: &[Finding],
+    ) {
+        let text = decoded.text();
+        let offset = |raw: usize| decoded.decoded_offset(raw - range.start);
+        let hit = |spot: Spot| {
+            let raw = decoded.raw_range(spot.range.clone());
+            let quote = match layer.levels {
+                _ if !spot.is_number => "",
+                ..=1 => "\"",
+                _ => "\\\"",
+            };
+            let range = layer.in_request(range.start + raw.start..range.start + raw.end);
+            Hit {
+                range,
+                label: spot.label,
+                value: text[spot.range].to_owned(),
+                quote,
+            }
+        };
+
+        // Numbers taken so far are those of earlier units: the values of this one are numbered behind it.
+        let mut mistakable = Vec::new();
+        let State { numbering, .. } = &mut self.state;
+        self.finder.labels.look_alikes(
+            text,
+            |LookAlike {
+                 label,
+                 number,
+                 range,
+             }| {
+                if numbering.is_taken(label, number) {
+                    mistakable.push(Spot {
+                        range,
+                        label,
+                        is_number: false,
+                    });
+                } else {
+                    numbering.reserve(label, number);
+                }
+            },
+        );
+        if found.is_empty() && mistakable.is_empty() {
+            return;
+        }
+        let target = |(part, is_number): &(Range<usize>, bool)| Target {
+            range: offset(part.start)..offset(part.end),
+            is_number: *is_number,
+        };
+        let targets: Vec<_> = parts.iter().map(target).collect();
+        let spots = self
+            .finder
+            .spots(text, &targets, found, mistakable, self.thorough);
+        if !spots.is_empty() {
+            self.touched
+                .push((layer.in_request(range.clone()), layer.levels));
+        }
+        self.hits.extend(spots.into_iter().map(hit));
+    }
+
+    /// The unit is complete: its values get their tokens.
+    fn number_unit(&mut self) {
+        let State { numbering, report } = &mut self.state;
+        report.masked += self.hits.len();
+        self.hits.sort_by_key(|hit| hit.range.start);
+        for Hit {
+            range,
+            label,
+            value,
+            quote,
+        } in self.hits.drain(..)
+        {
+            let token = numbering.token(label, &value);
+            let with = if quote.is_empty() {
+                token
+            } else {
+                format!("{quote}{token}{quote}")
+            };
+            self.splices.push(Splice { range, with });
+        }
+    }
+
+    /// The text with its splices, if what changed shows nothing that policy keeps back.
+    ///
+    /// A span without a splice was just seen to be clean, and no detector looks beyond a span: only spans
+    /// that changed are looked at again, each as a whole, from the very bytes that would leave.
+    fn spliced(&mut self, text: &str) -> Result<Option<String>, MaskError> {
+        if self.splices.is_empty() {
+            return Ok(None);
+        }
+        let masked = splice::apply(text, std::mem::take(&mut self.splices));
+        for (range, levels) in &self.touched {
+            if let Some(class) = self.visible(masked.part(range), *levels) {
+                return Err(MaskError::Incomplete { class });
+            }
+        }
+        Ok(Some(masked.text))
+    }
+
+    fn visible(&self, raw: &str, levels: u8) -> Option<&'static str> {
+        if levels > 0 && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
+            return self.visible(Decoded::new(raw).text(), levels - 1);
+        }
+        self.finder
+            .visible(raw)
+            .map(|class| self.finder.detectors.class(class).name)
+    }
+}

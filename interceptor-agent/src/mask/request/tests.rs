@@ -1,0 +1,408 @@
+//! Masking as a whole: what leaves, which token stands where, and what comes back.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::mask::detector::Action;
+
+const ID: &str = "i-0123456789abcdef0";
+const OTHER: &str = "i-0fedcba9876543210";
+
+fn masker() -> Masker {
+    Masker::new(Detectors::builtin(), Mode::Enforce)
+}
+
+fn with_action(class: &str, action: Action, mode: Mode) -> Masker {
+    Masker::new(
+        Detectors::with_actions(&BTreeMap::from([(class.to_owned(), action)])).unwrap(),
+        mode,
+    )
+}
+
+fn mask(endpoint: Endpoint, body: &str) -> (String, TokenMap) {
+    let masker = masker();
+    let mut masking = masker.begin();
+    let masked = masking
+        .body(endpoint, &Bytes::from(body.to_owned()))
+        .unwrap()
+        .into_masked();
+    (
+        String::from_utf8(masked.into_bytes().to_vec()).unwrap(),
+        masking.finish().0,
+    )
+}
+
+fn messages(body: &str) -> String {
+    mask(Endpoint::AnthropicMessages, body).0
+}
+
+/// Puts values back as a careful reader does: a token counts only where it stands by itself.
+fn unmask(text: &str, tokens: &TokenMap) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    while let Some(next) = text[at..].chars().next() {
+        let after = |token: &str| {
+            text[at..]
+                .strip_prefix(token)
+                .filter(|after| !after.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let mut found = tokens
+            .iter()
+            .filter(|_| stands_alone(&text.as_bytes()[..at]));
+        match found.find_map(|(token, value)| Some((value, after(token)?))) {
+            Some((value, after)) => {
+                out.push_str(value);
+                at = text.len() - after.len();
+            }
+            None => {
+                out.push(next);
+                at += next.len_utf8();
+            }
+        }
+    }
+    out
+}
+
+fn stands_alone(before: &[u8]) -> bool {
+    match before {
+        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
+        [.., last] => !last.is_ascii_alphanumeric() && *last != b'_',
+        [] => true,
+    }
+}
+
+#[test]
+fn nothing_found_is_the_same_buffer() {
+    let raw = Bytes::from_static(br#"{"max_tokens":1.0,"n":12345678901234567890,"messages":[{"role":"user","content":"hello\u0020"}]}"#);
+    let masker = masker();
+    let Outcome::Unchanged(same) = masker
+        .begin()
+        .body(Endpoint::AnthropicMessages, &raw)
+        .unwrap()
+    else {
+        panic!("nothing was to be found");
+    };
+    assert_eq!(same.into_bytes().as_ptr(), raw.as_ptr());
+}
+
+#[test]
+fn only_values_change() {
+    let body = format!(
+        r#"{{ "temperature": 1.0, "messages": [{{"content":"stop {ID}\u002c {OTHER} and {ID}" , "role":"user"}}]}}"#
+    );
+    let expected = body.replace(ID, "EC2_001").replace(OTHER, "EC2_002");
+    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    assert_eq!(masked, expected);
+    assert_eq!(
+        tokens.iter().collect::<Vec<_>>(),
+        [("EC2_001", ID), ("EC2_002", OTHER)]
+    );
+}
+
+#[test]
+fn numbers_follow_the_canonical_order_whatever_the_bytes_do() {
+    let system = format!(r#""system":"on {ID}""#);
+    let turns = format!(r#""messages":[{{"role":"user","content":"{OTHER}"}}]"#);
+    let one = messages(&format!("{{{system},{turns}}}"));
+    let two = messages(&format!("{{{turns},{system}}}"));
+    assert!(
+        one.contains("on EC2_001") && one.contains(r#""content":"EC2_002""#),
+        "{one}"
+    );
+    assert!(
+        two.contains("on EC2_001") && two.contains(r#""content":"EC2_002""#),
+        "{two}"
+    );
+}
+
+#[test]
+fn a_conversation_that_grows_keeps_its_tokens() {
+    let turns = [
+        format!("a {ID}"),
+        format!("EC2_002 or {OTHER}"),
+        "EC2_001 is taken".to_owned(),
+        "i-0aaaaaaaaaaaaaaaa".to_owned(),
+    ];
+    let body = |count: usize| {
+        let turns: Vec<_> = turns[..count]
+            .iter()
+            .map(|text| format!(r#"{{"role":"user","content":"{text}"}}"#))
+            .collect();
+        messages(&format!(r#"{{"messages":[{}]}}"#, turns.join(",")))
+    };
+    for count in 1..turns.len() {
+        let earlier = body(count);
+        let prefix = earlier.strip_suffix("]}").unwrap();
+        assert!(body(count + 1).starts_with(prefix), "{prefix}");
+    }
+}
+
+#[test]
+fn a_literal_that_looks_like_a_token_keeps_its_number_to_itself() {
+    let (masked, tokens) = mask(
+        Endpoint::AnthropicMessages,
+        &format!(r#"{{"messages":[{{"content":"{ID} is not EC2_001"}}]}}"#),
+    );
+    assert!(masked.contains("EC2_002 is not EC2_001"), "{masked}");
+    assert_eq!(tokens.value("EC2_001"), None);
+}
+
+#[test]
+fn a_literal_equal_to_an_earlier_token_gets_a_token_of_its_own() {
+    let body = format!(
+        r#"{{"messages":[{{"content":"{ID}"}},{{"content":"EC2_001 and EC2\\_001 and EC2_009"}}]}}"#
+    );
+    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    assert!(
+        masked.contains(r#""EC2_002 and EC2_003 and EC2_009""#),
+        "{masked}"
+    );
+    assert_eq!(
+        tokens.iter().collect::<Vec<_>>(),
+        [
+            ("EC2_001", ID),
+            ("EC2_002", "EC2_001"),
+            ("EC2_003", r"EC2\_001")
+        ]
+    );
+}
+
+#[test]
+fn thinking_stays_and_tool_input_is_masked_key_and_number_too() {
+    let body = format!(
+        r#"{{"messages":[{{"content":[{{"type":"thinking","thinking":"about {ID}","signature":"c2ln"}},
+        {{"type":"tool_use","id":"toolu_1","name":"n","input":{{"{OTHER}":"x","id":"{ID}","card":4111111111111111}}}}]}}]}}"#
+    );
+    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    assert!(masked.contains(&format!("about {ID}")), "{masked}");
+    assert!(
+        masked.contains(r#"{"EC2_001":"x","id":"EC2_002","card":"CARD_001"}"#),
+        "{masked}"
+    );
+    assert_eq!(tokens.value("CARD_001"), Some("4111111111111111"));
+}
+
+#[test]
+fn arguments_are_masked_inside_their_own_json() {
+    let arguments = r#"{\"id\": \"\u0069-0123456789abcdef0\", \"card\": 4111111111111111, \"note\":\"a\\ni-0fedcba9876543210\"}"#;
+    let body = format!(
+        r#"{{"messages":[{{"tool_calls":[{{"function":{{"name":"f","arguments":"{arguments}"}}}}]}}]}}"#
+    );
+    let (masked, tokens) = mask(Endpoint::OpenAiChat, &body);
+    assert!(
+        masked
+            .contains(r#"{\"id\": \"EC2_001\", \"card\": \"CARD_001\", \"note\":\"a\\nEC2_002\"}"#),
+        "{masked}"
+    );
+    assert_eq!(
+        [tokens.value("EC2_001"), tokens.value("EC2_002")],
+        [Some(ID), Some(OTHER)]
+    );
+    let broken = body.replace(r#"{\"id\""#, r#"\"id\""#);
+    assert!(
+        mask(Endpoint::OpenAiChat, &broken)
+            .0
+            .contains(r#"\"id\": \"EC2_001\""#)
+    );
+}
+
+#[test]
+fn json_quoted_in_a_chat_is_seen_through() {
+    let masked =
+        messages(r#"{"messages":[{"content":"log: {\"line\":\"a\\ni-0123456789abcdef0\"}"}]}"#);
+    assert!(masked.contains(r#"a\\nEC2_001\"#), "{masked}");
+}
+
+#[test]
+fn a_blocked_class_refuses_by_name_only() {
+    let raw = Bytes::from(format!(r#"{{"messages":"{ID}"}}"#));
+    let body = |mode| {
+        with_action("ec2_instance", Action::Block, mode)
+            .begin()
+            .body(Endpoint::AnthropicMessages, &raw)
+    };
+    let error = body(Mode::Enforce).unwrap_err();
+    assert_eq!(
+        error,
+        MaskError::Blocked {
+            class: "ec2_instance"
+        }
+    );
+    assert!(!error.to_string().contains(ID));
+    assert!(matches!(body(Mode::DryRun), Ok(Outcome::Unchanged(_))));
+}
+
+#[test]
+fn modes_that_do_not_enforce_count_and_leave_everything() {
+    let raw = Bytes::from(format!(r#"{{"messages":"{ID} {ID}"}}"#));
+    for (mode, masked) in [(Mode::DryRun, 2), (Mode::ReportOnly, 0)] {
+        let masker = Masker::new(Detectors::builtin(), mode);
+        let mut masking = masker.begin();
+        let outcome = masking.body(Endpoint::AnthropicMessages, &raw).unwrap();
+        assert!(
+            matches!(outcome, Outcome::Unchanged(ref bytes) if bytes.as_ref() == raw),
+            "{mode:?}"
+        );
+        let (tokens, report) = masking.finish();
+        assert!(tokens.is_empty());
+        assert_eq!((report.fields, report.masked), (1, masked), "{mode:?}");
+        assert_eq!(
+            report
+                .findings
+                .iter()
+                .map(|(id, count)| (masker.class(*id).name, *count))
+                .collect::<Vec<_>>(),
+            [("ec2_instance", 2)]
+        );
+    }
+}
+
+#[test]
+fn a_class_that_is_only_reported_leaves_as_it_is() {
+    let masker = with_action("ec2_instance", Action::Report, Mode::Enforce);
+    let mut masking = masker.begin();
+    assert_eq!(masking.text(ID).unwrap(), None);
+    assert_eq!(masking.finish().1.findings.len(), 1);
+}
+
+#[test]
+fn a_bare_text_shares_the_tokens_of_the_body() {
+    let masker = masker();
+    let mut masking = masker.begin();
+    masking
+        .body(
+            Endpoint::AnthropicMessages,
+            &Bytes::from(format!(r#"{{"messages":"{ID}"}}"#)),
+        )
+        .unwrap();
+    assert_eq!(
+        masking.text(&format!(r"\{ID}")).unwrap().as_deref(),
+        Some(r"\EC2_001")
+    );
+    assert_eq!(masking.text("nothing \\u0041").unwrap(), None);
+}
+
+#[test]
+fn what_is_not_json_is_refused_and_says_where() {
+    let refused = |body: &'static [u8]| {
+        masker()
+            .begin()
+            .body(Endpoint::AnthropicMessages, &Bytes::from_static(body))
+            .unwrap_err()
+    };
+    assert_eq!(
+        refused(b"{\"a\":1").to_string(),
+        "the request body is not JSON at byte 6: expected a comma or the closing bracket"
+    );
+    assert!(matches!(
+        refused(b"\"\xff\""),
+        MaskError::NotJson(JsonError::NotUtf8 { offset: 1 })
+    ));
+}
+
+#[test]
+fn tokens_never_stick_to_what_stands_around_them() {
+    let pem = "-----BEGIN PRIVATE KEY-----\\nMIIB\\n-----END PRIVATE KEY-----";
+    let body = format!(r#"{{"messages":[{{"content":"{pem}77 {pem}{ID}"}}]}}"#);
+    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    let original = json::parse(body.as_bytes())
+        .unwrap()
+        .root()
+        .get("messages")
+        .unwrap()
+        .items()
+        .next()
+        .unwrap()
+        .get("content")
+        .unwrap()
+        .text()
+        .unwrap()
+        .into_owned();
+    let doc = json::parse(masked.as_bytes()).unwrap();
+    let text = doc
+        .root()
+        .get("messages")
+        .unwrap()
+        .items()
+        .next()
+        .unwrap()
+        .get("content")
+        .unwrap()
+        .text()
+        .unwrap();
+    assert_eq!(text.matches("PRIVATE_KEY").count(), 2, "{text}");
+    assert_eq!(unmask(&text, &tokens), original);
+}
+
+/// Writes each character of `text` in one of the ways that JSON has for it.
+fn escaped(text: &str, choices: &[u8]) -> String {
+    let mut choices = choices.iter().cycle();
+    let mut out = String::new();
+    for char in text.chars() {
+        let short = match char {
+            '\n' => Some("\\n"),
+            '\t' => Some("\\t"),
+            '"' => Some("\\\""),
+            '\\' => Some("\\\\"),
+            '/' => Some("\\/"),
+            _ => None,
+        };
+        let must = char < ' ' || char == '"' || char == '\\';
+        match (choices.next().copied().unwrap_or_default() % 4, short) {
+            (0, Some(short)) => out.push_str(short),
+            (0 | 1, _) | (2 | 3, _) if must || char == '/' => {
+                out.push_str(short.unwrap_or("\\u0001"))
+            }
+            (1, _) => char
+                .encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| out.push_str(&format!("\\u{unit:04X}"))),
+            _ => out.push(char),
+        }
+    }
+    out
+}
+
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just(ID.to_owned()),
+        Just(OTHER.to_owned()),
+        Just("ann@example.com".to_owned()),
+        Just("4111111111111111".to_owned()),
+        Just("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----".to_owned()),
+        "(EC2|EMAIL|PRIVATE_KEY|PRIVATE\\\\_KEY)(_|\\\\_)00[1-4]",
+        "[ -~éß가😀\n\t]{0,6}",
+        "[ .,:;_/\\\\\"n0-9]{1,2}",
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn unmasking_what_was_masked_is_the_original(
+        texts in prop::collection::vec(pieces(), 1..4),
+        choices in prop::collection::vec(any::<u8>(), 1..40),
+    ) {
+        let turns: Vec<_> = texts.iter().map(|text| format!(r#"{{"content":"{}"}}"#, escaped(text, &choices))).collect();
+        let (masked, tokens) = mask(Endpoint::AnthropicMessages, &format!(r#"{{"messages":[{}]}}"#, turns.join(",")));
+        let doc = json::parse(masked.as_bytes()).expect("masking keeps JSON");
+        let turns = doc.root().get("messages").expect("the key is kept");
+        for (turn, original) in turns.items().zip(&texts) {
+            let text = turn.get("content").and_then(|content| content.text()).expect("the text is kept");
+            prop_assert_eq!(&unmask(&text, &tokens), original, "{}", text);
+        }
+    }
+
+    #[test]
+    fn no_escaping_hides_a_value(before in "[ -~é\\n]{0,8}", after in "[ -~é\\n]{0,8}", choices in prop::collection::vec(any::<u8>(), 1..40)) {
+        let text = escaped(&format!("{before} {ID}, {after}"), &choices);
+        let (masked, _) = mask(Endpoint::AnthropicMessages, &format!(r#"{{"system":"{text}"}}"#));
+        let doc = json::parse(masked.as_bytes()).expect("masking keeps JSON");
+        let system = doc.root().get("system").and_then(|system| system.text()).expect("the text is kept");
+        prop_assert!(system.contains("EC2_0") && !system.contains(ID), "{}", system);
+    }
+}

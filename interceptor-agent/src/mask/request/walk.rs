@@ -1,0 +1,285 @@
+//! The spans of a request body in canonical order: unit by unit, each in document order.
+//!
+//! A unit is what a client adds to a conversation at once: the system prompt, the tools, all other
+//! parameters, and then each message.
+
+use crate::{
+    json::{Kind, Value},
+    protocol::schema::{Opaque, Schema, When, is_binary_media},
+};
+
+/// A piece of a document that is looked at as one text.
+#[derive(Clone, Copy)]
+pub(super) enum Span<'d> {
+    /// A string or number by itself, or a key.
+    Text(Value<'d>),
+    /// Key and value of the user's own data: the key says what the value is, as in `"password": "…"`.
+    Member { key: Value<'d>, value: Value<'d> },
+    /// A string that holds a JSON document.
+    Json(Value<'d>),
+}
+
+/// The units of a body. Top-level keys come in the schema's order, whatever order they were written in.
+pub(super) fn units<'d>(root: Value<'d>, schema: &Schema) -> Vec<Vec<Entry<'d>>> {
+    if root.kind() != Kind::Object || schema.structure.is_empty() {
+        return vec![vec![Entry {
+            key: None,
+            value: root,
+        }]];
+    }
+    let mut first: Vec<Vec<Entry>> = schema.first.iter().map(|_| Vec::new()).collect();
+    let (mut other, mut turns) = (Vec::new(), Vec::new());
+    for (key, value) in root.entries() {
+        let entry = Entry {
+            key: Some(key),
+            value,
+        };
+        if let Some(index) = schema.first.iter().position(|name| key.is_str(name)) {
+            first[index].push(entry);
+        } else if key.is_str(schema.turns) && value.kind() == Kind::Array {
+            turns.extend(value.items().map(|turn| {
+                vec![Entry {
+                    key: Some(key),
+                    value: turn,
+                }]
+            }));
+        } else {
+            other.push(entry);
+        }
+    }
+    first
+        .into_iter()
+        .chain([other])
+        .chain(turns)
+        .filter(|unit| !unit.is_empty())
+        .collect()
+}
+
+/// A value of a unit, and the top-level key that it belongs to.
+pub(super) struct Entry<'d> {
+    key: Option<Value<'d>>,
+    value: Value<'d>,
+}
+
+impl<'d> Entry<'d> {
+    /// Visits every span.
+    pub fn walk(&self, schema: &Schema, visit: &mut impl FnMut(Span<'d>)) {
+        match self.key {
+            None => free(self.value, visit),
+            Some(key) => Walk { schema, visit }.member(self.value, None, "", key),
+        }
+    }
+}
+
+/// Every string, number and key of a value that is the user's own.
+pub(super) fn free<'d>(value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
+    match value.kind() {
+        Kind::Object => value.entries().for_each(|(key, value)| match value.kind() {
+            Kind::String | Kind::Number if !is_binary_url(value) => {
+                visit(Span::Member { key, value })
+            }
+            _ => {
+                visit(Span::Text(key));
+                free(value, visit);
+            }
+        }),
+        Kind::Array => value.items().for_each(|item| free(item, visit)),
+        Kind::String if is_binary_url(value) => {}
+        Kind::String | Kind::Number => visit(Span::Text(value)),
+        Kind::True | Kind::False | Kind::Null => {}
+    }
+}
+
+/// The part of a body whose shape the API defines.
+struct Walk<'s, V> {
+    schema: &'s Schema,
+    visit: V,
+}
+
+impl<'d, V: FnMut(Span<'d>)> Walk<'_, &mut V> {
+    /// `value` stands below the structural key `below`.
+    fn structure(&mut self, value: Value<'d>, below: &str) {
+        match value.kind() {
+            Kind::Object => value
+                .entries()
+                .for_each(|(key, child)| self.member(child, Some(value), below, key)),
+            Kind::Array => value.items().for_each(|item| self.structure(item, below)),
+            _ => free(value, self.visit),
+        }
+    }
+
+    fn member(&mut self, value: Value<'d>, object: Option<Value<'d>>, below: &str, key: Value<'d>) {
+        if !is_plain_name(key.inner_raw()) {
+            (self.visit)(Span::Text(key));
+        }
+        let opaque =
+            |rule: &Opaque| key.is_str(rule.key) && applies(rule.when, object, below, value);
+        if matches!(value.kind(), Kind::String | Kind::Number)
+            && self.schema.opaque.iter().any(opaque)
+        {
+            return;
+        }
+        if value.kind() == Kind::String && self.schema.json_text.iter().any(|name| key.is_str(name))
+        {
+            return (self.visit)(Span::Json(value));
+        }
+        match self.schema.structure.iter().find(|name| key.is_str(name)) {
+            Some(name) => self.structure(value, name),
+            None => free(value, self.visit),
+        }
+    }
+}
+
+fn applies(when: When, object: Option<Value>, below: &str, value: Value) -> bool {
+    match when {
+        When::Always => true,
+        When::Type(name) => {
+            object.is_some_and(|object| every(object, "type", |kind| kind.is_str(name)))
+        }
+        When::Base64In(name) => below == name && is_base64(value),
+        When::Base64Media => {
+            let binary = |kind: Value| kind.text().is_some_and(|text| is_binary_media(&text));
+            object.is_some_and(|object| every(object, "media_type", binary)) && is_base64(value)
+        }
+    }
+}
+
+/// Whether `key` is there and all its values pass. Where keys repeat, who knows which one the provider reads.
+fn every(object: Value, key: &str, passes: impl Fn(Value) -> bool) -> bool {
+    let mut values = object
+        .entries()
+        .filter(|(name, _)| name.is_str(key))
+        .map(|(_, value)| passes(value));
+    values
+        .next()
+        .is_some_and(|first| first && values.all(|passed| passed))
+}
+
+fn is_base64(value: Value) -> bool {
+    value.text().is_some_and(|text| is_base64_text(&text))
+}
+
+fn is_base64_text(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(&byte))
+}
+
+/// A `data:` URL of something that can't be read as text.
+fn is_binary_url(value: Value) -> bool {
+    value.kind() == Kind::String
+        && value.inner_raw().starts_with("data:")
+        && value.text().is_some_and(|text| {
+            let parts = text
+                .strip_prefix("data:")
+                .and_then(|rest| rest.split_once(";base64,"));
+            parts.is_some_and(|(media_type, data)| {
+                is_binary_media(media_type) && is_base64_text(data)
+            })
+        })
+}
+
+/// Whether a key of the API's structure looks like a name the API chose. No class has such values.
+fn is_plain_name(key: &str) -> bool {
+    key.len() <= 40
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{json, protocol::Endpoint};
+
+    /// The raw text of each span, unit by unit.
+    fn spans(endpoint: Endpoint, body: &str) -> Vec<String> {
+        let doc = json::parse(body.as_bytes()).unwrap();
+        let mut units_seen = Vec::new();
+        for unit in units(doc.root(), endpoint.schema()) {
+            let mut seen: Vec<&str> = Vec::new();
+            for entry in &unit {
+                entry.walk(endpoint.schema(), &mut |span| {
+                    seen.push(match span {
+                        Span::Text(value) | Span::Json(value) => &body[value.inner()],
+                        Span::Member { key, value } => &body[key.range().start..value.range().end],
+                    });
+                });
+            }
+            units_seen.push(seen.join(" "));
+        }
+        units_seen
+    }
+
+    #[test]
+    fn units_come_in_canonical_order() {
+        let body = r#"{"model":"m","messages":[{"content":"u1","role":"user"},{"role":"assistant","content":[{"type":"text","text":"a1"}]}],
+            "metadata":{"user_id":"x"},"tools":[{"name":"t","input_schema":{"properties":{"p":{"description":"d"}}}}],"system":"s"}"#;
+        let seen = spans(Endpoint::AnthropicMessages, body);
+        assert_eq!(
+            seen,
+            [
+                "s",
+                r#"t properties p "description":"d""#,
+                r#""user_id":"x""#,
+                "u1",
+                "a1"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_users_own_data_has_no_opaque_keys() {
+        let body = r#"{"messages":[{"role":"r","content":[{"type":"tool_use","id":"toolu","name":"n","input":{"id":"i","type":[1,"t"]}},
+            {"type":"tool_result","tool_use_id":"toolu","content":[{"type":"text","text":"out"}]}]}]}"#;
+        assert_eq!(
+            spans(Endpoint::AnthropicMessages, body),
+            [r#"n "id":"i" type 1 t out"#]
+        );
+    }
+
+    #[test]
+    fn signed_and_binary_content_is_opaque_only_in_its_place() {
+        let body = r#"{"messages":[{"content":[{"type":"thinking","thinking":"no","signature":"no"},{"type":"redacted_thinking","data":"no"},
+            {"type":"text","thinking":"yes1"},{"type":"thinking","type":"text","thinking":"yes2"},
+            {"type":"image","source":{"type":"base64","media_type":"image/png","data":"bm8="}},
+            {"type":"image","source":{"type":"base64","media_type":"image/png","data":"yes 3"}},
+            {"type":"document","source":{"type":"base64","media_type":"text/plain","data":"eWVz"}}]}]}"#;
+        assert_eq!(
+            spans(Endpoint::AnthropicMessages, body),
+            ["yes1 yes2 yes 3 eWVz"]
+        );
+    }
+
+    #[test]
+    fn openai_arguments_are_json_and_media_is_opaque() {
+        let body = r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
+            {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,bm8="}},{"type":"input_audio",
+            "input_audio":{"data":"bm8=","format":"wav"}},{"type":"text","text":"t"}]}],"seed":7,"top_k":5,"new_field":{"type":"y"}}"#;
+        assert_eq!(
+            spans(Endpoint::OpenAiChat, body),
+            [r#"5 "type":"y""#, "f {}", "wav t"]
+        );
+    }
+
+    #[test]
+    fn odd_shapes_are_text() {
+        assert_eq!(
+            spans(Endpoint::AnthropicMessages, r#"["a",{"role":"b"}]"#),
+            [r#"a "role":"b""#]
+        );
+        assert_eq!(
+            spans(
+                Endpoint::AnthropicMessages,
+                r#"{"messages":"m","type":{"id":"i"},"Odd Key":1}"#
+            ),
+            [r#"m "id":"i" Odd Key 1"#]
+        );
+        assert_eq!(
+            spans(
+                Endpoint::Generic,
+                r#"{"model":"m","messages":[{"role":"r"}]}"#
+            ),
+            [r#""model":"m" messages "role":"r""#]
+        );
+    }
+}
