@@ -213,6 +213,29 @@ mod tests {
     }
 
     #[test]
+    fn every_class_has_a_canary_and_finds_it() {
+        let detectors = interceptor_agent::mask::detector::Detectors::builtin();
+        for (id, class) in detectors.classes() {
+            let canary = all().iter().find(|canary| canary.class == class.name);
+            let canary = canary.unwrap_or_else(|| panic!("{} has no canary", class.name));
+            let mut findings = Vec::new();
+            detectors.scan(&canary.text, &mut findings);
+            let found = findings.iter().any(|finding| {
+                finding.class == id && canary.text[finding.start..finding.end] == canary.value
+            });
+            assert!(
+                found,
+                "{canary:?} {:?}",
+                findings
+                    .iter()
+                    .map(|f| &canary.text[f.start..f.end])
+                    .collect::<Vec<_>>()
+            );
+        }
+        assert_eq!(all().len(), detectors.classes().count());
+    }
+
+    #[test]
     fn every_form_of_a_value_is_found_and_nothing_else() {
         let email = "ada.canary@corp-mail.example";
         assert_eq!(
