@@ -6,6 +6,7 @@
 mod bundle;
 mod describe;
 mod init;
+mod trust;
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -21,6 +22,7 @@ use x509_parser::prelude::FromDer;
 pub use describe::{CertificateInfo, Description};
 pub(super) use init::{BACKDATED, serial};
 pub use init::{Options, init};
+pub use trust::trust_variables;
 
 /// The root, for clients to trust.
 pub const ROOT: &str = "ca.pem";
