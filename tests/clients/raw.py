@@ -49,8 +49,8 @@ def fast_open(text, name="api.anthropic.com", address=ANTHROPIC):
     """A request over TCP Fast Open: the ClientHello is data of the sendto that connects."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname=name)
+    # Blocking: with a time limit of Python's own, sendto would not wait for the handshake.
     sock = socket.socket(socket.AF_INET)
-    sock.settimeout(10)
     flags = [FASTOPEN]
 
     def flush():

@@ -113,6 +113,7 @@ fn print_outcome(paint: &Paint, call: &Call, text: &str, values: &[String], outc
         added_ms,
         ..
     } = outcome;
+    let added = format!("{added_ms:.1} ms more than directly, {}", call.scope());
     println!("{verdict} {}", paint.bold(&call.name()));
     println!("    client sent  {}", paint.values(text, values));
     println!(
@@ -122,9 +123,7 @@ fn print_outcome(paint: &Paint, call: &Call, text: &str, values: &[String], outc
     println!("    client got   {}", paint.values(&outcome.got, values));
     println!(
         "    {}\n",
-        paint.dim(&format!(
-            "by           {command}, pid {pid}; added {added_ms:.1} ms"
-        ))
+        paint.dim(&format!("by           {command}, pid {pid}; {added}"))
     );
 }
 
