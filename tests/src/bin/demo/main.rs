@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     match show() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            sweep::wait_if_stopping();
             eprintln!("\ndemo: {error:#}");
             ExitCode::FAILURE
         }
