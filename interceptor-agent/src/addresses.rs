@@ -22,7 +22,8 @@ impl Addresses {
     /// Whether the address serves an LLM host, as far as is known.
     pub fn contains(&self, address: IpAddr) -> bool {
         let book = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        book.get(&address.to_canonical()).is_some_and(|seen| seen.elapsed() < KEPT)
+        book.get(&address.to_canonical())
+            .is_some_and(|seen| seen.elapsed() < KEPT)
     }
 
     /// Remembers an address.

@@ -55,7 +55,10 @@ fn answer(app: &App, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         }
         (&Method::GET | &Method::HEAD, "/ready") => text(StatusCode::OK, "ready\n"),
         (&Method::GET, "/metrics") => typed(StatusCode::OK, app.metrics.text(), OPEN_METRICS),
-        _ => text(StatusCode::NOT_FOUND, "/live, /ready and /metrics are served here\n"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "/live, /ready and /metrics are served here\n",
+        ),
     }
 }
 
@@ -66,6 +69,8 @@ fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
 fn typed(status: StatusCode, body: String, kind: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

@@ -82,7 +82,9 @@ impl App {
             masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             metrics: Metrics::default(),
             drain: Drain::default(),
-            slots: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            slots: Arc::new(Semaphore::new(
+                limits.connections.min(Semaphore::MAX_PERMITS),
+            )),
             steering,
             limits,
         })
@@ -105,12 +107,22 @@ impl Agent {
         let ebpf = Arc::new(ebpf);
         let app = Arc::new(App::new(config, ebpf.clone())?);
         let admin = match config.admin.listen {
-            Some(address) => Some(admin::bind(address).await.with_context(|| format!("admin.listen {address}"))?),
+            Some(address) => Some(
+                admin::bind(address)
+                    .await
+                    .with_context(|| format!("admin.listen {address}"))?,
+            ),
             None => None,
         };
         let port = steering.listen_port;
-        let listeners = listener::bind(port, |socket| ebpf.exempt(std::os::fd::AsFd::as_fd(socket)))
-            .with_context(|| format!("127.0.0.1:{port}: is another agent running? steering.listen_port chooses the port"))?;
+        let listeners = listener::bind(port, |socket| {
+            ebpf.exempt(std::os::fd::AsFd::as_fd(socket))
+        })
+        .with_context(|| {
+            format!(
+                "127.0.0.1:{port}: is another agent running? steering.listen_port chooses the port"
+            )
+        })?;
         ebpf.configure(&Scope {
             tls_ports: steering.ports.clone(),
             plain_ports: steering.plain_ports.clone(),
@@ -142,7 +154,10 @@ impl Agent {
     /// are refused until an agent is back or `interceptor uninstall` ran.
     pub async fn stop(self) {
         if !self.app.drain.finish(DRAIN).await {
-            tracing::warn!(open = self.app.drain.len(), "connections were cut at the drain deadline");
+            tracing::warn!(
+                open = self.app.drain.len(),
+                "connections were cut at the drain deadline"
+            );
         }
     }
 }

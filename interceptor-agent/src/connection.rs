@@ -32,11 +32,16 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
     };
     let mut server = None;
     loop {
-        let Ok((opening, read)) = opening::read(&mut client, app.limits.header_timeout).await else { return };
+        let Ok((opening, read)) = opening::read(&mut client, app.limits.header_timeout).await
+        else {
+            return;
+        };
         let known = app.addresses.contains(steered.original.0.ip());
         match intercept::decide(&app.hosts, known, &opening) {
             _ if opening == Opening::Closed => return,
-            Verdict::Refuse(reason) => return refuse(&app, client, Some(&steered), &opening, reason).await,
+            Verdict::Refuse(reason) => {
+                return refuse(&app, client, Some(&steered), &opening, reason).await;
+            }
             Verdict::Intercept(host) => {
                 return intercept(&app, host, &opening, steered, Prefixed::new(read, client)).await;
             }
@@ -45,7 +50,9 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
                     Some(server) => Ok(server),
                     None => app.upstream.dial(steered.original).await,
                 };
-                let Ok(dialled) = dialled else { return app.metrics.connection("unreachable") };
+                let Ok(dialled) = dialled else {
+                    return app.metrics.connection("unreachable");
+                };
                 if opening == Opening::Silent && client_speaks_first(&client, &dialled).await {
                     server = Some(dialled);
                     continue;
@@ -58,9 +65,20 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
 }
 
 /// Ends the client's TLS with a leaf for its host and serves HTTP on it.
-async fn intercept(app: &Arc<App>, host: &Host, opening: &Opening, steered: Steered, client: Prefixed<TcpStream>) {
+async fn intercept(
+    app: &Arc<App>,
+    host: &Host,
+    opening: &Opening,
+    steered: Steered,
+    client: Prefixed<TcpStream>,
+) {
     let Opening::Tls(hello) = opening else { return };
-    let name: Arc<str> = hello.sni.as_deref().unwrap_or_default().to_ascii_lowercase().into();
+    let name: Arc<str> = hello
+        .sni
+        .as_deref()
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+        .into();
     app.metrics.connection("intercept");
     let accepting = tokio::time::timeout(app.limits.header_timeout, app.tls.accept(client));
     let tls = match accepting.await {
@@ -72,11 +90,19 @@ async fn intercept(app: &Arc<App>, host: &Host, opening: &Opening, steered: Stee
     let link = Link {
         app: Arc::clone(app),
         host: host.clone(),
-        target: Target { host: name, original: steered.original, http2 },
+        target: Target {
+            host: name,
+            original: steered.original,
+            http2,
+        },
         process: steered.process,
         guard: HeadGuard::default(),
     };
-    if http2 { serve_http2(link, tls).await } else { serve_http1(link, tls).await }
+    if http2 {
+        serve_http2(link, tls).await
+    } else {
+        serve_http1(link, tls).await
+    }
 }
 
 async fn serve_http1(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
@@ -90,7 +116,10 @@ async fn serve_http1(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
         .max_buf_size(limits.header_bytes)
         .preserve_header_case(true)
         .auto_date_header(false)
-        .serve_connection(io, service_fn(|request| exchange::run(Arc::clone(&link), request)));
+        .serve_connection(
+            io,
+            service_fn(|request| exchange::run(Arc::clone(&link), request)),
+        );
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(&ended),
@@ -134,7 +163,13 @@ async fn client_speaks_first(client: &TcpStream, server: &TcpStream) -> bool {
     }
 }
 
-async fn pass(app: &App, client: TcpStream, read: bytes::Bytes, server: TcpStream, original: OrigDstAddr) {
+async fn pass(
+    app: &App,
+    client: TcpStream,
+    read: bytes::Bytes,
+    server: TcpStream,
+    original: OrigDstAddr,
+) {
     tokio::select! {
         ended = passthrough::run(client, read, server) => {
             if let Err(error) = ended {
@@ -146,7 +181,13 @@ async fn pass(app: &App, client: TcpStream, read: bytes::Bytes, server: TcpStrea
 }
 
 /// Refuses in the client's own language: HTTP where it speaks HTTP, an alert where it speaks TLS, else a reset.
-async fn refuse(app: &App, mut client: TcpStream, steered: Option<&Steered>, opening: &Opening, reason: Reason) {
+async fn refuse(
+    app: &App,
+    mut client: TcpStream,
+    steered: Option<&Steered>,
+    opening: &Opening,
+    reason: Reason,
+) {
     /// `access_denied` (RFC 8446 §6.2), fatal, in a plaintext record.
     const ACCESS_DENIED: [u8; 7] = [21, 3, 3, 0, 2, 2, 49];
     let id = Id::new();
@@ -165,8 +206,13 @@ async fn refuse(app: &App, mut client: TcpStream, steered: Option<&Steered>, ope
     );
     let said = match opening {
         Opening::Http { host } => {
-            let protocol = host.as_deref().and_then(|host| app.hosts.lookup(host)).map_or(Protocol::None, |host| host.protocol);
-            client.write_all(&Refusal::from(reason).plain_response(protocol, &id)).await
+            let protocol = host
+                .as_deref()
+                .and_then(|host| app.hosts.lookup(host))
+                .map_or(Protocol::None, |host| host.protocol);
+            client
+                .write_all(&Refusal::from(reason).plain_response(protocol, &id))
+                .await
         }
         Opening::Tls(_) => client.write_all(&ACCESS_DENIED).await,
         _ => client.set_zero_linger(),

@@ -41,7 +41,9 @@ impl Drain {
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.token.cancel();
         self.tasks.close();
-        tokio::time::timeout(deadline, self.tasks.wait()).await.is_ok()
+        tokio::time::timeout(deadline, self.tasks.wait())
+            .await
+            .is_ok()
     }
 }
 

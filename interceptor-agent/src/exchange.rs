@@ -37,7 +37,10 @@ pub struct Link {
 }
 
 /// Answers one request. Whatever goes wrong before the provider has it ends in a refusal.
-pub async fn run(link: Arc<Link>, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+pub async fn run(
+    link: Arc<Link>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
     let mut record = Record::begin(&link, &request);
     let response = match forward(&link, request, &mut record).await {
         Ok(response) => response,
@@ -47,7 +50,11 @@ pub async fn run(link: Arc<Link>, request: Request<Incoming>) -> Result<Response
     Ok(response)
 }
 
-async fn forward(link: &Link, request: Request<Incoming>, record: &mut Record<'_>) -> Result<Response<Answer>, Refusal> {
+async fn forward(
+    link: &Link,
+    request: Request<Incoming>,
+    record: &mut Record<'_>,
+) -> Result<Response<Answer>, Refusal> {
     let limits = &link.app.limits;
     admit(link, &request)?;
     let endpoint = endpoint(link, &request)?;
@@ -73,7 +80,10 @@ fn admit(link: &Link, request: &Request<Incoming>) -> Result<(), Refusal> {
         return Err(Reason::HostMismatch.into());
     }
     if request.headers().contains_key(header::TRANSFER_ENCODING) && link.guard.is_ambiguous() {
-        return Err(Refusal::new(Reason::BadRequest, "both Content-Length and Transfer-Encoding"));
+        return Err(Refusal::new(
+            Reason::BadRequest,
+            "both Content-Length and Transfer-Encoding",
+        ));
     }
     Ok(())
 }
@@ -84,7 +94,9 @@ fn endpoint(link: &Link, request: &Request<Incoming>) -> Result<Option<Endpoint>
     let (host, path) = (&link.host, request.uri().path());
     let websocket = head::is_websocket(request);
     let method = request.method().as_str();
-    let found = host.api_path(path).map_or(Route::Unknown, |path| route(host.protocol, method, path, websocket));
+    let found = host.api_path(path).map_or(Route::Unknown, |path| {
+        route(host.protocol, method, path, websocket)
+    });
     let generic = (!request.body().is_end_stream()).then_some(Endpoint::Generic);
     let policy = match found {
         Route::Body(endpoint) => return Ok(Some(endpoint)),

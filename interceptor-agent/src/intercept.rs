@@ -1,6 +1,10 @@
 //! The only place that decides whether a connection is intercepted, passed or blocked.
 
-use crate::{hosts::{Host, Hosts}, opening::Opening, refusal::Reason};
+use crate::{
+    hosts::{Host, Hosts},
+    opening::Opening,
+    refusal::Reason,
+};
 
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +28,9 @@ pub fn decide<'h>(hosts: &'h Hosts, known: bool, opening: &Opening) -> Verdict<'
             None if known => Verdict::Refuse(Reason::NoSni),
             _ => Verdict::Pass,
         },
-        Opening::Http { host: Some(host) } if hosts.lookup(host).is_some() => Verdict::Refuse(Reason::PlainHttp),
+        Opening::Http { host: Some(host) } if hosts.lookup(host).is_some() => {
+            Verdict::Refuse(Reason::PlainHttp)
+        }
         Opening::Http { .. } if known => Verdict::Refuse(Reason::PlainHttp),
         Opening::Other | Opening::Silent if known => Verdict::Refuse(Reason::NotHttp),
         // A ClientHello that dribbles in could be for any host.
@@ -39,11 +45,17 @@ mod tests {
     use crate::tls::client_hello::ClientHello;
 
     fn tls(sni: Option<&str>, ech: bool) -> Opening {
-        Opening::Tls(ClientHello { sni: sni.map(str::to_owned), alpn: vec![], ech })
+        Opening::Tls(ClientHello {
+            sni: sni.map(str::to_owned),
+            alpn: vec![],
+            ech,
+        })
     }
 
     fn plain(host: Option<&str>) -> Opening {
-        Opening::Http { host: host.map(str::to_owned) }
+        Opening::Http {
+            host: host.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -52,7 +64,10 @@ mod tests {
         for known in [false, true] {
             for ech in [false, true] {
                 let opening = tls(Some("API.anthropic.com"), ech);
-                assert!(matches!(decide(&hosts, known, &opening), Verdict::Intercept(_)));
+                assert!(matches!(
+                    decide(&hosts, known, &opening),
+                    Verdict::Intercept(_)
+                ));
             }
         }
     }
@@ -63,16 +78,26 @@ mod tests {
         let cases = [
             (tls(None, false), Verdict::Refuse(Reason::NoSni)),
             (tls(None, true), Verdict::Refuse(Reason::NoSni)),
-            (tls(Some("front.example"), true), Verdict::Refuse(Reason::Ech)),
+            (
+                tls(Some("front.example"), true),
+                Verdict::Refuse(Reason::Ech),
+            ),
             (tls(Some("front.example"), false), Verdict::Pass),
             (plain(None), Verdict::Refuse(Reason::PlainHttp)),
-            (plain(Some("other.example")), Verdict::Refuse(Reason::PlainHttp)),
+            (
+                plain(Some("other.example")),
+                Verdict::Refuse(Reason::PlainHttp),
+            ),
             (Opening::Other, Verdict::Refuse(Reason::NotHttp)),
             (Opening::Silent, Verdict::Refuse(Reason::NotHttp)),
         ];
         for (opening, towards_llm) in cases {
             assert_eq!(decide(&hosts, true, &opening), towards_llm, "{opening:?}");
-            assert_eq!(decide(&hosts, false, &opening), Verdict::Pass, "{opening:?}");
+            assert_eq!(
+                decide(&hosts, false, &opening),
+                Verdict::Pass,
+                "{opening:?}"
+            );
         }
     }
 
@@ -80,7 +105,10 @@ mod tests {
     fn half_an_opening_is_refused_anywhere() {
         let hosts = Hosts::builtin();
         for known in [false, true] {
-            assert_eq!(decide(&hosts, known, &Opening::Broken), Verdict::Refuse(Reason::BadOpening));
+            assert_eq!(
+                decide(&hosts, known, &Opening::Broken),
+                Verdict::Refuse(Reason::BadOpening)
+            );
         }
     }
 
@@ -88,6 +116,9 @@ mod tests {
     fn plain_http_to_an_llm_host_is_refused_anywhere() {
         let hosts = Hosts::builtin();
         let opening = plain(Some("api.openai.com"));
-        assert_eq!(decide(&hosts, false, &opening), Verdict::Refuse(Reason::PlainHttp));
+        assert_eq!(
+            decide(&hosts, false, &opening),
+            Verdict::Refuse(Reason::PlainHttp)
+        );
     }
 }

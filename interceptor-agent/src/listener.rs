@@ -17,7 +17,10 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// The port is taken, most often by another agent; or the host has no IPv4 loopback. A host without IPv6 gets
 /// one listener.
-pub fn bind(port: u16, mut mark: impl FnMut(&Socket) -> io::Result<()>) -> io::Result<Vec<TcpListener>> {
+pub fn bind(
+    port: u16,
+    mut mark: impl FnMut(&Socket) -> io::Result<()>,
+) -> io::Result<Vec<TcpListener>> {
     let first = listen((Ipv4Addr::LOCALHOST, port).into(), &mut mark)?;
     let port = first.local_addr()?.port();
     let mut listeners = vec![first];
@@ -29,8 +32,15 @@ pub fn bind(port: u16, mut mark: impl FnMut(&Socket) -> io::Result<()>) -> io::R
     Ok(listeners)
 }
 
-fn listen(address: SocketAddr, mark: &mut impl FnMut(&Socket) -> io::Result<()>) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+fn listen(
+    address: SocketAddr,
+    mark: &mut impl FnMut(&Socket) -> io::Result<()>,
+) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     mark(&socket)?;
     socket.set_reuse_address(true)?;
     if let IpAddr::V6(_) = address.ip() {
@@ -43,7 +53,10 @@ fn listen(address: SocketAddr, mark: &mut impl FnMut(&Socket) -> io::Result<()>)
 }
 
 fn lacks_ipv6(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+    )
 }
 
 #[cfg(test)]
@@ -55,18 +68,31 @@ mod tests {
         let mut marked = 0;
         let listeners = bind(0, |socket| {
             marked += 1;
-            assert_eq!(socket.local_addr()?.as_socket().map(|address| address.port()), Some(0));
+            assert_eq!(
+                socket
+                    .local_addr()?
+                    .as_socket()
+                    .map(|address| address.port()),
+                Some(0)
+            );
             Ok(())
         })
         .unwrap();
         assert_eq!(marked, listeners.len());
-        assert!(listeners.iter().all(|listener| listener.local_addr().unwrap().ip().is_loopback()));
+        assert!(
+            listeners
+                .iter()
+                .all(|listener| listener.local_addr().unwrap().ip().is_loopback())
+        );
     }
 
     #[tokio::test]
     async fn a_taken_port_is_an_error() {
         let first = bind(0, |_| Ok(())).unwrap();
         let port = first[0].local_addr().unwrap().port();
-        assert_eq!(bind(port, |_| Ok(())).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(
+            bind(port, |_| Ok(())).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
     }
 }

@@ -65,32 +65,72 @@ impl Default for Metrics {
             exchanges: Family::default(),
             findings: Family::default(),
             fields: Counter::default(),
-            masking: Histogram::new([0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.01, 0.1, 1.0]),
+            masking: Histogram::new([
+                0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.01, 0.1, 1.0,
+            ]),
             kernel: Family::default(),
             open: Gauge::default(),
             ca_refused: Counter::default(),
         };
-        registry.register("connections", "Steered connections by what became of them", metrics.connections.clone());
-        registry.register("refused", "Connections and requests refused, by reason", metrics.refused.clone());
-        registry.register("exchanges", "Requests answered, by protocol and status class", metrics.exchanges.clone());
-        registry.register("findings", "Values found in requests, by class", metrics.findings.clone());
-        registry.register("request_fields", "Text fields looked at in requests", metrics.fields.clone());
-        registry.register_with_unit("masking", "Time to mask one request", Unit::Seconds, metrics.masking.clone());
-        registry.register("kernel_events", "What the eBPF programs counted since they were loaded", metrics.kernel.clone());
-        registry.register("open_connections", "Steered connections open now", metrics.open.clone());
+        registry.register(
+            "connections",
+            "Steered connections by what became of them",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "refused",
+            "Connections and requests refused, by reason",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "exchanges",
+            "Requests answered, by protocol and status class",
+            metrics.exchanges.clone(),
+        );
+        registry.register(
+            "findings",
+            "Values found in requests, by class",
+            metrics.findings.clone(),
+        );
+        registry.register(
+            "request_fields",
+            "Text fields looked at in requests",
+            metrics.fields.clone(),
+        );
+        registry.register_with_unit(
+            "masking",
+            "Time to mask one request",
+            Unit::Seconds,
+            metrics.masking.clone(),
+        );
+        registry.register(
+            "kernel_events",
+            "What the eBPF programs counted since they were loaded",
+            metrics.kernel.clone(),
+        );
+        registry.register(
+            "open_connections",
+            "Steered connections open now",
+            metrics.open.clone(),
+        );
         registry.register(
             "client_refused_ca",
             "TLS handshakes that the client broke off after our certificate",
             metrics.ca_refused.clone(),
         );
-        Self { registry: Arc::new(registry), ..metrics }
+        Self {
+            registry: Arc::new(registry),
+            ..metrics
+        }
     }
 }
 
 impl Metrics {
     /// A connection was decided.
     pub fn connection(&self, verdict: &'static str) {
-        self.connections.get_or_create(&VerdictLabel { verdict }).inc();
+        self.connections
+            .get_or_create(&VerdictLabel { verdict })
+            .inc();
     }
 
     /// A connection opened; it counts as open until the guard is dropped.
@@ -113,15 +153,24 @@ impl Metrics {
             5 => "5xx",
             _ => "other",
         };
-        self.exchanges.get_or_create(&ExchangeLabel { protocol, status }).inc();
+        self.exchanges
+            .get_or_create(&ExchangeLabel { protocol, status })
+            .inc();
     }
 
     /// A request was masked.
-    pub fn masked(&self, took: Duration, fields: usize, findings: impl IntoIterator<Item = (&'static str, u32)>) {
+    pub fn masked(
+        &self,
+        took: Duration,
+        fields: usize,
+        findings: impl IntoIterator<Item = (&'static str, u32)>,
+    ) {
         self.masking.observe(took.as_secs_f64());
         self.fields.inc_by(fields as u64);
         for (class, count) in findings {
-            self.findings.get_or_create(&ClassLabel { class }).inc_by(count.into());
+            self.findings
+                .get_or_create(&ClassLabel { class })
+                .inc_by(count.into());
         }
     }
 
@@ -132,8 +181,12 @@ impl Metrics {
 
     /// Takes over what the programs counted.
     pub fn kernel(&self, counter: KernelCounter, value: u64) {
-        let label = KernelLabel { event: counter.as_str() };
-        self.kernel.get_or_create(&label).set(i64::try_from(value).unwrap_or(i64::MAX));
+        let label = KernelLabel {
+            event: counter.as_str(),
+        };
+        self.kernel
+            .get_or_create(&label)
+            .set(i64::try_from(value).unwrap_or(i64::MAX));
     }
 
     /// OpenMetrics text.

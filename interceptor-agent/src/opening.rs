@@ -47,10 +47,17 @@ pub async fn read(
     Ok((opening, bytes.freeze()))
 }
 
-async fn until_known(stream: &mut (impl AsyncRead + Unpin), bytes: &mut BytesMut) -> std::io::Result<Opening> {
+async fn until_known(
+    stream: &mut (impl AsyncRead + Unpin),
+    bytes: &mut BytesMut,
+) -> std::io::Result<Opening> {
     loop {
         if stream.read_buf(bytes).await? == 0 {
-            return Ok(if bytes.is_empty() { Opening::Closed } else { Opening::Broken });
+            return Ok(if bytes.is_empty() {
+                Opening::Closed
+            } else {
+                Opening::Broken
+            });
         }
         if let Some(opening) = known(bytes) {
             return Ok(opening);
@@ -72,7 +79,9 @@ fn plain(bytes: &[u8]) -> Option<Opening> {
     let mut headers = [httparse::EMPTY_HEADER; 128];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
-        Ok(status) if status.is_complete() => Some(Opening::Http { host: host(&request) }),
+        Ok(status) if status.is_complete() => Some(Opening::Http {
+            host: host(&request),
+        }),
         Ok(_) if bytes.len() < MAX_HEAD => None,
         // The HTTP/2 preface of a cleartext client is HTTP too, with its host out of sight.
         _ if bytes.starts_with(b"PRI * HTTP/2.0") => Some(Opening::Http { host: None }),
@@ -88,12 +97,19 @@ fn host(request: &httparse::Request<'_, '_>) -> Option<String> {
         None => None,
     };
     let named = || {
-        let header = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"))?;
+        let header = request
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case("host"))?;
         std::str::from_utf8(header.value).ok()
     };
     let host = authority.or_else(named)?.trim();
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    Some(host.split_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase())
+    Some(
+        host.split_once(':')
+            .map_or(host, |(host, _)| host)
+            .to_ascii_lowercase(),
+    )
 }
 
 #[cfg(test)]
@@ -101,16 +117,30 @@ mod tests {
     use super::*;
 
     fn http(host: &str) -> Option<Opening> {
-        Some(Opening::Http { host: Some(host.to_owned()) })
+        Some(Opening::Http {
+            host: Some(host.to_owned()),
+        })
     }
 
     #[test]
     fn plain_http_names_its_host() {
-        assert_eq!(known(b"GET / HTTP/1.1\r\nHost: API.openai.com:80\r\n\r\n"), http("api.openai.com"));
-        assert_eq!(known(b"GET http://api.openai.com/v1 HTTP/1.1\r\nHost: other\r\n\r\n"), http("api.openai.com"));
-        assert_eq!(known(b"CONNECT api.openai.com:443 HTTP/1.1\r\n\r\n"), http("api.openai.com"));
+        assert_eq!(
+            known(b"GET / HTTP/1.1\r\nHost: API.openai.com:80\r\n\r\n"),
+            http("api.openai.com")
+        );
+        assert_eq!(
+            known(b"GET http://api.openai.com/v1 HTTP/1.1\r\nHost: other\r\n\r\n"),
+            http("api.openai.com")
+        );
+        assert_eq!(
+            known(b"CONNECT api.openai.com:443 HTTP/1.1\r\n\r\n"),
+            http("api.openai.com")
+        );
         assert_eq!(known(b"GET / HTTP/1.1\r\nHo"), None);
-        assert_eq!(known(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(Opening::Http { host: None }));
+        assert_eq!(
+            known(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+            Some(Opening::Http { host: None })
+        );
     }
 
     #[test]
@@ -121,8 +151,14 @@ mod tests {
     #[tokio::test]
     async fn silence_and_close_are_told_apart() {
         let (mut ours, theirs) = tokio::io::duplex(64);
-        assert_eq!(read(&mut ours, Duration::from_millis(5)).await.unwrap().0, Opening::Silent);
+        assert_eq!(
+            read(&mut ours, Duration::from_millis(5)).await.unwrap().0,
+            Opening::Silent
+        );
         drop(theirs);
-        assert_eq!(read(&mut ours, Duration::from_secs(5)).await.unwrap().0, Opening::Closed);
+        assert_eq!(
+            read(&mut ours, Duration::from_secs(5)).await.unwrap().0,
+            Opening::Closed
+        );
     }
 }

@@ -18,5 +18,7 @@ const BUFFER: usize = 16 * 1024;
 pub async fn run(mut client: TcpStream, opening: Bytes, mut server: TcpStream) -> io::Result<()> {
     server.write_all(&opening).await?;
     drop(opening);
-    copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await.map(drop)
+    copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER)
+        .await
+        .map(drop)
 }

@@ -25,20 +25,34 @@ pub struct Refusal {
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: String::new() }
+        Self {
+            reason,
+            detail: String::new(),
+        }
     }
 }
 
 impl Refusal {
     /// A refusal with a detail. The detail must not quote the request.
     pub fn new(reason: Reason, detail: impl ToString) -> Self {
-        Self { reason, detail: detail.to_string() }
+        Self {
+            reason,
+            detail: detail.to_string(),
+        }
     }
 
     /// What happened and what to do, in one line.
     pub fn message(&self, id: &Id) -> String {
-        let detail = if self.detail.is_empty() { String::new() } else { format!(": {}", self.detail) };
-        format!("interceptor refused this request: {}{detail}. {} [{id}]", self.reason.what(), self.reason.next_step())
+        let detail = if self.detail.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", self.detail)
+        };
+        format!(
+            "interceptor refused this request: {}{detail}. {} [{id}]",
+            self.reason.what(),
+            self.reason.next_step()
+        )
     }
 
     /// The answer.
@@ -49,7 +63,10 @@ impl Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ID_HEADER, id.header());
         // The provider's SDKs retry some statuses; a refusal stays one.
-        headers.insert("x-should-retry", HeaderValue::from_static(self.reason.retry()));
+        headers.insert(
+            "x-should-retry",
+            HeaderValue::from_static(self.reason.retry()),
+        );
         if self.reason == Reason::UpgradeRequired {
             headers.insert(http::header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
         }
@@ -124,12 +141,29 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["type"], "error");
         assert_eq!(body["error"]["type"], "request_too_large");
-        assert!(body["error"]["message"].as_str().unwrap().contains("limits.request_body"), "{body}");
+        assert!(
+            body["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("limits.request_body"),
+            "{body}"
+        );
 
-        let body = refusal.response(Protocol::OpenAi, &id).into_body().collect().await.unwrap().to_bytes();
+        let body = refusal
+            .response(Protocol::OpenAi, &id)
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["error"]["code"], "body_too_large");
-        assert!(body["error"]["message"].as_str().unwrap().contains(&id.to_string()));
+        assert!(
+            body["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains(&id.to_string())
+        );
     }
 
     #[test]
@@ -137,7 +171,10 @@ mod tests {
         for reason in Reason::ALL {
             assert!(reason.next_step().ends_with(['.', '?']), "{reason:?}");
             assert!(!reason.what().is_empty());
-            assert!(reason.status().is_client_error() || reason.status().is_server_error(), "{reason:?}");
+            assert!(
+                reason.status().is_client_error() || reason.status().is_server_error(),
+                "{reason:?}"
+            );
         }
     }
 }
@@ -151,9 +188,18 @@ mod plain_tests {
         let bytes = Refusal::from(Reason::PlainHttp).plain_response(Protocol::OpenAi, &Id::new());
         let mut headers = [httparse::EMPTY_HEADER; 8];
         let mut response = httparse::Response::new(&mut headers);
-        let httparse::Status::Complete(head) = response.parse(&bytes).unwrap() else { panic!("no whole head") };
+        let httparse::Status::Complete(head) = response.parse(&bytes).unwrap() else {
+            panic!("no whole head")
+        };
         assert_eq!(response.code, Some(403));
-        let length = response.headers.iter().find(|header| header.name == "content-length").unwrap();
-        assert_eq!(std::str::from_utf8(length.value).unwrap(), (bytes.len() - head).to_string());
+        let length = response
+            .headers
+            .iter()
+            .find(|header| header.name == "content-length")
+            .unwrap();
+        assert_eq!(
+            std::str::from_utf8(length.value).unwrap(),
+            (bytes.len() - head).to_string()
+        );
     }
 }

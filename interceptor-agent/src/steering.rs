@@ -30,10 +30,14 @@ impl Steering for Fixed {
 #[derive(Debug, thiserror::Error)]
 pub enum SteeringError {
     /// No cgroup-v2 mount in this mount namespace.
-    #[error("no cgroup-v2 file system is mounted: mount one (`mount -t cgroup2 none /sys/fs/cgroup`)")]
+    #[error(
+        "no cgroup-v2 file system is mounted: mount one (`mount -t cgroup2 none /sys/fs/cgroup`)"
+    )]
     NoCgroup2,
     /// The configured cgroup isn't there.
-    #[error("cgroup {path}: {error}; make it, or set `steering.cgroup` to one below the cgroup-v2 mount")]
+    #[error(
+        "cgroup {path}: {error}; make it, or set `steering.cgroup` to one below the cgroup-v2 mount"
+    )]
     Cgroup {
         /// Where it was looked for.
         path: PathBuf,
@@ -41,13 +45,17 @@ pub enum SteeringError {
         error: io::Error,
     },
     /// The programs enforce for another cgroup.
-    #[error("{pin} is attached to another cgroup: run `interceptor uninstall` first, or set `steering.pin_dir`")]
+    #[error(
+        "{pin} is attached to another cgroup: run `interceptor uninstall` first, or set `steering.pin_dir`"
+    )]
     OtherCgroup {
         /// The pinned link.
         pin: PathBuf,
     },
     /// The programs could not be loaded.
-    #[error("the kernel refused the eBPF programs: {0}; `interceptor run` needs CAP_BPF, CAP_NET_ADMIN and Linux 5.14")]
+    #[error(
+        "the kernel refused the eBPF programs: {0}; `interceptor run` needs CAP_BPF, CAP_NET_ADMIN and Linux 5.14"
+    )]
     Load(Box<dyn std::error::Error + Send + Sync>),
     /// Something else failed.
     #[error("{what}: {error}")]

@@ -1,5 +1,8 @@
 //! System calls that no crate of ours wraps. The only `unsafe` of the agent.
-#![expect(unsafe_code, reason = "raw system calls, each fenced and explained here")]
+#![expect(
+    unsafe_code,
+    reason = "raw system calls, each fenced and explained here"
+)]
 
 use std::{
     ffi::CString,
@@ -62,8 +65,15 @@ pub fn on_bpffs(path: &Path) -> io::Result<bool> {
 pub fn mount_bpffs(at: &Path) -> io::Result<()> {
     let at = c_path(at)?;
     // SAFETY: NUL-terminated strings that outlive the call.
-    let result =
-        unsafe { libc::mount(c"bpf".as_ptr(), at.as_ptr(), c"bpf".as_ptr(), 0, c"mode=0700".as_ptr().cast()) };
+    let result = unsafe {
+        libc::mount(
+            c"bpf".as_ptr(),
+            at.as_ptr(),
+            c"bpf".as_ptr(),
+            0,
+            c"mode=0700".as_ptr().cast(),
+        )
+    };
     check(result)
 }
 
@@ -76,7 +86,14 @@ pub fn open_pin(path: &Path) -> io::Result<OwnedFd> {
         flags: u32,
     }
     let path = c_path(path)?;
-    let fd = bpf(BPF_OBJ_GET, &mut Attributes { path: path.as_ptr() as u64, fd: 0, flags: 0 })?;
+    let fd = bpf(
+        BPF_OBJ_GET,
+        &mut Attributes {
+            path: path.as_ptr() as u64,
+            fd: 0,
+            flags: 0,
+        },
+    )?;
     // SAFETY: the kernel just gave us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
@@ -150,7 +167,10 @@ pub fn forbid_core_dumps() -> io::Result<()> {
 
 /// Raises the soft limit of open descriptors to the hard one: a connection takes two.
 pub fn raise_descriptor_limit() -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: writes one rlimit.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
     limit.rlim_cur = limit.rlim_max;
@@ -164,7 +184,11 @@ pub fn join_before_exec(command: &mut std::process::Command, procs: std::fs::Fil
     let join = move || {
         // SAFETY: write(2) is async-signal-safe; the descriptor and the byte live.
         let written = unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) };
-        if written == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        if written == 1 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     };
     // SAFETY: the closure makes one system call and allocates nothing.
     unsafe { command.pre_exec(join) };
@@ -178,13 +202,28 @@ pub fn terminate(pid: u32) -> io::Result<()> {
 }
 
 fn check(result: i32) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn bpf<T>(command: libc::c_long, attributes: &mut T) -> io::Result<i32> {
     // SAFETY: `attributes` is the command's own layout and its pointers outlive the call.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<T>()) };
-    if result >= 0 { i32::try_from(result).map_err(io::Error::other) } else { Err(io::Error::last_os_error()) }
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_mut(attributes),
+            size_of::<T>(),
+        )
+    };
+    if result >= 0 {
+        i32::try_from(result).map_err(io::Error::other)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {

@@ -85,7 +85,13 @@ impl Upstream {
         http2: Arc<rustls::ClientConfig>,
         handshake: Duration,
     ) -> Self {
-        Self { dialer, http1: http1.into(), http2: http2.into(), pool: Arc::default(), handshake }
+        Self {
+            dialer,
+            http1: http1.into(),
+            http2: http2.into(),
+            pool: Arc::default(),
+            handshake,
+        }
     }
 
     /// A plain connection to where the client was going, past our own programs.
@@ -112,7 +118,12 @@ impl Upstream {
                 }
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) if reused => request = unsent,
-                    _ => return Err(UpstreamError::Broken { host: target.host.clone(), error: failed.into_error() }),
+                    _ => {
+                        return Err(UpstreamError::Broken {
+                            host: target.host.clone(),
+                            error: failed.into_error(),
+                        });
+                    }
                 },
             }
         }
@@ -125,11 +136,17 @@ impl Upstream {
 
     async fn connect(&self, target: &Target) -> Result<Sender, UpstreamError> {
         let limit = self.handshake;
-        let timeout = || UpstreamError::Timeout { host: target.host.clone(), after: limit };
+        let timeout = || UpstreamError::Timeout {
+            host: target.host.clone(),
+            after: limit,
+        };
         let connecting = tokio::time::timeout(limit, self.handshake(target));
         let tls = connecting.await.map_err(|_| timeout())??;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(H2);
-        let broken = |error| UpstreamError::Broken { host: target.host.clone(), error };
+        let broken = |error| UpstreamError::Broken {
+            host: target.host.clone(),
+            error,
+        };
         let io = TokioIo::new(tls);
         if http2 {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -143,8 +160,11 @@ impl Upstream {
             tokio::spawn(connection);
             Ok(Sender::Http2(sender))
         } else {
-            let (sender, connection) =
-                http1::Builder::new().preserve_header_case(true).handshake(io).await.map_err(broken)?;
+            let (sender, connection) = http1::Builder::new()
+                .preserve_header_case(true)
+                .handshake(io)
+                .await
+                .map_err(broken)?;
             tokio::spawn(connection);
             Ok(Sender::Http1(sender))
         }
@@ -156,10 +176,18 @@ impl Upstream {
     ) -> Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>, UpstreamError> {
         let address = target.original.0;
         let unreachable = |error| UpstreamError::Unreachable { address, error };
-        let untrusted = |error| UpstreamError::Untrusted { host: target.host.clone(), error };
-        let name = ServerName::try_from(target.host.to_string()).map_err(|error| untrusted(io::Error::other(error)))?;
+        let untrusted = |error| UpstreamError::Untrusted {
+            host: target.host.clone(),
+            error,
+        };
+        let name = ServerName::try_from(target.host.to_string())
+            .map_err(|error| untrusted(io::Error::other(error)))?;
         let tcp = self.dialer.dial(address).await.map_err(unreachable)?;
-        let connector = if target.http2 { &self.http2 } else { &self.http1 };
+        let connector = if target.http2 {
+            &self.http2
+        } else {
+            &self.http1
+        };
         connector.connect(name, tcp).await.map_err(untrusted)
     }
 }

@@ -47,7 +47,10 @@ pub(super) async fn accept(app: Arc<App>, listener: TcpListener) {
 }
 
 fn take(app: &Arc<App>, client: tokio::net::TcpStream, from: SocketAddr) {
-    let (Ok(slot), Ok(at)) = (Arc::clone(&app.slots).try_acquire_owned(), client.local_addr()) else {
+    let (Ok(slot), Ok(at)) = (
+        Arc::clone(&app.slots).try_acquire_owned(),
+        client.local_addr(),
+    ) else {
         app.metrics.refused(Reason::Busy.as_str());
         return;
     };
@@ -93,7 +96,11 @@ async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
         clock.tick().await;
-        let names = app.hosts.iter().map(|host| host.pattern.clone()).filter(|name| !name.contains('*'));
+        let names = app
+            .hosts
+            .iter()
+            .map(|host| host.pattern.clone())
+            .filter(|name| !name.contains('*'));
         app.addresses.resolve(names.collect::<Vec<_>>()).await;
     }
 }

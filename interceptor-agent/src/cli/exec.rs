@@ -29,23 +29,11 @@ use crate::{
 /// Where a session's own CA lives while its command runs.
 const SESSIONS: &str = "/run/interceptor";
 
-/// Variables that name a file of roots which *replaces* a client's own, or adds to it.
-const TRUST: [&str; 10] = [
-    "SSL_CERT_FILE",
-    "CURL_CA_BUNDLE",
-    "REQUESTS_CA_BUNDLE",
-    "NODE_EXTRA_CA_CERTS",
-    "AWS_CA_BUNDLE",
-    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
-    "CODEX_CA_CERTIFICATE",
-    "GIT_SSL_CAINFO",
-    "PIP_CERT",
-    "NIX_SSL_CERT_FILE",
-];
-
 /// Arguments of `interceptor exec`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without --config the built-in policy is used, with a CA of its own that is gone with the command.")]
+#[command(
+    after_help = "Without --config the built-in policy is used, with a CA of its own that is gone with the command."
+)]
 pub struct Args {
     /// The configuration; its cgroup, port and pin folder are replaced by ones of this command's own
     #[arg(long, value_name = "FILE")]
@@ -64,7 +52,9 @@ impl Args {
         log::init(&config.log);
         sys::raise_descriptor_limit()?;
         let session = Session::new(config, self.config.is_none())?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         let status = runtime.block_on(session.run(&self.command))?;
         Ok(exit_code(status))
     }
@@ -83,7 +73,11 @@ impl Session {
         config.steering.pin_dir.push(&name);
         config.steering.listen_port = 0;
         config.admin.listen = None;
-        let mut session = Self { config, cgroup: None, own_ca: None };
+        let mut session = Self {
+            config,
+            cgroup: None,
+            own_ca: None,
+        };
         if own_ca {
             let folder = Path::new(SESSIONS).join(&name);
             session.own_ca = Some(folder.clone());
@@ -92,12 +86,15 @@ impl Session {
             ca::init(&session.config.tls.ca_dir, &names, &ca::Options::default())?;
         }
         let below = cgroup::own()?.join(format!("interceptor-{name}"));
-        session.cgroup = Some(Cgroup::create(&below).context("`interceptor exec` needs root: try sudo")?);
+        session.cgroup =
+            Some(Cgroup::create(&below).context("`interceptor exec` needs root: try sudo")?);
         Ok(session)
     }
 
     async fn run(&self, command: &[OsString]) -> anyhow::Result<ExitStatus> {
-        let Some(cgroup) = &self.cgroup else { anyhow::bail!("the session has no cgroup") };
+        let Some(cgroup) = &self.cgroup else {
+            anyhow::bail!("the session has no cgroup")
+        };
         let agent = Agent::start(&self.config, cgroup).await?;
         let mut child = self.spawn(command, cgroup)?;
         let status = wait(&mut child).await?;
@@ -106,12 +103,17 @@ impl Session {
     }
 
     fn spawn(&self, command: &[OsString], cgroup: &Cgroup) -> anyhow::Result<Child> {
-        let Some((program, arguments)) = command.split_first() else { anyhow::bail!("no command was given") };
-        let bundle = self.config.tls.ca_dir.join(ca::BUNDLE);
+        let Some((program, arguments)) = command.split_first() else {
+            anyhow::bail!("no command was given")
+        };
         let mut child = std::process::Command::new(program);
-        child.args(arguments).envs(TRUST.map(|variable| (variable, &bundle)));
+        child
+            .args(arguments)
+            .envs(ca::trust_variables(&self.config.tls.ca_dir));
         sys::join_before_exec(&mut child, cgroup.procs()?);
-        Command::from(child).spawn().with_context(|| program.to_string_lossy().into_owned())
+        Command::from(child)
+            .spawn()
+            .with_context(|| program.to_string_lossy().into_owned())
     }
 }
 
@@ -151,6 +153,8 @@ async fn wait(child: &mut Child) -> anyhow::Result<ExitStatus> {
 
 /// The command's own code; 128 + the signal's number where one ended it, as shells have it.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

@@ -22,12 +22,15 @@ impl Args {
         sys::forbid_core_dumps()?;
         sys::raise_descriptor_limit()?;
         let cgroup = Cgroup::open(&config.steering.cgroup)?;
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-            let agent = Agent::start(&config, &cgroup).await?;
-            told_to_stop().await?;
-            agent.stop().await;
-            Ok(ExitCode::SUCCESS)
-        })
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(async {
+                let agent = Agent::start(&config, &cgroup).await?;
+                told_to_stop().await?;
+                agent.stop().await;
+                Ok(ExitCode::SUCCESS)
+            })
     }
 }
 

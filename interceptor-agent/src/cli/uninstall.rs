@@ -21,7 +21,10 @@ impl Args {
         let pins = &config.steering.pin_dir;
         match ebpf::uninstall(pins)? {
             0 => println!("nothing was installed below {}", pins.display()),
-            links => println!("removed {links} links and their maps below {}: nothing is steered any more", pins.display()),
+            links => println!(
+                "removed {links} links and their maps below {}: nothing is steered any more",
+                pins.display()
+            ),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -44,12 +44,17 @@ pub(super) async fn request(
     let plain = if codings.is_empty() {
         body.clone()
     } else {
-        codings.decode(&body, link.app.limits.request_body).await?.into()
+        codings
+            .decode(&body, link.app.limits.request_body)
+            .await?
+            .into()
     };
     let started = Instant::now();
     let mut masking = link.app.masker.begin();
     let masked = match endpoint {
-        Some(endpoint) if plain.len() > LONG => tokio::task::block_in_place(|| masking.body(endpoint, &plain)).map(Some),
+        Some(endpoint) if plain.len() > LONG => {
+            tokio::task::block_in_place(|| masking.body(endpoint, &plain)).map(Some)
+        }
         Some(endpoint) => masking.body(endpoint, &plain).map(Some),
         None => Ok(None),
     };
@@ -68,13 +73,25 @@ pub(super) async fn request(
         None => MaskedBody::empty(),
         Some(Outcome::Unchanged(same)) => same.in_original_form(body).into(),
         Some(Outcome::Masked(masked)) if codings.is_empty() => masked.into(),
-        Some(Outcome::Masked(masked)) => masked.recoded(async |plain| codings.encode(plain).await).await?.into(),
+        Some(Outcome::Masked(masked)) => masked
+            .recoded(async |plain| codings.encode(plain).await)
+            .await?
+            .into(),
     };
-    Ok(Masked { body, tokens: Arc::new(tokens), report, took })
+    Ok(Masked {
+        body,
+        tokens: Arc::new(tokens),
+        report,
+        took,
+    })
 }
 
 fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
-    for (name, value) in parts.headers.iter_mut().filter(|(name, _)| head::is_text(name)) {
+    for (name, value) in parts
+        .headers
+        .iter_mut()
+        .filter(|(name, _)| head::is_text(name))
+    {
         let text = String::from_utf8_lossy(value.as_bytes());
         if let Some(masked) = masking.text(&text)? {
             *value = HeaderValue::try_from(masked)
@@ -86,9 +103,14 @@ fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refu
 
 /// A path or query is an address: replacing part of it would ask for something else.
 fn refuse_in_target(masking: &mut Masking<'_>, parts: &Parts, mode: Mode) -> Result<(), Refusal> {
-    let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", http::uri::PathAndQuery::as_str);
     match masking.text(target)? {
-        Some(_) if mode == Mode::Enforce => Err(Refusal::new(Reason::Unmaskable, "in the path or the query")),
+        Some(_) if mode == Mode::Enforce => {
+            Err(Refusal::new(Reason::Unmaskable, "in the path or the query"))
+        }
         _ => Ok(()),
     }
 }

@@ -41,7 +41,12 @@ impl<'l> Record<'l> {
 
     pub(super) fn masked(&mut self, report: &Report, took: Duration) {
         let masker = &self.link.app.masker;
-        let counts = || report.findings.iter().map(|(class, count)| (masker.class(*class).name, *count));
+        let counts = || {
+            report
+                .findings
+                .iter()
+                .map(|(class, count)| (masker.class(*class).name, *count))
+        };
         self.link.app.metrics.masked(took, report.fields, counts());
         for (class, count) in counts() {
             let separator = if self.findings.is_empty() { "" } else { "," };
@@ -54,12 +59,21 @@ impl<'l> Record<'l> {
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Response<Answer> {
         self.refused = Some(refusal.reason);
         self.link.app.metrics.refused(refusal.reason.as_str());
-        refusal.response(self.link.host.protocol, &self.id).map(Answer::Own)
+        refusal
+            .response(self.link.host.protocol, &self.id)
+            .map(Answer::Own)
     }
 
     pub(super) fn end(self, response: &Response<Answer>) {
-        let Link { app, host, target, process, .. } = self.link;
-        app.metrics.exchange(host.protocol.name(), response.status());
+        let Link {
+            app,
+            host,
+            target,
+            process,
+            ..
+        } = self.link;
+        app.metrics
+            .exchange(host.protocol.name(), response.status());
         tracing::info!(
             id = %self.id,
             host = %target.host,

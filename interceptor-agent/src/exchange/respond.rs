@@ -22,7 +22,9 @@ pub(super) fn unmasked(
     tokens: Arc<TokenMap>,
 ) -> Result<Response<Answer>, Refusal> {
     head::strip_hop(response.headers_mut());
-    let Some(endpoint) = endpoint.filter(|_| !tokens.is_empty()) else { return Ok(response.map(Answer::Through)) };
+    let Some(endpoint) = endpoint.filter(|_| !tokens.is_empty()) else {
+        return Ok(response.map(Answer::Through));
+    };
     let codings = Codings::of(response.headers())
         .map_err(|_| Refusal::new(Reason::BadAnswer, "its content coding is unknown"))?;
     let unmasker = Unmasker::new(endpoint, framing(&response), tokens);
@@ -33,8 +35,17 @@ pub(super) fn unmasked(
 }
 
 fn framing<B>(response: &Response<B>) -> Framing {
-    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match kind.as_str() {
         "text/event-stream" => Framing::Sse,
         "application/json" => Framing::Json,
@@ -49,7 +60,14 @@ mod tests {
 
     #[test]
     fn framing_by_content_type() {
-        let of = |kind: &str| framing(&Response::builder().header("content-type", kind).body(()).unwrap());
+        let of = |kind: &str| {
+            framing(
+                &Response::builder()
+                    .header("content-type", kind)
+                    .body(())
+                    .unwrap(),
+            )
+        };
         assert_eq!(of("text/event-stream; charset=utf-8"), Framing::Sse);
         assert_eq!(of("Application/JSON"), Framing::Json);
         assert_eq!(of("application/problem+json"), Framing::Json);

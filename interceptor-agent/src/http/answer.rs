@@ -44,7 +44,11 @@ impl Answer {
             let coded = StreamReader::new(body.map_err(io::Error::other).into_data_stream());
             Decoded(codings.reader(Box::new(coded))).boxed_unsync()
         };
-        Self::Unmasked(Box::new(Unmasking { source, unmasker: Some(unmasker), out: BytesMut::new() }))
+        Self::Unmasked(Box::new(Unmasking {
+            source,
+            unmasker: Some(unmasker),
+            out: BytesMut::new(),
+        }))
     }
 }
 
@@ -70,7 +74,10 @@ impl Body for Decoded {
 }
 
 impl Unmasking {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         while let Some(unmasker) = &mut self.unmasker {
             let frame = match Pin::new(&mut self.source).poll_frame(context) {
                 Poll::Pending => return Poll::Pending,
@@ -110,8 +117,12 @@ impl Body for Answer {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.get_mut() {
-            Self::Own(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
-            Self::Through(body) => Pin::new(body).poll_frame(context).map_err(AnswerError::from),
+            Self::Own(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(|never| match never {}),
+            Self::Through(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(AnswerError::from),
             Self::Unmasked(body) => body.poll(context),
         }
     }

@@ -22,7 +22,11 @@ pub enum BodyError {
 
 /// Reads a body of at most `limit` bytes, with at most `patience` between two pieces. A body that comes in one piece
 /// is not copied.
-pub async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, BodyError> {
+pub async fn read(
+    mut body: Incoming,
+    limit: usize,
+    patience: Duration,
+) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > limit as u64 {
         return Err(BodyError::TooLong(limit));
     }
@@ -36,7 +40,9 @@ pub async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Resul
             Ok(Some(frame)) => frame.map_err(|_| BodyError::Broken)?,
         };
         // Trailers are not forwarded: nobody masks them.
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if first.len() + joined.len() + data.len() > limit {
             return Err(BodyError::TooLong(limit));
         }
@@ -50,5 +56,9 @@ pub async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Resul
             joined.extend_from_slice(&data);
         }
     }
-    Ok(if joined.is_empty() { first } else { joined.freeze() })
+    Ok(if joined.is_empty() {
+        first
+    } else {
+        joined.freeze()
+    })
 }

@@ -44,7 +44,11 @@ impl Codings {
         let mut codings = Vec::new();
         for value in headers.get_all(CONTENT_ENCODING) {
             let names = value.to_str().map_err(|_| CodingError::Unknown)?;
-            for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            for name in names
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+            {
                 match name.to_ascii_lowercase().as_str() {
                     "identity" => {}
                     "gzip" | "x-gzip" => codings.push(Coding::Gzip),
@@ -55,7 +59,11 @@ impl Codings {
                 }
             }
         }
-        if codings.len() > MOST { Err(CodingError::Unknown) } else { Ok(Self(codings)) }
+        if codings.len() > MOST {
+            Err(CodingError::Unknown)
+        } else {
+            Ok(Self(codings))
+        }
     }
 
     /// Whether the message is as it is.
@@ -66,7 +74,9 @@ impl Codings {
     /// Decodes a whole body, to at most `limit` bytes at any layer.
     pub async fn decode(&self, body: &[u8], limit: usize) -> Result<Vec<u8>, CodingError> {
         let mut layers = self.0.iter().rev();
-        let Some(outermost) = layers.next() else { return Ok(body.to_vec()) };
+        let Some(outermost) = layers.next() else {
+            return Ok(body.to_vec());
+        };
         let mut plain = outermost.decode(body, limit).await?;
         for coding in layers {
             plain = coding.decode(&plain, limit).await?;
@@ -84,7 +94,10 @@ impl Codings {
     }
 
     /// Decodes a stream as it arrives.
-    pub fn reader<'r>(&self, mut coded: Box<dyn AsyncBufRead + Send + Unpin + 'r>) -> Box<dyn AsyncRead + Send + Unpin + 'r> {
+    pub fn reader<'r>(
+        &self,
+        mut coded: Box<dyn AsyncBufRead + Send + Unpin + 'r>,
+    ) -> Box<dyn AsyncRead + Send + Unpin + 'r> {
         for coding in self.0.iter().rev() {
             coded = Box::new(tokio::io::BufReader::new(coding.reader(coded)));
         }
@@ -93,7 +106,10 @@ impl Codings {
 }
 
 impl Coding {
-    fn reader<'r>(self, coded: impl AsyncBufRead + Send + Unpin + 'r) -> Box<dyn AsyncRead + Send + Unpin + 'r> {
+    fn reader<'r>(
+        self,
+        coded: impl AsyncBufRead + Send + Unpin + 'r,
+    ) -> Box<dyn AsyncRead + Send + Unpin + 'r> {
         // A reader that stops after the first member or frame would not see what follows; the provider might.
         match self {
             Self::Gzip => {
@@ -115,19 +131,30 @@ impl Coding {
         let mut rest = coded;
         let mut plain = Vec::with_capacity(coded.len().saturating_mul(4).min(limit));
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        self.reader(&mut rest).take(most).read_to_end(&mut plain).await.map_err(|_| CodingError::Broken)?;
+        self.reader(&mut rest)
+            .take(most)
+            .read_to_end(&mut plain)
+            .await
+            .map_err(|_| CodingError::Broken)?;
         if plain.len() > limit {
             return Err(CodingError::TooLong(limit));
         }
         // Bytes behind the end are read by nobody here, and so by nobody there.
-        if rest.is_empty() { Ok(plain) } else { Err(CodingError::Broken) }
+        if rest.is_empty() {
+            Ok(plain)
+        } else {
+            Err(CodingError::Broken)
+        }
     }
 
     async fn encode(self, plain: &[u8]) -> Result<Vec<u8>, CodingError> {
         macro_rules! through {
             ($encoder:expr) => {{
                 let mut encoder = $encoder;
-                encoder.write_all(plain).await.map_err(|_| CodingError::Broken)?;
+                encoder
+                    .write_all(plain)
+                    .await
+                    .map_err(|_| CodingError::Broken)?;
                 encoder.shutdown().await.map_err(|_| CodingError::Broken)?;
                 encoder.into_inner()
             }};
@@ -147,19 +174,40 @@ mod tests {
     use super::*;
 
     fn codings(value: &'static str) -> Result<Codings, CodingError> {
-        Codings::of(&HeaderMap::from_iter([(CONTENT_ENCODING, value.parse().unwrap())]))
+        Codings::of(&HeaderMap::from_iter([(
+            CONTENT_ENCODING,
+            value.parse().unwrap(),
+        )]))
     }
 
     #[tokio::test]
     async fn every_coding_round_trips_alone_and_stacked() {
         let body = b"{\"text\":\"same again, same again, same again\"}".repeat(100);
-        for names in ["gzip", "deflate", "br", "zstd", "GZIP, br", "identity", "zstd,gzip,deflate"] {
+        for names in [
+            "gzip",
+            "deflate",
+            "br",
+            "zstd",
+            "GZIP, br",
+            "identity",
+            "zstd,gzip,deflate",
+        ] {
             let codings = codings(names).unwrap();
             let coded = codings.encode(&body).await.unwrap();
-            assert_eq!(codings.decode(&coded, body.len()).await.unwrap(), body, "{names}");
+            assert_eq!(
+                codings.decode(&coded, body.len()).await.unwrap(),
+                body,
+                "{names}"
+            );
             let limit = body.len() - 1;
             if !codings.is_empty() {
-                assert!(matches!(codings.decode(&coded, limit).await, Err(CodingError::TooLong(_))), "{names}");
+                assert!(
+                    matches!(
+                        codings.decode(&coded, limit).await,
+                        Err(CodingError::TooLong(_))
+                    ),
+                    "{names}"
+                );
             }
         }
     }
@@ -170,7 +218,11 @@ mod tests {
             let codings = codings(name).unwrap();
             let mut coded = codings.encode(b"first").await.unwrap();
             coded.extend(codings.encode(b", second").await.unwrap());
-            assert_eq!(codings.decode(&coded, 64).await.unwrap(), b"first, second", "{name}");
+            assert_eq!(
+                codings.decode(&coded, 64).await.unwrap(),
+                b"first, second",
+                "{name}"
+            );
         }
     }
 
@@ -183,14 +235,26 @@ mod tests {
             assert!(codings.decode(cut, 1000).await.is_err(), "{name} cut");
             let mut more = coded.clone();
             more.extend(b"i-0123456789abcdef0");
-            assert!(codings.decode(&more, 1000).await.is_err(), "{name} with a tail");
-            assert!(codings.decode(b"no coded bytes at all", 1000).await.is_err(), "{name} garbage");
+            assert!(
+                codings.decode(&more, 1000).await.is_err(),
+                "{name} with a tail"
+            );
+            assert!(
+                codings
+                    .decode(b"no coded bytes at all", 1000)
+                    .await
+                    .is_err(),
+                "{name} garbage"
+            );
         }
     }
 
     #[test]
     fn unknown_codings_are_refused() {
         assert!(matches!(codings("compress"), Err(CodingError::Unknown)));
-        assert!(matches!(codings("gzip,gzip,gzip,gzip"), Err(CodingError::Unknown)));
+        assert!(matches!(
+            codings("gzip,gzip,gzip,gzip"),
+            Err(CodingError::Unknown)
+        ));
     }
 }

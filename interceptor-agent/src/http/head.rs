@@ -35,7 +35,11 @@ pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
     let mut named = false;
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     let headers = request.headers().get_all(header::HOST).iter();
-    for name in authority.into_iter().map(Some).chain(headers.map(|value| value.to_str().ok())) {
+    for name in authority
+        .into_iter()
+        .map(Some)
+        .chain(headers.map(|value| value.to_str().ok()))
+    {
         let Some(name) = name else { return false };
         if !same_host(name, host) {
             return false;
@@ -47,7 +51,9 @@ pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
 
 fn same_host(name: &str, host: &str) -> bool {
     let name = name.strip_suffix(":443").unwrap_or(name);
-    name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(host)
+    name.strip_suffix('.')
+        .unwrap_or(name)
+        .eq_ignore_ascii_case(host)
 }
 
 /// Removes the headers of one hop, and those that `Connection` names.
@@ -73,7 +79,10 @@ pub fn is_text(name: &HeaderName) -> bool {
 
 /// Whether the request asks for a WebSocket (RFC 6455 §4.1; over HTTP/2 RFC 8441).
 pub fn is_websocket<B>(request: &Request<B>) -> bool {
-    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    let upgrade = request
+        .headers()
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok());
     upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
         || request.extensions().get::<hyper::ext::Protocol>().is_some()
 }
@@ -86,7 +95,9 @@ mod tests {
         let mut request = Request::new(());
         *request.uri_mut() = uri.parse().unwrap();
         for host in hosts {
-            request.headers_mut().append(header::HOST, host.parse().unwrap());
+            request
+                .headers_mut()
+                .append(header::HOST, host.parse().unwrap());
         }
         request
     }
@@ -97,20 +108,37 @@ mod tests {
         assert!(is_for(&request("/v1", &["API.openai.com"]), host));
         assert!(is_for(&request("/v1", &["api.openai.com:443"]), host));
         assert!(is_for(&request("https://api.openai.com/v1", &[]), host));
-        assert!(is_for(&request("https://api.openai.com/v1", &["api.openai.com."]), host));
+        assert!(is_for(
+            &request("https://api.openai.com/v1", &["api.openai.com."]),
+            host
+        ));
         assert!(!is_for(&request("/v1", &[]), host), "no name at all");
         assert!(!is_for(&request("/v1", &["other.example"]), host));
-        assert!(!is_for(&request("/v1", &["api.openai.com", "api.openai.com"]), host), "two Host headers");
-        assert!(!is_for(&request("https://other.example/v1", &["api.openai.com"]), host));
-        assert!(!is_for(&request("https://api.openai.com/v1", &["other.example"]), host));
+        assert!(
+            !is_for(&request("/v1", &["api.openai.com", "api.openai.com"]), host),
+            "two Host headers"
+        );
+        assert!(!is_for(
+            &request("https://other.example/v1", &["api.openai.com"]),
+            host
+        ));
+        assert!(!is_for(
+            &request("https://api.openai.com/v1", &["other.example"]),
+            host
+        ));
     }
 
     #[test]
     fn hop_headers_stay_behind() {
-        let mut headers: HeaderMap = [("connection", "close, x-hop"), ("x-hop", "1"), ("te", "trailers"), ("x-end", "2")]
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect();
+        let mut headers: HeaderMap = [
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("te", "trailers"),
+            ("x-end", "2"),
+        ]
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
         strip_hop(&mut headers);
         assert_eq!(headers.len(), 1);
         assert!(headers.contains_key("x-end"));

@@ -35,7 +35,10 @@ impl Default for State {
 impl HeadGuard {
     /// Wraps the stream that requests are read from.
     pub fn watch<S>(&self, stream: S) -> Watched<S> {
-        Watched { stream, guard: self.clone() }
+        Watched {
+            stream,
+            guard: self.clone(),
+        }
     }
 
     /// Whether the request that was just parsed could be read in two ways. A pipelined head counts as one that could:
@@ -52,7 +55,9 @@ impl HeadGuard {
 
     fn feed(&self, bytes: &[u8]) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let State::Head(head) = &mut *state else { return };
+        let State::Head(head) = &mut *state else {
+            return;
+        };
         let searched = head.len().saturating_sub(3);
         head.extend_from_slice(&bytes[..bytes.len().min(MAX_HEAD)]);
         if let Some(end) = memmem::find(&head[searched..], b"\r\n\r\n") {
@@ -86,7 +91,11 @@ pub struct Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, into);
         if polled.is_ready() {
@@ -97,7 +106,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, from)
     }
 

@@ -147,7 +147,10 @@ impl MaskedBytes {
     ///
     /// # Errors
     /// As the closure.
-    pub async fn recoded<E>(self, code: impl AsyncFnOnce(&[u8]) -> Result<Vec<u8>, E>) -> Result<Self, E> {
+    pub async fn recoded<E>(
+        self,
+        code: impl AsyncFnOnce(&[u8]) -> Result<Vec<u8>, E>,
+    ) -> Result<Self, E> {
         code(&self.0).await.map(|coded| Self(coded.into()))
     }
 

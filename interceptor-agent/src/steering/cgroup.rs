@@ -26,7 +26,10 @@ impl Cgroup {
     /// Makes a child of the caller's own cgroup, or opens it.
     pub fn create(below_mount: &Path) -> Result<Self, SteeringError> {
         let path = mount()?.join(below_mount.strip_prefix("/").unwrap_or(below_mount));
-        fs::create_dir_all(&path).map_err(|error| SteeringError::Cgroup { path: path.clone(), error })?;
+        fs::create_dir_all(&path).map_err(|error| SteeringError::Cgroup {
+            path: path.clone(),
+            error,
+        })?;
         Self::at(path)
     }
 
@@ -49,13 +52,20 @@ impl Cgroup {
 
     /// The kernel's id of it (its inode on 64-bit kernels, Linux 5.5).
     pub fn id(&self) -> Result<u64, SteeringError> {
-        Ok(self.directory.metadata().map_err(SteeringError::at(&self.path))?.ino())
+        Ok(self
+            .directory
+            .metadata()
+            .map_err(SteeringError::at(&self.path))?
+            .ino())
     }
 
     /// The file whose writer joins by writing `0`.
     pub fn procs(&self) -> Result<File, SteeringError> {
         let procs = self.path.join("cgroup.procs");
-        File::options().write(true).open(&procs).map_err(SteeringError::at(&procs))
+        File::options()
+            .write(true)
+            .open(&procs)
+            .map_err(SteeringError::at(&procs))
     }
 
     /// Ends every process in it and below (`cgroup.kill`, Linux 5.14) and removes it.
@@ -70,7 +80,9 @@ impl Cgroup {
             }
             other => Some(other),
         });
-        removed.unwrap_or_else(|| Err(io::ErrorKind::ResourceBusy.into())).map_err(SteeringError::at(&self.path))
+        removed
+            .unwrap_or_else(|| Err(io::ErrorKind::ResourceBusy.into()))
+            .map_err(SteeringError::at(&self.path))
     }
 }
 
@@ -85,20 +97,30 @@ pub fn mount() -> Result<PathBuf, SteeringError> {
 pub fn own() -> Result<PathBuf, SteeringError> {
     let path = "/proc/self/cgroup";
     let table = fs::read_to_string(path).map_err(SteeringError::io(path))?;
-    Ok(table.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/").into())
+    Ok(table
+        .lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .unwrap_or("/")
+        .into())
 }
 
 /// Field 5 of a mountinfo line is the mount point; the type follows a lone `-` (proc(5)).
 fn parse_mount(table: &str) -> Option<PathBuf> {
     table.lines().find_map(|line| {
         let (mount, file_system) = line.split_once(" - ")?;
-        (file_system.split(' ').next()? == "cgroup2").then(|| mount.split(' ').nth(4).map(unescape))?
+        (file_system.split(' ').next()? == "cgroup2")
+            .then(|| mount.split(' ').nth(4).map(unescape))?
     })
 }
 
 /// Space, tab, newline and backslash are octal in mountinfo.
 fn unescape(field: &str) -> PathBuf {
-    field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\").into()
+    field
+        .replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\")
+        .into()
 }
 
 #[cfg(test)]
@@ -111,7 +133,13 @@ mod tests {
 30 24 0:26 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755
 31 30 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
 32 30 0:28 / /sys/fs/cgroup/uni\\040fied rw,nosuid shared:5 - cgroup2 cgroup2 rw,nsdelegate";
-        assert_eq!(parse_mount(table), Some(PathBuf::from("/sys/fs/cgroup/uni fied")));
-        assert_eq!(parse_mount("31 30 0:27 / /x rw - cgroup cgroup rw,cpu"), None);
+        assert_eq!(
+            parse_mount(table),
+            Some(PathBuf::from("/sys/fs/cgroup/uni fied"))
+        );
+        assert_eq!(
+            parse_mount("31 30 0:27 / /x rw - cgroup cgroup rw,cpu"),
+            None
+        );
     }
 }

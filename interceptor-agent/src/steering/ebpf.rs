@@ -35,8 +35,17 @@ use crate::{
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/interceptor-ebpf"));
 
-const MAPS: [&str; 9] =
-    ["SETTINGS", "HEARTBEAT", "NETNS", "NEVER4", "NEVER6", "EXEMPT", "ORIG", "HANDOFF", "COUNTERS"];
+const MAPS: [&str; 9] = [
+    "SETTINGS",
+    "HEARTBEAT",
+    "NETNS",
+    "NEVER4",
+    "NEVER6",
+    "EXEMPT",
+    "ORIG",
+    "HANDOFF",
+    "COUNTERS",
+];
 
 /// What is steered.
 #[derive(Clone, Debug)]
@@ -73,8 +82,9 @@ impl Ebpf {
     /// still: those share the maps.
     pub fn load(pin_dir: &Path) -> Result<(Self, Events), SteeringError> {
         let pins = pins::prepare(pin_dir)?;
-        let set_retval = is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval)
-            .map_err(SteeringError::load)?;
+        let set_retval =
+            is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval)
+                .map_err(SteeringError::load)?;
         let set_retval = u8::from(set_retval);
         let mut loader = EbpfLoader::new();
         loader.override_global("HAS_SET_RETVAL", &set_retval, true);
@@ -84,14 +94,44 @@ impl Ebpf {
         let mut object = loader.load(OBJECT).map_err(SteeringError::load)?;
         let events = Events::new(take(&mut object, "EVENTS")?)?;
         let steering = Self {
-            heartbeat: Mutex::new(take(&mut object, "HEARTBEAT")?.try_into().map_err(SteeringError::load)?),
-            netns: Mutex::new(take(&mut object, "NETNS")?.try_into().map_err(SteeringError::load)?),
-            exempt: Mutex::new(take(&mut object, "EXEMPT")?.try_into().map_err(SteeringError::load)?),
-            handoff: Mutex::new(take(&mut object, "HANDOFF")?.try_into().map_err(SteeringError::load)?),
-            settings: Mutex::new(take(&mut object, "SETTINGS")?.try_into().map_err(SteeringError::load)?),
-            never4: Mutex::new(take(&mut object, "NEVER4")?.try_into().map_err(SteeringError::load)?),
-            never6: Mutex::new(take(&mut object, "NEVER6")?.try_into().map_err(SteeringError::load)?),
-            counters: take(&mut object, "COUNTERS")?.try_into().map_err(SteeringError::load)?,
+            heartbeat: Mutex::new(
+                take(&mut object, "HEARTBEAT")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            netns: Mutex::new(
+                take(&mut object, "NETNS")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            exempt: Mutex::new(
+                take(&mut object, "EXEMPT")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            handoff: Mutex::new(
+                take(&mut object, "HANDOFF")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            settings: Mutex::new(
+                take(&mut object, "SETTINGS")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            never4: Mutex::new(
+                take(&mut object, "NEVER4")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            never6: Mutex::new(
+                take(&mut object, "NEVER6")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            counters: take(&mut object, "COUNTERS")?
+                .try_into()
+                .map_err(SteeringError::load)?,
             programs: Mutex::new(object),
             listeners_netns: Mutex::new(0),
             pins,
@@ -112,14 +152,24 @@ impl Ebpf {
         let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
         for cidr in &wanted {
             match cidr.addr {
-                IpAddr::V4(v4) => never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0),
-                IpAddr::V6(v6) => never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0),
+                IpAddr::V4(v4) => {
+                    never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0)
+                }
+                IpAddr::V6(v6) => {
+                    never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0)
+                }
             }
             .map_err(SteeringError::load)?;
         }
-        forget_others(&mut never4, |addr: [u8; 4], prefix| has(&wanted, addr.into(), prefix))?;
-        forget_others(&mut never6, |addr: [u8; 16], prefix| has(&wanted, addr.into(), prefix))?;
-        lock(&self.settings).set(0, settings, 0).map_err(SteeringError::load)
+        forget_others(&mut never4, |addr: [u8; 4], prefix| {
+            has(&wanted, addr.into(), prefix)
+        })?;
+        forget_others(&mut never6, |addr: [u8; 16], prefix| {
+            has(&wanted, addr.into(), prefix)
+        })?;
+        lock(&self.settings)
+            .set(0, settings, 0)
+            .map_err(SteeringError::load)
     }
 
     /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did.
@@ -130,7 +180,9 @@ impl Ebpf {
             load_program(program)?;
             let fd = program.fd().map_err(SteeringError::load)?.as_fd();
             if !pins::swap(&pin, id, &fd)? {
-                attach_program(program, cgroup)?.pin(&pin).map_err(SteeringError::load)?;
+                attach_program(program, cgroup)?
+                    .pin(&pin)
+                    .map_err(SteeringError::load)?;
             }
         }
         Ok(())
@@ -138,19 +190,26 @@ impl Ebpf {
 
     /// Declares that the agent listens in the network namespace of this socket.
     pub fn ready(&self, listener: &impl AsRawFd) -> Result<(), SteeringError> {
-        let cookie = sys::netns_cookie(listener).map_err(SteeringError::io("SO_NETNS_COOKIE (Linux 5.14)"))?;
+        let cookie = sys::netns_cookie(listener)
+            .map_err(SteeringError::io("SO_NETNS_COOKIE (Linux 5.14)"))?;
         *lock(&self.listeners_netns) = cookie;
-        lock(&self.netns).insert(cookie, 1, 0).map_err(SteeringError::load)
+        lock(&self.netns)
+            .insert(cookie, 1, 0)
+            .map_err(SteeringError::load)
     }
 
     /// One sign of life.
     pub fn beat(&self) -> Result<(), SteeringError> {
-        lock(&self.heartbeat).set(0, sys::monotonic_now(), 0).map_err(SteeringError::load)
+        lock(&self.heartbeat)
+            .set(0, sys::monotonic_now(), 0)
+            .map_err(SteeringError::load)
     }
 
     /// What the programs counted since they were first loaded.
     pub fn counter(&self, counter: Counter) -> u64 {
-        self.counters.get(&(counter as u32), 0).map_or(0, |values| values.iter().sum())
+        self.counters
+            .get(&(counter as u32), 0)
+            .map_or(0, |values| values.iter().sum())
     }
 
     /// Connections that were steered and not taken yet.
@@ -161,7 +220,9 @@ impl Ebpf {
 
 impl Steering for Ebpf {
     fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
-        lock(&self.exempt).insert(&socket, 1, 0).map_err(io::Error::other)
+        lock(&self.exempt)
+            .insert(&socket, 1, 0)
+            .map_err(io::Error::other)
     }
 }
 
@@ -184,7 +245,11 @@ impl OriginalDst for Ebpf {
 
 impl From<Original> for Steered {
     fn from(original: Original) -> Self {
-        let name = original.comm.split(|byte| *byte == 0).next().unwrap_or_default();
+        let name = original
+            .comm
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default();
         Self {
             original: OrigDstAddr((IpAddr::from(original.address), original.port).into()),
             process: Process {
@@ -201,7 +266,12 @@ fn load_program(program: &mut Program) -> Result<(), SteeringError> {
     match program {
         Program::CgroupSockAddr(program) => program.load(),
         Program::SockOps(program) => program.load(),
-        other => return Err(SteeringError::load(format!("unexpected program type {:?}", other.prog_type()))),
+        other => {
+            return Err(SteeringError::load(format!(
+                "unexpected program type {:?}",
+                other.prog_type()
+            )));
+        }
     }
     .map_err(SteeringError::load)
 }
@@ -211,31 +281,52 @@ fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, Stee
     let (directory, mode) = (cgroup.directory(), CgroupAttachMode::Single);
     match program {
         Program::CgroupSockAddr(program) => {
-            let id = program.attach(directory, mode).map_err(SteeringError::load)?;
-            program.take_link(id).map_err(SteeringError::load)?.try_into().map_err(SteeringError::load)
+            let id = program
+                .attach(directory, mode)
+                .map_err(SteeringError::load)?;
+            program
+                .take_link(id)
+                .map_err(SteeringError::load)?
+                .try_into()
+                .map_err(SteeringError::load)
         }
         Program::SockOps(program) => {
-            let id = program.attach(directory, mode).map_err(SteeringError::load)?;
-            program.take_link(id).map_err(SteeringError::load)?.try_into().map_err(SteeringError::load)
+            let id = program
+                .attach(directory, mode)
+                .map_err(SteeringError::load)?;
+            program
+                .take_link(id)
+                .map_err(SteeringError::load)?
+                .try_into()
+                .map_err(SteeringError::load)
         }
-        other => Err(SteeringError::load(format!("unexpected program type {:?}", other.prog_type()))),
+        other => Err(SteeringError::load(format!(
+            "unexpected program type {:?}",
+            other.prog_type()
+        ))),
     }
 }
 
 /// Loopback and link-local: what can't be an LLM host.
 fn always_never() -> impl Iterator<Item = Cidr> {
-    [([127, 0, 0, 0].into(), 8), ([169, 254, 0, 0].into(), 16), ([0, 0, 0, 0].into(), 32)]
-        .into_iter()
-        .chain([
-            (std::net::Ipv6Addr::LOCALHOST.into(), 128),
-            (std::net::Ipv6Addr::UNSPECIFIED.into(), 128),
-            ([0xfe80, 0, 0, 0, 0, 0, 0, 0].into(), 10),
-        ])
-        .map(|(addr, prefix)| Cidr { addr, prefix })
+    [
+        ([127, 0, 0, 0].into(), 8),
+        ([169, 254, 0, 0].into(), 16),
+        ([0, 0, 0, 0].into(), 32),
+    ]
+    .into_iter()
+    .chain([
+        (std::net::Ipv6Addr::LOCALHOST.into(), 128),
+        (std::net::Ipv6Addr::UNSPECIFIED.into(), 128),
+        ([0xfe80, 0, 0, 0, 0, 0, 0, 0].into(), 10),
+    ])
+    .map(|(addr, prefix)| Cidr { addr, prefix })
 }
 
 fn has(wanted: &[Cidr], addr: IpAddr, prefix: u32) -> bool {
-    wanted.iter().any(|cidr| cidr.addr == addr && u32::from(cidr.prefix) == prefix)
+    wanted
+        .iter()
+        .any(|cidr| cidr.addr == addr && u32::from(cidr.prefix) == prefix)
 }
 
 /// Removes what an earlier agent's config had and this one's doesn't.
@@ -243,8 +334,14 @@ fn forget_others<K: aya::Pod>(
     trie: &mut LpmTrie<MapData, K, u8>,
     wanted: impl Fn(K, u32) -> bool,
 ) -> Result<(), SteeringError> {
-    let keys: Vec<_> = trie.keys().collect::<Result<_, _>>().map_err(SteeringError::load)?;
-    for key in keys.into_iter().filter(|key| !wanted(key.data(), key.prefix_len())) {
+    let keys: Vec<_> = trie
+        .keys()
+        .collect::<Result<_, _>>()
+        .map_err(SteeringError::load)?;
+    for key in keys
+        .into_iter()
+        .filter(|key| !wanted(key.data(), key.prefix_len()))
+    {
         trie.remove(&key).map_err(SteeringError::load)?;
     }
     Ok(())
@@ -252,15 +349,17 @@ fn forget_others<K: aya::Pod>(
 
 fn ports(ports: &[u16]) -> Result<[u16; MAX_PORTS], SteeringError> {
     let mut array = [0; MAX_PORTS];
-    let slots = array
-        .get_mut(..ports.len())
-        .ok_or_else(|| SteeringError::load(format!("{} ports given, {MAX_PORTS} at most", ports.len())))?;
+    let slots = array.get_mut(..ports.len()).ok_or_else(|| {
+        SteeringError::load(format!("{} ports given, {MAX_PORTS} at most", ports.len()))
+    })?;
     slots.copy_from_slice(ports);
     Ok(array)
 }
 
 fn take(object: &mut Object, name: &str) -> Result<Map, SteeringError> {
-    object.take_map(name).ok_or_else(|| SteeringError::load(format!("map {name} is missing from the object")))
+    object
+        .take_map(name)
+        .ok_or_else(|| SteeringError::load(format!("map {name} is missing from the object")))
 }
 
 /// A panic while a map handle was held leaves the map itself whole.

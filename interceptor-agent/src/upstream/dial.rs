@@ -24,7 +24,11 @@ impl Dialer {
     /// # Errors
     /// The socket could not be exempted, or the peer refused or did not answer in time.
     pub async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
         self.steering.exempt(socket.as_fd())?;
         let stream = tokio::time::timeout(self.patience, socket.connect(address)).await??;
         stream.set_nodelay(true)?;

@@ -118,7 +118,11 @@ impl Pool {
     /// Shares an HTTP/2 connection at once; an HTTP/1.1 one comes back when its answer has been read.
     pub(super) fn keep(self: Arc<Self>, target: &Target, sender: Sender) -> Option<Keep> {
         match sender {
-            Sender::Http1(sender) => Some(Keep { pool: self, target: target.clone(), sender }),
+            Sender::Http1(sender) => Some(Keep {
+                pool: self,
+                target: target.clone(),
+                sender,
+            }),
             Sender::Http2(sender) => {
                 lock(&self.http2).insert(target.clone(), sender);
                 None

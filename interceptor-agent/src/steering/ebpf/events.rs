@@ -44,5 +44,8 @@ impl Events {
 
 fn parse(bytes: &[u8]) -> Option<Refused> {
     let event: Event = sys::read_pod(bytes)?;
-    Some(Refused { reason: Reason::from_number(event.reason)?, call: event.original.into() })
+    Some(Refused {
+        reason: Reason::from_number(event.reason)?,
+        call: event.original.into(),
+    })
 }

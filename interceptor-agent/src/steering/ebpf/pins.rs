@@ -14,7 +14,10 @@ const BPFFS: &str = "/sys/fs/bpf";
 
 /// Makes the pin folders, and mounts the BPF file system where a host has none.
 pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, SteeringError> {
-    let parent = pin_dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let parent = pin_dir
+        .ancestors()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("/"));
     if !sys::on_bpffs(parent).map_err(SteeringError::at(parent))? {
         if !pin_dir.starts_with(BPFFS) {
             return Err(SteeringError::load(format!(
@@ -22,7 +25,8 @@ pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, SteeringError> {
                 pin_dir.display()
             )));
         }
-        sys::mount_bpffs(Path::new(BPFFS)).map_err(SteeringError::io(format!("mount -t bpf bpf {BPFFS}")))?;
+        sys::mount_bpffs(Path::new(BPFFS))
+            .map_err(SteeringError::io(format!("mount -t bpf bpf {BPFFS}")))?;
     }
     let version = pin_dir.join(format!("v{SCHEMA}"));
     for kind in ["maps", "links"] {
@@ -56,7 +60,9 @@ pub(super) fn swap(pin: &Path, cgroup: u64, program: &impl AsRawFd) -> Result<bo
             fs::remove_file(pin).map_err(SteeringError::at(pin))?;
             Ok(false)
         }
-        _ => Err(SteeringError::OtherCgroup { pin: pin.to_owned() }),
+        _ => Err(SteeringError::OtherCgroup {
+            pin: pin.to_owned(),
+        }),
     }
 }
 
@@ -65,7 +71,9 @@ pub(super) fn swap(pin: &Path, cgroup: u64, program: &impl AsRawFd) -> Result<bo
 pub fn uninstall(pin_dir: &Path) -> Result<usize, SteeringError> {
     let links = count(&pin_dir.join(format!("v{SCHEMA}")).join("links"));
     match fs::remove_dir_all(pin_dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SteeringError::at(pin_dir)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(SteeringError::at(pin_dir)(error))
+        }
         _ => Ok(links),
     }
 }
