@@ -1,2 +1,115 @@
 //! Map keys and values shared by the eBPF programs and the agent.
+//!
+//! Everything here crosses the kernel boundary as plain bytes, so every type is `repr(C)`, has no padding and
+//! accepts any bit pattern. A change of layout raises [`SCHEMA`], which is part of the pin path.
 #![no_std]
+
+mod address;
+mod counter;
+mod refusal;
+
+pub use address::Address;
+pub use counter::Counter;
+pub use refusal::Reason;
+
+/// Version of the layouts below; maps and links are pinned under `v<SCHEMA>`.
+pub const SCHEMA: u32 = 1;
+
+/// How many ports of a kind can be in scope.
+pub const MAX_PORTS: usize = 8;
+
+/// What the programs need to know, written by the agent once before they are attached.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Nanoseconds without a heartbeat after which connects are refused.
+    pub stale_after: u64,
+    /// TCP ports that are steered, and UDP ports that are refused as QUIC; unused ones are 0.
+    pub tls_ports: [u16; MAX_PORTS],
+    /// TCP ports that are steered to look for plain HTTP; unused ones are 0.
+    pub plain_ports: [u16; MAX_PORTS],
+    /// The loopback port that the agent listens on.
+    pub listen_port: u16,
+    /// Keeps the layout free of padding.
+    pub reserved: [u16; 3],
+}
+
+/// Where a steered socket was going, and who made it connect.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Original {
+    /// Cookie of the network namespace the socket lives in.
+    pub netns: u64,
+    /// Cgroup of the process that called `connect`.
+    pub cgroup: u64,
+    /// `CLOCK_MONOTONIC` in nanoseconds at the call.
+    pub time: u64,
+    /// The address given to `connect`.
+    pub address: Address,
+    /// Process (thread group) that called `connect`, as the initial pid namespace numbers it.
+    pub tgid: u32,
+    /// User of that process.
+    pub uid: u32,
+    /// Name of the calling thread, NUL-padded.
+    pub comm: [u8; 16],
+    /// Port given to `connect`, in host order.
+    pub port: u16,
+    /// Keeps the layout free of padding.
+    pub reserved: [u16; 3],
+}
+
+/// The 4-tuple by which the agent asks for the [`Original`] of an accepted connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandoffKey {
+    /// Cookie of the network namespace that both ends are in.
+    pub netns: u64,
+    /// The client's address after `connect` chose it.
+    pub source: Address,
+    /// The loopback address that the socket was steered to.
+    pub destination: Address,
+    /// The client's port, in host order.
+    pub source_port: u16,
+    /// The agent's port, in host order.
+    pub destination_port: u16,
+    /// Keeps the layout free of padding.
+    pub reserved: u32,
+}
+
+/// What a program tells the agent: a call that was refused, and whose it was.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The call.
+    pub original: Original,
+    /// A [`Reason`] as its number.
+    pub reason: u32,
+    /// Keeps the layout free of padding.
+    pub reserved: u32,
+}
+
+#[cfg(feature = "user")]
+mod pod {
+    #![expect(
+        unsafe_code,
+        reason = "aya moves these types between user and kernel space as bytes"
+    )]
+
+    use super::{Event, HandoffKey, Original, Settings};
+
+    // SAFETY: repr(C), Copy, no padding (asserted below), every bit pattern valid.
+    unsafe impl aya::Pod for Settings {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Original {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for HandoffKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Event {}
+}
+
+const _: () = {
+    assert!(size_of::<Settings>() == 8 + 4 * MAX_PORTS + 8);
+    assert!(size_of::<Original>() == 24 + 16 + 8 + 16 + 8);
+    assert!(size_of::<HandoffKey>() == 8 + 32 + 8);
+    assert!(size_of::<Event>() == size_of::<Original>() + 8);
+};

@@ -1,3 +1,76 @@
-//! The cgroup programs: program entry points only.
+//! The cgroup programs that steer connections into the agent: entry points only, one module a hook.
 #![no_std]
 #![no_main]
+#![allow(
+    unsafe_code,
+    reason = "eBPF programs read kernel contexts through raw pointers"
+)]
+
+mod bind;
+mod connect;
+mod getpeername;
+mod maps;
+mod refuse;
+mod scope;
+mod sendmsg;
+mod sock_ops;
+
+use aya_ebpf::{
+    macros::{cgroup_sock_addr, sock_ops},
+    programs::{SockAddrContext, SockOpsContext},
+};
+
+#[cgroup_sock_addr(connect4)]
+fn steer4(ctx: SockAddrContext) -> i32 {
+    connect::v4(&ctx)
+}
+
+#[cgroup_sock_addr(connect6)]
+fn steer6(ctx: SockAddrContext) -> i32 {
+    connect::v6(&ctx)
+}
+
+#[cgroup_sock_addr(sendmsg4)]
+fn datagram4(ctx: SockAddrContext) -> i32 {
+    sendmsg::v4(&ctx)
+}
+
+#[cgroup_sock_addr(sendmsg6)]
+fn datagram6(ctx: SockAddrContext) -> i32 {
+    sendmsg::v6(&ctx)
+}
+
+#[cgroup_sock_addr(getpeername4)]
+fn peer4(ctx: SockAddrContext) -> i32 {
+    getpeername::v4(&ctx)
+}
+
+#[cgroup_sock_addr(getpeername6)]
+fn peer6(ctx: SockAddrContext) -> i32 {
+    getpeername::v6(&ctx)
+}
+
+#[cgroup_sock_addr(bind4)]
+fn guard4(ctx: SockAddrContext) -> i32 {
+    bind::guard(&ctx)
+}
+
+#[cgroup_sock_addr(bind6)]
+fn guard6(ctx: SockAddrContext) -> i32 {
+    bind::guard(&ctx)
+}
+
+#[sock_ops]
+fn hand_off(ctx: SockOpsContext) -> u32 {
+    sock_ops::hand_off(&ctx)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The licence under which the kernel gives helpers to these programs.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,1 +1,241 @@
 //! Detectors as rows of data, and the single pass that runs them over a text.
+//!
+//! A row's patterns are watched by the prefilter; where its rarest window is seen, the pattern is matched at that place only,
+//! and the row's check looks closer. A new kind of value is a row and its samples in `rows`.
+
+mod check;
+mod prefilter;
+mod row;
+mod rows;
+mod shape;
+
+use std::collections::BTreeMap;
+
+use prefilter::Prefilter;
+use row::{Row, Site};
+use shape::Shape;
+
+/// Index of a class in the table of its [`Detectors`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Ord, PartialOrd)]
+pub struct ClassId(u16);
+
+/// A kind of value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// The name in the config and in reports: `ec2_instance`, `email`.
+    pub name: &'static str,
+    /// What tokens of this class start with: `EC2`. Classes may share one.
+    pub label: &'static str,
+    /// What is done where the config says nothing.
+    pub action: Action,
+}
+
+/// What is done with findings of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Replaced by a token.
+    Mask,
+    /// The request is refused.
+    Block,
+    /// Counted, and left in place.
+    Report,
+    /// Not looked for.
+    Allow,
+}
+
+/// One value found in a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// Its kind.
+    pub class: ClassId,
+    /// Byte offset of its first byte in the text, on a character boundary.
+    pub start: usize,
+    /// Byte offset after its last byte.
+    pub end: usize,
+    /// How sure the detector is, from 0 to 1.
+    pub confidence: f32,
+}
+
+/// A class name in the config that there is not.
+#[derive(Debug, thiserror::Error)]
+#[error("the config names the class {name:?}, which does not exist; use one of {}", names.join(", "))]
+pub struct UnknownClass {
+    /// The name as written.
+    pub name: String,
+    names: Vec<&'static str>,
+}
+
+/// The detectors, compiled once and shared; scanning keeps no state.
+pub struct Detectors {
+    rows: Vec<&'static Row>,
+    actions: Vec<Action>,
+    patterns: Vec<Pattern>,
+    prefilter: Prefilter,
+}
+
+struct Pattern {
+    shape: Shape,
+    row: ClassId,
+}
+
+impl Detectors {
+    /// Every row, with its default action.
+    pub fn builtin() -> Self {
+        Self::compile(|class| class.action)
+    }
+
+    /// Every row, with the actions of a config. Classes that are allowed are not looked for and cost nothing.
+    ///
+    /// # Errors
+    /// When a name is no class.
+    pub fn with_actions(actions: &BTreeMap<String, Action>) -> Result<Self, UnknownClass> {
+        let names: Vec<_> = rows::all().map(|row| row.class.name).collect();
+        match actions.keys().find(|name| !names.contains(&name.as_str())) {
+            Some(name) => Err(UnknownClass {
+                name: name.clone(),
+                names,
+            }),
+            None => Ok(Self::compile(|class| {
+                actions.get(class.name).copied().unwrap_or(class.action)
+            })),
+        }
+    }
+
+    fn compile(action: impl Fn(&Class) -> Action) -> Self {
+        let rows: Vec<_> = rows::all().collect();
+        let actions: Vec<_> = rows.iter().map(|row| action(&row.class)).collect();
+        let patterns: Vec<_> = rows
+            .iter()
+            .enumerate()
+            .filter(|&(index, _)| actions[index] != Action::Allow)
+            .flat_map(|(index, row)| {
+                row.patterns.iter().map(move |pattern| Pattern {
+                    shape: Shape::new(pattern),
+                    row: ClassId(index as u16),
+                })
+            })
+            .collect();
+        let prefilter = Prefilter::new(patterns.iter().map(|pattern| &pattern.shape));
+        Self {
+            rows,
+            actions,
+            patterns,
+            prefilter,
+        }
+    }
+
+    /// Appends what is found in a text: in order of start, none overlapping another. Allocates only to append.
+    pub fn scan(&self, text: &str, findings: &mut Vec<Finding>) {
+        let first = findings.len();
+        let text = text.as_bytes();
+        self.prefilter.run(text, |pattern, at| {
+            findings.extend(self.examine(&self.patterns[pattern as usize], text, at))
+        });
+        if findings.len() > first + 1 {
+            let kept = self.join_overlaps(&mut findings[first..]);
+            findings.truncate(first + kept);
+        }
+    }
+
+    /// The class of an id that these detectors gave out.
+    pub fn class(&self, id: ClassId) -> &Class {
+        &self.rows[id.0 as usize].class
+    }
+
+    /// What is done with findings of a class.
+    pub fn action(&self, id: ClassId) -> Action {
+        self.actions[id.0 as usize]
+    }
+
+    /// All classes, allowed ones too.
+    pub fn classes(&self) -> impl Iterator<Item = (ClassId, &Class)> {
+        self.rows
+            .iter()
+            .enumerate()
+            .map(|(index, row)| (ClassId(index as u16), &row.class))
+    }
+
+    fn examine(&self, pattern: &Pattern, text: &[u8], at: usize) -> Option<Finding> {
+        let row = self.rows[pattern.row.0 as usize];
+        let matched = pattern.shape.match_at(text, at)?;
+        let site = Site {
+            text,
+            all: matched.all,
+            value: matched.value,
+        };
+        let span = (row.check)(&site)?;
+        // Inside the match the pattern says what stands beside the value.
+        let starts = span.start > site.all.start || check::starts_word(text, span.start);
+        let ends = span.end < site.all.end || check::ends_word(text, span.end);
+        let value = &text[span.clone()];
+        if !starts || !ends || self.is_token(value) {
+            return None;
+        }
+        let proven = (row.proof)(value);
+        let random = proven || row.entropy == 0.0 || check::entropy(value) >= row.entropy;
+        let in_context = row.context.is_empty() || site.has_near(row.context);
+        let confidence = if proven { 0.99 } else { row.confidence };
+        (random && in_context).then_some(Finding {
+            class: pattern.row,
+            start: span.start,
+            end: span.end,
+            confidence,
+        })
+    }
+
+    /// Whether a value is a token of ours, as in a text that was masked before: a label, `_`, three digits or more.
+    fn is_token(&self, value: &[u8]) -> bool {
+        let digits = value
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        match value[..value.len() - digits].split_last() {
+            Some((b'_', label)) if digits >= 3 => self
+                .rows
+                .iter()
+                .any(|row| row.class.label.as_bytes() == label),
+            _ => false,
+        }
+    }
+
+    /// Joins findings that overlap to one that covers all of them, so nothing that any detector found is left out.
+    /// Its class is that of the strictest action, then the highest confidence, then the longest. Returns how many remain.
+    fn join_overlaps(&self, findings: &mut [Finding]) -> usize {
+        findings.sort_unstable_by_key(|finding| (finding.start, finding.end, finding.class));
+        let rank = |finding: &Finding| {
+            let strictness = match self.action(finding.class) {
+                Action::Block => 3,
+                Action::Mask => 2,
+                Action::Report => 1,
+                Action::Allow => 0,
+            };
+            (
+                strictness,
+                (finding.confidence * 1000.0) as u32,
+                finding.end - finding.start,
+            )
+        };
+        let (mut last, mut best) = (0, rank(&findings[0]));
+        for index in 1..findings.len() {
+            let next = findings[index];
+            if next.start >= findings[last].end {
+                last += 1;
+                findings[last] = next;
+                best = rank(&next);
+                continue;
+            }
+            let joined = &mut findings[last];
+            joined.end = joined.end.max(next.end);
+            if rank(&next) > best {
+                best = rank(&next);
+                (joined.class, joined.confidence) = (next.class, next.confidence);
+            }
+        }
+        last + 1
+    }
+}
+
+#[cfg(test)]
+mod tests;

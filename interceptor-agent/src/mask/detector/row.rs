@@ -1,0 +1,111 @@
+//! What a detector is: one row of data.
+
+use std::ops::Range;
+
+use super::{Action, Class};
+
+/// One detector.
+pub struct Row {
+    /// Name, label and default action.
+    pub class: Class,
+    /// In the language of `shape`; any may match. The prefilter comes from them, so each needs three bytes that are fixed.
+    pub patterns: &'static [&'static str],
+    /// Looks closer at a match; gives the bytes of the value, which may reach beyond the match.
+    pub check: fn(&Site<'_>) -> Option<Range<usize>>,
+    /// Least Shannon entropy of the value, in bits a byte; 0 where it says nothing.
+    pub entropy: f32,
+    /// A vendor's own checksum: where it holds, entropy is not asked and the confidence is 0.99.
+    pub proof: fn(&[u8]) -> bool,
+    /// Words, in lower case, of which one must be near; none: no context needed.
+    pub context: &'static [&'static str],
+    /// From 0 to 1.
+    pub confidence: f32,
+    /// Samples in which the part between `»` and `«` is found.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "samples live with their row, and a test runs them all"
+        )
+    )]
+    pub hits: &'static [&'static str],
+    /// Samples in which nothing of this class is found.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "samples live with their row, and a test runs them all"
+        )
+    )]
+    pub misses: &'static [&'static str],
+}
+
+impl Row {
+    /// A row that only needs patterns and samples: no entropy, no context, masked by default.
+    pub const fn new(name: &'static str, label: &'static str) -> Self {
+        Self {
+            class: Class {
+                name,
+                label,
+                action: Action::Mask,
+            },
+            patterns: &[],
+            check: |site| Some(site.value.clone()),
+            entropy: 0.0,
+            proof: |_| false,
+            context: &[],
+            confidence: 0.9,
+            hits: &[],
+            misses: &[],
+        }
+    }
+
+    /// A vendor's key: random enough that entropy tells it from a placeholder.
+    pub const fn secret(name: &'static str, label: &'static str) -> Self {
+        Self {
+            entropy: 3.0,
+            confidence: 0.95,
+            ..Self::new(name, label)
+        }
+    }
+}
+
+/// A match of a pattern in its text, for a row's check.
+#[derive(Clone)]
+pub struct Site<'t> {
+    pub text: &'t [u8],
+    /// All that the pattern matched.
+    pub all: Range<usize>,
+    /// The part in parentheses, or all.
+    pub value: Range<usize>,
+}
+
+impl<'t> Site<'t> {
+    /// Bytes of a part of the text.
+    pub fn bytes(&self, range: Range<usize>) -> &'t [u8] {
+        &self.text[range]
+    }
+
+    /// At most `limit` bytes before the match.
+    pub fn before(&self, limit: usize) -> &'t [u8] {
+        &self.text[self.all.start.saturating_sub(limit)..self.all.start]
+    }
+
+    /// At most `limit` bytes after the match.
+    pub fn after(&self, limit: usize) -> &'t [u8] {
+        let rest = &self.text[self.all.end..];
+        &rest[..rest.len().min(limit)]
+    }
+
+    /// Whether one of the words is within 64 bytes before the match or 24 after, in any case.
+    pub fn has_near(&self, words: &[&str]) -> bool {
+        [self.before(64), self.after(24)]
+            .into_iter()
+            .any(|near| words.iter().any(|word| find_word(near, word)))
+    }
+}
+
+fn find_word(text: &[u8], word: &str) -> bool {
+    text.windows(word.len())
+        .any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}

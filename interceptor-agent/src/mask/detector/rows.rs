@@ -1,0 +1,23 @@
+//! The table of detectors, by theme.
+
+mod aws;
+mod credentials;
+mod network;
+mod personal;
+mod vendors;
+
+use super::row::Row;
+
+/// Every row, in an order that stays the same from run to run.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    [
+        aws::IDS,
+        aws::ROWS,
+        network::ROWS,
+        personal::ROWS,
+        credentials::ROWS,
+        vendors::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+}

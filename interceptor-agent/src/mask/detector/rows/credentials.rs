@@ -1,0 +1,218 @@
+//! Credentials of no one vendor: private keys, JWT, authorization headers, passwords in URLs.
+
+use std::ops::Range;
+
+use memchr::memmem;
+
+use crate::{
+    json,
+    mask::detector::{
+        check::base64,
+        row::{Row, Site},
+    },
+};
+
+/// Credentials that are known by their form.
+pub const ROWS: &[Row] = &[
+    Row {
+        patterns: &["-----BEGIN "],
+        check: private_key,
+        confidence: 0.99,
+        hits: &[
+            "x\n»-----BEGIN RSA PRIVATE KEY-----\nMIIEpQIBAAKCAQEAn6/O8li+\nyxR5MsXFu9PR\n-----END RSA PRIVATE KEY-----«\ny",
+            "\"»-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0B\\n-----END PRIVATE KEY-----«\\n\"",
+            "»-----BEGIN EC PRIVATE KEY-----\r\nMHcCAQEEIIGpLQHJ0Xx7\r\n-----END EC PRIVATE KEY-----«\r\n",
+            "»-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQWGBGSVV4YBDAClvRnxez\n=8xQN\n-----END PGP PRIVATE KEY BLOCK-----«",
+            "cut off: »-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA«",
+        ],
+        misses: &[
+            "-----BEGIN CERTIFICATE-----\nMIIEpQIBAAKCAQEAn6/O8li+\n-----END CERTIFICATE-----",
+            "-----BEGIN PUBLIC KEY-----\nMIIEpQIBAAKCAQEAn6/O8li+\n-----END PUBLIC KEY-----",
+            "if line == '-----BEGIN PRIVATE KEY-----': pass",
+            "-----BEGIN RSA PRIVATE KEY-----\n...\n-----END RSA PRIVATE KEY-----",
+        ],
+        ..Row::new("private_key", "PRIVATE_KEY")
+    },
+    Row {
+        patterns: &[r"eyJ[\w-]{8,}=*\.[\w-]*"],
+        check: jwt,
+        confidence: 0.98,
+        hits: &[
+            "\"»eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U«\"",
+            "two parts: »eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJuYW1lIjoiSm9lIiwKInN0YXR1cyI6ImVtcGxveWVlIgp9«",
+        ],
+        misses: &[
+            "eyJBB.eyJCC.eyJDDDD",
+            "eyJuYW1lIjoiSm9lIn0.eyJuYW1lIjoiSm9lIn0.abc",
+            "eyJhbGciOiJIUzI1NiJ9",
+        ],
+        ..Row::new("jwt", "JWT")
+    },
+    Row {
+        patterns: &[
+            r"(?i)bearer[ :]+([\w.~+/=-]{16,})",
+            r"(?i)bearer%20([\w.~+/=-]{16,})",
+        ],
+        check: bearer,
+        entropy: 3.0,
+        confidence: 0.8,
+        hits: &[
+            "Authorization: Bearer »cfcabd11c7ed9a41b1a3e063c32d5114«\"",
+            "bearer »ZmFrZS10b2tlbi1mb3ItdGVz+dA==«",
+        ],
+        misses: &[
+            "Bearer XXXXXXXXXXXXXXXXXXXX1",
+            "Bearer $(gcloud auth print-access-token)",
+            "bearer authentication/authorization",
+        ],
+        ..Row::new("bearer_token", "SECRET_BEARER")
+    },
+    Row {
+        patterns: &["(?i)basic +([A-Za-z0-9+/]{6,}=*)"],
+        check: basic,
+        confidence: 0.9,
+        hits: &["Authorization: Basic »QWxhZGRpbjpvcGVuIHNlc2FtZQ==«"],
+        misses: &[
+            "Basic authentication",
+            "basic understanding of",
+            "Basic YWJjZGVmZ2hpamts",
+        ],
+        ..Row::new("basic_auth", "SECRET_BASIC")
+    },
+    Row {
+        patterns: &["://"],
+        check: url_password,
+        confidence: 0.95,
+        hits: &[
+            "postgres://app:»s3cr3t!pw«@db.internal:5432/x and redis://:»hunter2«@cache",
+            "mongodb+srv://u:»p@ss%2Fword«@cluster0.example.net/?x=y",
+        ],
+        misses: &[
+            "https://example.com:8080/a@b http://user@host/ https://url:8000 @something",
+            "postgres://user:${PASSWORD}@host ftp://u:<password>@h http://u:{pw}@h http://u:%s@h http://u:$PW@h http://u:***@h",
+            "://:@ http://:@host http://user:@host",
+        ],
+        ..Row::new("url_password", "URL_PASSWORD")
+    },
+];
+
+/// The whole block up to its END line; where that is missing, as far as it goes on like one.
+fn private_key(site: &Site<'_>) -> Option<Range<usize>> {
+    const LONGEST: usize = 64 * 1024;
+    const LEAST_BODY: usize = 12;
+    let start = site.all.start;
+    let rest = site.after(LONGEST);
+    let title = memmem::find(&rest[..rest.len().min(64)], b"-----")?;
+    memmem::find(&rest[..title], b"PRIVATE KEY")?;
+    let body = &rest[title + 5..];
+    let until = memmem::find(body, b"-----").unwrap_or(body.len());
+    let longest_run = body[..until]
+        .split(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'='))
+        .map(<[u8]>::len)
+        .max()
+        .unwrap_or(0);
+    if longest_run < LEAST_BODY {
+        return None;
+    }
+    let body_start = site.all.end + title + 5;
+    if body[until..].starts_with(b"-----END ") {
+        let end = &body[until + 9..];
+        let end_title = memmem::find(&end[..end.len().min(64)], b"-----")?;
+        return Some(start..body_start + until + 9 + end_title + 5);
+    }
+    let part = body[..until]
+        .iter()
+        .take_while(|&&byte| in_body(byte))
+        .count();
+    let trailing = body[..part]
+        .iter()
+        .rev()
+        .take_while(|byte| !byte.is_ascii_alphanumeric() && **byte != b'=')
+        .count();
+    Some(start..body_start + part - trailing)
+}
+
+fn in_body(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/=\\:,-".contains(&byte)
+}
+
+fn jwt(site: &Site<'_>) -> Option<Range<usize>> {
+    const LONGEST_HEADER: usize = 4096;
+    let token = site.bytes(site.all.clone());
+    let header = token.split(|&byte| byte == b'.').next()?;
+    let payload = token.len() - header.len() - 1;
+    let mut buffer = [0; LONGEST_HEADER];
+    let header = base64(header, &mut buffer)?;
+    memmem::find(header, b"\"alg\"")?;
+    if payload < 4 || json::parse(header).ok()?.root().get("alg").is_none() {
+        return None;
+    }
+    // A signature, or the further parts of an encrypted token.
+    let mut end = site.all.end;
+    for _ in 0..3 {
+        let Some((b'.', part)) = site.text[end..]
+            .split_first()
+            .map(|(first, rest)| (*first, rest))
+        else {
+            break;
+        };
+        let length = part
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            .count();
+        if length == 0 {
+            break;
+        }
+        end += 1 + length;
+    }
+    Some(site.all.start..end)
+}
+
+fn bearer(site: &Site<'_>) -> Option<Range<usize>> {
+    let mut value = site.value.clone();
+    while site.text[..value.end].ends_with(b".") {
+        value.end -= 1;
+    }
+    let token = site.bytes(value.clone());
+    let mixed = token.iter().any(u8::is_ascii_digit) && token.iter().any(u8::is_ascii_alphabetic);
+    (mixed && token.len() >= 16).then_some(value)
+}
+
+/// `user:password` in base64.
+fn basic(site: &Site<'_>) -> Option<Range<usize>> {
+    let mut buffer = [0; 512];
+    let decoded = base64(site.bytes(site.value.clone()), &mut buffer)?;
+    let printable = decoded.iter().all(|byte| !byte.is_ascii_control());
+    (printable && decoded.contains(&b':') && decoded.len() >= 4).then(|| site.value.clone())
+}
+
+fn url_password(site: &Site<'_>) -> Option<Range<usize>> {
+    const LONGEST: usize = 512;
+    let scheme = site
+        .before(1)
+        .first()
+        .is_some_and(u8::is_ascii_alphanumeric);
+    let rest = site.after(LONGEST);
+    let authority = rest
+        .iter()
+        .take_while(|byte| !byte.is_ascii_whitespace() && !b"/?#\"'`<>\\|".contains(byte))
+        .count();
+    let authority = &rest[..authority];
+    let colon = authority.iter().position(|&byte| byte == b':')?;
+    let at = authority.iter().rposition(|&byte| byte == b'@')?;
+    let password = authority
+        .get(colon + 1..at)
+        .filter(|password| !password.is_empty())?;
+    let start = site.all.end + colon + 1;
+    (scheme && at + 1 < authority.len() && !is_placeholder(password))
+        .then(|| start..start + password.len())
+}
+
+fn is_placeholder(password: &[u8]) -> bool {
+    matches!(
+        password,
+        [b'$' | b'{' | b'<' | b'[', ..] | b"%s" | b"..." | [b'%', b'(' | b'{' | b'[', ..]
+    ) || password
+        .iter()
+        .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
+}

@@ -1,0 +1,212 @@
+//! Addresses: IPv4, IPv6, MAC. A prefix length or port after one stays outside, so a masked CIDR keeps its meaning.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::Range,
+};
+
+use crate::mask::detector::row::{Row, Site};
+
+/// Every IPv6 address in use starts with four digits (2000::/3, fc00::/7, fe80::/10); shorter ones are paths of C++ and Rust.
+const ADDRESS: &[&str] = &[
+    r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
+    "[23fF][0-9A-Fa-f]{3}:[0-9A-Fa-f:]",
+];
+
+/// Addresses of hosts and interfaces.
+pub const ROWS: &[Row] = &[
+    Row {
+        patterns: ADDRESS,
+        check: |site| address(site, true),
+        confidence: 0.95,
+        hits: &[
+            "(IP: »10.0.1.100«) in »172.16.0.0«/12, »192.168.1.1«:8080.",
+            "tcpdump: IP »10.0.0.1«.443 > »10.0.0.2«.51234: Flags",
+            "at »fe80::1«%eth0 and [»fd12:3456:789a::1«]:80, ::ffff:»10.0.0.1«",
+            "server=»10.0.0.1«, »10.0.0.2«-»10.0.0.9« and http://»100.64.0.1«/x",
+        ],
+        misses: &[
+            "127.0.0.1 0.0.0.0 ::1 255.255.255.0 169.254.169.254 224.0.0.1",
+            "v10.0.0.1, version 10.0.0.1, \"version\": \"10.0.1.1\", pkg==10.0.0.1",
+            "10.0.0.256 10.0.01.1 1.10.0.0.1 10.0.0.1.2.3 x10.0.0.1 8.8.8.8",
+            "12:34:56 a::b std::string feed::beef fe80:1",
+        ],
+        ..Row::new("private_ip", "PRIVATE_IP")
+    },
+    Row {
+        patterns: ADDRESS,
+        check: |site| address(site, false),
+        confidence: 0.9,
+        hits: &[
+            "ssh ec2-user@»203.0.113.12« then »8.8.8.8«, »52.95.110.1«/32.",
+            "AAAA »2001:db8:85a3::8a2e:370:7334«. [»2400:c401::5054:ff:fe1b:b031«]:443",
+            "{\"ip\": \"»1.2.3.4«\"}",
+        ],
+        misses: &[
+            "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",
+            "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 ~1.2.3.4 foo-1.2.3.4.tar.gz",
+            "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1",
+            "2024:01:02 2001:db8 2001::db8::1 12345:db8::1",
+        ],
+        ..Row::new("public_ip", "PUBLIC_IP")
+    },
+    Row {
+        patterns: &[
+            "[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}",
+            "[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}-[0-9A-Fa-f]{2}",
+            r"[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}",
+        ],
+        check: mac,
+        confidence: 0.9,
+        hits: &[
+            "link/ether »02:1a:80:41:52:9c« brd ff:ff:ff:ff:ff:ff",
+            "»00-1A-2B-3C-4D-5E«, »aabb.ccdd.eeff«",
+        ],
+        misses: &[
+            "00:00:00:00:00:00 ZZ:ZZ:ZZ:ZZ:ZZ:ZZ 1f:51:ae:28:bf:89:e9:d8:1f:25",
+            "01-02-03-04-05-06 1234.5678.9012 a1-02-03-04-05-06-07",
+        ],
+        ..Row::new("mac_address", "MAC")
+    },
+];
+
+/// An address that says something about a network, of the asked kind.
+fn address(site: &Site<'_>, private: bool) -> Option<Range<usize>> {
+    let (address, span) = if site.bytes(site.all.clone()).contains(&b':') {
+        version6(site)?
+    } else {
+        version4(site)?
+    };
+    let is_private = match address {
+        IpAddr::V4(address) => is_private_v4(address),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+    };
+    (is_private == private).then_some(span)
+}
+
+fn version4(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
+    // The standard parser refuses leading zeros and octets beyond 255.
+    let address: Ipv4Addr = std::str::from_utf8(site.bytes(site.all.clone()))
+        .ok()?
+        .parse()
+        .ok()?;
+    let [first, second, ..] = address.octets();
+    let constant = matches!(first, 0 | 127 | 224..) || address == Ipv4Addr::new(169, 254, 169, 254);
+    let private = is_private_v4(address);
+    if constant || version_before(site, private) || matches!(site.before(2), [b'0'..=b'9', b'.']) {
+        return None;
+    }
+    match site.after(8) {
+        // A fifth number is a port in tcpdump's notation, or this is an object identifier or a version.
+        [b'.', digits @ ..] if digits.first().is_some_and(u8::is_ascii_digit) => {
+            let port = digits
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit())
+                .count();
+            if !private || digits.get(port) == Some(&b'.') {
+                return None;
+            }
+        }
+        [b'.', next, ..] if next.is_ascii_alphabetic() && !private => return None,
+        _ => {}
+    }
+    let object_identifier =
+        matches!((first, second), (1, 3) | (2, 5)) && !matches!(site.after(1), b"/" | b":");
+    if !private && (object_identifier || reads_as_heading(site, address)) {
+        return None;
+    }
+    Some((address.into(), site.all.clone()))
+}
+
+fn is_private_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    address.is_private()
+        || address.is_link_local()
+        || matches!((first, second), (100, 64..=127) | (198, 18..=19))
+}
+
+/// Whether what stands before four numbers says that they are a version.
+fn version_before(site: &Site<'_>, private: bool) -> bool {
+    let before = site.before(32);
+    match before {
+        [.., b'=' | b'<' | b'>' | b'~' | b'!', b'='] | [.., b'~' | b'^'] => return true,
+        [.., last, b'/' | b'-'] if last.is_ascii_alphabetic() && !private => return true,
+        _ => {}
+    }
+    let gap = before
+        .iter()
+        .rev()
+        .take_while(|byte| b" \t:=\"'(\\".contains(byte))
+        .count()
+        .min(6);
+    let word = before[..before.len() - gap]
+        .rsplit(|byte| !byte.is_ascii_alphabetic())
+        .next()
+        .unwrap_or_default();
+    let is = |words: &[&str]| {
+        words
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    word.len() >= 7 && word[word.len() - 7..].eq_ignore_ascii_case(b"version")
+        || is(&["v", "ver", "firmware"])
+        || !private
+            && is(&[
+                "release", "build", "revision", "section", "chapter", "clause", "oid", "rfc",
+            ])
+}
+
+/// Four numbers below ten at the start of a line are a heading's number more often than an address.
+fn reads_as_heading(site: &Site<'_>, address: Ipv4Addr) -> bool {
+    let small = address.octets().iter().all(|&octet| octet < 10);
+    let line = site.text[..site.all.start]
+        .iter()
+        .rev()
+        .take_while(|&&byte| byte != b'\n')
+        .take(8);
+    let own_line = site.text[..site.all.start].contains(&b'\n') || site.all.end < site.text.len();
+    small
+        && own_line
+        && line.clone().count() < 8
+        && line.clone().all(|byte| b" \t#*".contains(byte))
+        && site.after(1) == b" "
+}
+
+fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
+    const LONGEST: usize = 45;
+    let text = site.text;
+    let start = site.all.start;
+    if matches!(site.before(1), [b':' | b'.']) {
+        return None;
+    }
+    let in_address = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let length = text[start..]
+        .iter()
+        .take(LONGEST + 2)
+        .take_while(in_address)
+        .count();
+    // A sentence's stop or colon is none of the address's, but two colons are.
+    let run = match &text[start..start + length] {
+        [rest @ .., b'.'] => rest,
+        [.., b':', b':'] => &text[start..start + length],
+        [rest @ .., b':'] => rest,
+        run => run,
+    };
+    let address: Ipv6Addr = std::str::from_utf8(run).ok()?.parse().ok()?;
+    let [first, ..] = address.segments();
+    let in_use = matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf);
+    in_use.then(|| (address.into(), start..start + run.len()))
+}
+
+fn mac(site: &Site<'_>) -> Option<Range<usize>> {
+    let text = site.bytes(site.all.clone());
+    let separator = *text.iter().find(|byte| !byte.is_ascii_hexdigit())?;
+    let letters = text.iter().any(u8::is_ascii_alphabetic);
+    let constant = text
+        .iter()
+        .filter(|byte| byte.is_ascii_hexdigit())
+        .all(|byte| byte.eq_ignore_ascii_case(&text[0]));
+    let longer = site.before(1) == [separator]
+        || matches!(site.after(2), [next, digit] if *next == separator && digit.is_ascii_hexdigit());
+    ((letters || separator == b':') && !constant && !longer).then(|| site.all.clone())
+}

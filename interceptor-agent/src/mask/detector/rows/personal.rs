@@ -1,0 +1,183 @@
+//! People: e-mail addresses and payment cards.
+
+use std::ops::Range;
+
+use crate::mask::detector::{
+    check::luhn,
+    row::{Row, Site},
+};
+
+/// Values that name a person or their money.
+pub const ROWS: &[Row] = &[
+    Row {
+        patterns: &["[A-Za-z0-9_+-]@[A-Za-z0-9]"],
+        check: email,
+        confidence: 0.95,
+        hits: &[
+            "Mail »minji.kim@example.com«, <»a+b_c@sub.example.co.kr«>.",
+            "mailto:»user@xn--80ak6aa92e.com« 메일은»hong@example.com«입니다",
+        ],
+        misses: &[
+            "config@v2/build icon@2x.png lodash@4.17.21 git@github.com:org/repo a@b user@localhost",
+            "@decorator.name x @ y.z ssh://deploy@host.example.com/ https://user:pa55@example.com/ a@-b.com",
+        ],
+        ..Row::new("email", "EMAIL")
+    },
+    Row {
+        patterns: &[r"\b[2-68]\d{3}[ .-]?\d{4}"],
+        check: card,
+        confidence: 0.9,
+        hits: &[
+            "card »4111 1111 1111 1111«, »5555-5555-5555-4444« or »371449635398431«",
+            "»3714 496353 98431« »30569309025904« \"»4242424242424242«\" »2223.0031.2200.3222«",
+        ],
+        misses: &[
+            "4111 1111 1111 1112 4111111111111112 123456789012345 4000000000000",
+            "0.4111111111111111 4111111111111111.5 id-4111-1111-1111-1111-9 x4111111111111111 4111111111111111ab",
+            "2024-01-02 03:04:05 1700000000000 4111 1111-1111 1111 4444444444444444",
+        ],
+        ..Row::new("payment_card", "CARD")
+    },
+];
+
+/// Endings of file names that look like a top-level domain after an `@`.
+const FILE_ENDINGS: &[&str] = &[
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "css", "js", "mjs", "ts", "json", "py",
+    "md", "html", "lock", "yml", "yaml",
+];
+
+fn email(site: &Site<'_>) -> Option<Range<usize>> {
+    let at = site.all.start + 1;
+    let local = |byte: &&u8| byte.is_ascii_alphanumeric() || b"._%+-'".contains(byte);
+    let length = site.text[..at]
+        .iter()
+        .rev()
+        .take(65)
+        .take_while(local)
+        .count();
+    let skipped = site.text[at - length..at]
+        .iter()
+        .take_while(|byte| !byte.is_ascii_alphanumeric() && **byte != b'_')
+        .count();
+    let start = at - length + skipped;
+    let name = &site.text[start..at];
+    let in_url = in_user_info(&site.text[..start]);
+    if name.is_empty()
+        || length > 64
+        || in_url
+        || name == b"git"
+        || name.windows(2).any(|pair| pair == b"..")
+    {
+        return None;
+    }
+    let domain = domain(&site.text[at + 1..])?;
+    Some(start..at + 1 + domain)
+}
+
+/// Whether what follows is in the user or password of a URL.
+fn in_user_info(before: &[u8]) -> bool {
+    let stop = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\"'`<>".contains(byte);
+    let length = before
+        .iter()
+        .rev()
+        .take(256)
+        .take_while(|byte| !stop(byte))
+        .count();
+    before[..before.len() - length].ends_with(b"://")
+}
+
+/// Length of the domain at the start of a text: labels and a top-level domain of letters.
+fn domain(text: &[u8]) -> Option<usize> {
+    let in_domain = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let mut length = text.iter().take(254).take_while(in_domain).count();
+    while length > 0 && !text[length - 1].is_ascii_alphanumeric() {
+        length -= 1;
+    }
+    let domain = std::str::from_utf8(&text[..length]).ok()?;
+    let (rest, top) = domain.rsplit_once('.')?;
+    let labels = rest
+        .split('.')
+        .all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'));
+    let letters = top.bytes().all(|byte| byte.is_ascii_alphabetic()) || top.starts_with("xn--");
+    let file = FILE_ENDINGS
+        .iter()
+        .any(|ending| top.eq_ignore_ascii_case(ending));
+    (labels && letters && top.len() >= 2 && top.len() <= 24 && !file).then_some(length)
+}
+
+/// How the digits of a card are grouped where they are, longest first.
+const GROUPINGS: &[&[usize]] = &[
+    &[4, 4, 4, 4, 3],
+    &[4, 4, 4, 4],
+    &[4, 6, 5],
+    &[4, 6, 4],
+    &[4, 4, 5],
+    &[4, 4, 4, 1],
+];
+
+fn card(site: &Site<'_>) -> Option<Range<usize>> {
+    let text = &site.text[site.all.start..];
+    let length = match text.get(4) {
+        Some(&separator) if b" -.".contains(&separator) => GROUPINGS
+            .iter()
+            .find_map(|grouping| grouped(text, separator, grouping))?,
+        _ => text
+            .iter()
+            .take(20)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count(),
+    };
+    let (mut digits, mut count) = ([0u8; 19], 0);
+    for &digit in text[..length].iter().filter(|byte| byte.is_ascii_digit()) {
+        *digits.get_mut(count)? = digit;
+        count += 1;
+    }
+    let digits = &digits[..count];
+    let in_number = matches!(site.before(1), [b'.' | b'-'])
+        || matches!(&text[length..], [b'.' | b'-', next, ..] if next.is_ascii_digit());
+    let varied = digits.iter().any(|digit| *digit != digits[0]);
+    (!in_number && varied && issued(digits) && luhn(digits))
+        .then(|| site.all.start..site.all.start + length)
+}
+
+/// Length of groups of digits of these sizes at the start of a text.
+fn grouped(text: &[u8], separator: u8, sizes: &[usize]) -> Option<usize> {
+    let mut length = 0;
+    for (index, &size) in sizes.iter().enumerate() {
+        if index > 0 {
+            length += usize::from(*text.get(length)? == separator);
+        }
+        let group = text[length..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        if group != size {
+            return None;
+        }
+        length += size;
+    }
+    Some(length)
+}
+
+/// Whether an issuer uses this prefix with this many digits (ISO/IEC 7812 ranges of the card networks).
+fn issued(digits: &[u8]) -> bool {
+    let prefix = |length: usize| {
+        digits
+            .iter()
+            .take(length)
+            .fold(0u32, |number, digit| number * 10 + u32::from(digit - b'0'))
+    };
+    match digits.len() {
+        13 => prefix(1) == 4,
+        14 => matches!(prefix(3), 300..=305 | 309 | 360..=369 | 380..=399),
+        15 => matches!(prefix(2), 34 | 37),
+        length @ 16..=19 => match prefix(4) {
+            4000..=4999 => length == 16 || length == 19,
+            5100..=5599 | 2221..=2720 | 2200..=2204 => length == 16,
+            3528..=3589 | 6011 | 6440..=6599 | 6200..=6299 | 8100..=8199 => true,
+            5018 | 5019 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763 => true,
+            _ => false,
+        },
+        _ => false,
+    }
+}

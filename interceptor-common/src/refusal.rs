@@ -1,0 +1,40 @@
+//! Why the kernel side refused a call.
+
+use crate::Counter;
+
+/// Why a program refused a call.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The agent gave no sign of life for longer than `stale_after`.
+    Stale = 1,
+    /// The agent doesn't listen in the caller's network namespace.
+    Netns = 2,
+    /// UDP to a TLS port: HTTP/3.
+    Quic = 3,
+    /// Somebody else asked for the agent's port.
+    Bind = 4,
+}
+
+impl Reason {
+    /// The reason with this number.
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Stale),
+            2 => Some(Self::Netns),
+            3 => Some(Self::Quic),
+            4 => Some(Self::Bind),
+            _ => None,
+        }
+    }
+
+    /// The counter that counts it.
+    pub const fn counter(self) -> Counter {
+        match self {
+            Self::Stale => Counter::RefusedStale,
+            Self::Netns => Counter::RefusedNetns,
+            Self::Quic => Counter::RefusedQuic,
+            Self::Bind => Counter::RefusedBind,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `connect`: TCP in scope goes to the agent, QUIC is refused, everything else passes untouched.
+
+use aya_ebpf::programs::SockAddrContext;
+use interceptor_common::{Address, Counter, Original, Reason, Settings};
+
+use crate::{
+    maps::{HEARTBEAT, NETNS, ORIG, count, settings},
+    refuse::{ALLOW, original, refuse},
+    scope::{contains, exempt, never, steers},
+};
+
+pub const SOCK_STREAM: u32 = 1;
+pub const SOCK_DGRAM: u32 = 2;
+
+pub fn v4(ctx: &SockAddrContext) -> i32 {
+    // SAFETY: the kernel gives a valid context; each field is read alone.
+    let (ip, port) = unsafe { ((*ctx.sock_addr).user_ip4, (*ctx.sock_addr).user_port) };
+    match decide(ctx, Address::v4(ip), u16::from_be(port as u16)) {
+        Decision::Steer(listen_port) => {
+            // SAFETY: as above, written.
+            unsafe {
+                (*ctx.sock_addr).user_ip4 = Address::LOOPBACK_V4.0[3];
+                (*ctx.sock_addr).user_port = u32::from(listen_port.to_be());
+            }
+            ALLOW
+        }
+        Decision::Return(verdict) => verdict,
+    }
+}
+
+pub fn v6(ctx: &SockAddrContext) -> i32 {
+    let address = address6(ctx);
+    // SAFETY: the kernel gives a valid context.
+    let port = unsafe { (*ctx.sock_addr).user_port };
+    match decide(ctx, address, u16::from_be(port as u16)) {
+        Decision::Steer(listen_port) => {
+            // A v4-mapped destination never reaches connect4: an IPv6 socket is steered to ::ffff:127.0.0.1 for it.
+            let [a, b, c, d] = if address.as_v4().is_some() {
+                Address::LOOPBACK_V4.0
+            } else {
+                Address::LOOPBACK_V6.0
+            };
+            // SAFETY: as above, written word by word as the verifier demands.
+            unsafe {
+                (&raw mut (*ctx.sock_addr).user_ip6[0]).write_volatile(a);
+                (&raw mut (*ctx.sock_addr).user_ip6[1]).write_volatile(b);
+                (&raw mut (*ctx.sock_addr).user_ip6[2]).write_volatile(c);
+                (&raw mut (*ctx.sock_addr).user_ip6[3]).write_volatile(d);
+                (*ctx.sock_addr).user_port = u32::from(listen_port.to_be());
+            }
+            ALLOW
+        }
+        Decision::Return(verdict) => verdict,
+    }
+}
+
+/// Reads `user_ip6` a word at a time: the verifier refuses the array as a whole.
+#[inline(always)]
+pub fn address6(ctx: &SockAddrContext) -> Address {
+    // SAFETY: the kernel gives a valid context.
+    unsafe {
+        Address([
+            (&raw const (*ctx.sock_addr).user_ip6[0]).read_volatile(),
+            (&raw const (*ctx.sock_addr).user_ip6[1]).read_volatile(),
+            (&raw const (*ctx.sock_addr).user_ip6[2]).read_volatile(),
+            (&raw const (*ctx.sock_addr).user_ip6[3]).read_volatile(),
+        ])
+    }
+}
+
+enum Decision {
+    Steer(u16),
+    Return(i32),
+}
+
+#[inline(always)]
+fn decide(ctx: &SockAddrContext, address: Address, port: u16) -> Decision {
+    let Some(settings) = settings() else {
+        return Decision::Return(ALLOW);
+    };
+    // By type, not protocol: MPTCP is a stream too, and a protocol of its own.
+    // SAFETY: the kernel gives a valid context.
+    match unsafe { (*ctx.sock_addr).type_ } {
+        SOCK_STREAM => stream(ctx, settings, address, port),
+        SOCK_DGRAM => Decision::Return(datagram(ctx, settings, address, port)),
+        _ => Decision::Return(ALLOW),
+    }
+}
+
+#[inline(always)]
+fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u16) -> Decision {
+    if !steers(settings, port) || never(address) {
+        return Decision::Return(ALLOW);
+    }
+    if exempt(ctx) {
+        count(Counter::Exempt);
+        return Decision::Return(ALLOW);
+    }
+    let mut original = original(ctx, address, port);
+    if stale(settings, &original) {
+        return Decision::Return(refuse(original, Reason::Stale));
+    }
+    let netns = original.netns;
+    // SAFETY: the value is not used, only its being there.
+    if unsafe { NETNS.get(netns) }.is_none() {
+        return Decision::Return(refuse(original, Reason::Netns));
+    }
+    // SAFETY: stores at the socket of this very context.
+    let stored = unsafe { ORIG.get_or_insert_ptr_mut(ctx, Some(&mut original)) };
+    if stored.is_null() {
+        return Decision::Return(refuse(original, Reason::Netns));
+    }
+    // A socket that connects a second time keeps its storage: the new destination replaces the old.
+    // SAFETY: not null, and the storage lives as long as the socket.
+    unsafe { *stored = original };
+    count(Counter::Steered);
+    Decision::Steer(settings.listen_port)
+}
+
+/// QUIC is refused so that clients fall back to TCP.
+#[inline(always)]
+pub fn datagram(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u16) -> i32 {
+    if !contains(&settings.tls_ports, port) || never(address) || exempt(ctx) {
+        return ALLOW;
+    }
+    refuse(original(ctx, address, port), Reason::Quic)
+}
+
+#[inline(always)]
+fn stale(settings: &Settings, original: &Original) -> bool {
+    let beat = HEARTBEAT.get(0).copied().unwrap_or(0);
+    original.time.saturating_sub(beat) > settings.stale_after
+}

@@ -1,0 +1,68 @@
+//! The maps, and the few things every hook does with them.
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
+    macros::btf_map,
+};
+use interceptor_common::{Counter, Event, HandoffKey, Original, Settings};
+
+const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
+
+/// Written by the agent before the programs are attached.
+#[btf_map]
+pub static SETTINGS: Array<Settings, 1> = Array::new();
+
+/// `CLOCK_MONOTONIC` in nanoseconds at the agent's last sign of life.
+#[btf_map]
+pub static HEARTBEAT: Array<u64, 1> = Array::new();
+
+/// Network namespaces, by cookie, in which the agent listens.
+#[btf_map]
+pub static NETNS: HashMap<u64, u8, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Destinations that are never steered.
+#[btf_map]
+pub static NEVER4: LpmTrie<[u8; 4], u8, 4096> = LpmTrie::new();
+
+/// Destinations that are never steered.
+#[btf_map]
+pub static NEVER6: LpmTrie<[u8; 16], u8, 4096> = LpmTrie::new();
+
+/// Sockets of the agent itself, marked by file descriptor.
+#[btf_map]
+pub static EXEMPT: SkStorage<u8> = SkStorage::new();
+
+/// Where each steered socket was going, for as long as the socket lives.
+#[btf_map]
+pub static ORIG: SkStorage<Original> = SkStorage::new();
+
+/// From the 4-tuple that the agent sees to the original destination; taken and deleted by the agent.
+#[btf_map]
+pub static HANDOFF: HashMap<HandoffKey, Original, 65536, NO_PREALLOC> = HashMap::new();
+
+/// Indexed by [`Counter`].
+#[btf_map]
+pub static COUNTERS: PerCpuArray<u64, 16> = PerCpuArray::new();
+
+/// Refused calls, for the agent's log. A full buffer loses events, never refusals.
+#[btf_map]
+pub static EVENTS: RingBuf<Event, 65536> = RingBuf::new();
+
+/// Whether `bpf_set_retval` exists (Linux 5.18, b44123b4a3dc): the agent finds out and overrides this at load.
+#[unsafe(no_mangle)]
+pub static HAS_SET_RETVAL: Global<u8> = Global::new(0);
+
+#[inline(always)]
+pub fn settings() -> Option<&'static Settings> {
+    SETTINGS.get(0)
+}
+
+#[inline(always)]
+pub fn count(counter: Counter) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: the slot is this CPU's own and stays for the program's life.
+        unsafe { *value += 1 };
+    }
+}

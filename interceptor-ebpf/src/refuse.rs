@@ -1,0 +1,55 @@
+//! Refusing a call: count it, tell the agent, and give the caller an errno it understands.
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::{
+        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns,
+        generated::{bpf_get_netns_cookie, bpf_set_retval},
+    },
+    programs::SockAddrContext,
+};
+use interceptor_common::{Address, Event, Original, Reason};
+
+use crate::maps::{EVENTS, HAS_SET_RETVAL, count};
+
+pub const ALLOW: i32 = 1;
+const REFUSE: i32 = 0;
+const ECONNREFUSED: i32 = 111;
+
+/// Who calls, and where to.
+#[inline(always)]
+pub fn original(ctx: &SockAddrContext, address: Address, port: u16) -> Original {
+    Original {
+        // SAFETY: the helper takes any sock_addr context (Linux 5.7).
+        netns: unsafe { bpf_get_netns_cookie(ctx.as_ptr()) },
+        // SAFETY: no arguments.
+        cgroup: unsafe { bpf_get_current_cgroup_id() },
+        // SAFETY: no arguments.
+        time: unsafe { bpf_ktime_get_ns() },
+        address,
+        tgid: ctx.tgid(),
+        uid: ctx.uid(),
+        comm: bpf_get_current_comm().unwrap_or_default(),
+        port,
+        reserved: [0; 3],
+    }
+}
+
+/// Refuses the call. With `bpf_set_retval` the caller sees ECONNREFUSED, which clients know; without it EPERM.
+#[inline(always)]
+pub fn refuse(original: Original, reason: Reason) -> i32 {
+    count(reason.counter());
+    if let Some(mut slot) = EVENTS.reserve(0) {
+        slot.write(Event {
+            original,
+            reason: reason as u32,
+            reserved: 0,
+        });
+        slot.submit(0);
+    }
+    if HAS_SET_RETVAL.load() != 0 {
+        // SAFETY: the agent sets the flag only where the kernel has the helper for this program type.
+        unsafe { bpf_set_retval(-ECONNREFUSED) };
+    }
+    REFUSE
+}
