@@ -306,7 +306,7 @@ fn what_is_not_json_is_refused_and_says_where() {
 
 #[test]
 fn tokens_never_stick_to_what_stands_around_them() {
-    let pem = "-----BEGIN PRIVATE KEY-----\\nMIIB\\n-----END PRIVATE KEY-----";
+    let pem = "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0B\\n-----END PRIVATE KEY-----";
     let body = format!(r#"{{"messages":[{{"content":"{pem}77 {pem}{ID}"}}]}}"#);
     let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
     let original = json::parse(body.as_bytes())
@@ -373,7 +373,10 @@ fn pieces() -> impl Strategy<Value = String> {
         Just(OTHER.to_owned()),
         Just("ann@example.com".to_owned()),
         Just("4111111111111111".to_owned()),
-        Just("-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----".to_owned()),
+        Just(
+            "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n-----END PRIVATE KEY-----"
+                .to_owned()
+        ),
         "(EC2|EMAIL|PRIVATE_KEY|PRIVATE\\\\_KEY)(_|\\\\_)00[1-4]",
         "[ -~éß가😀\n\t]{0,6}",
         "[ .,:;_/\\\\\"n0-9]{1,2}",
