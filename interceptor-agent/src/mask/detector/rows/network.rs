@@ -45,7 +45,7 @@ pub const ROWS: &[Row] = &[
         misses: &[
             "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",
             "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 ~1.2.3.4 foo-1.2.3.4.tar.gz",
-            "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1",
+            "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1\n    2.7.2.2\n",
             "2024:01:02 2001:db8 2001::db8::1 12345:db8::1",
         ],
         ..Row::new("public_ip", "PUBLIC_IP")
@@ -152,24 +152,23 @@ fn version_before(site: &Site<'_>, private: bool) -> bool {
         || is(&["v", "ver", "firmware"])
         || !private
             && is(&[
-                "release", "build", "revision", "section", "chapter", "clause", "oid", "rfc",
+                "release", "build", "revision", "section", "sections", "chapter", "clause", "oid",
+                "rfc",
             ])
 }
 
-/// Four numbers below ten at the start of a line are a heading's number more often than an address.
+/// Four numbers below ten that start a line of a longer text number a heading or a version more often than a host.
 fn reads_as_heading(site: &Site<'_>, address: Ipv4Addr) -> bool {
     let small = address.octets().iter().all(|&octet| octet < 10);
-    let line = site.text[..site.all.start]
+    let indent = site.text[..site.all.start]
         .iter()
         .rev()
-        .take_while(|&&byte| byte != b'\n')
-        .take(8);
-    let own_line = site.text[..site.all.start].contains(&b'\n') || site.all.end < site.text.len();
-    small
-        && own_line
-        && line.clone().count() < 8
-        && line.clone().all(|byte| b" \t#*".contains(byte))
-        && site.after(1) == b" "
+        .take_while(|byte| b" \t#*".contains(byte))
+        .count();
+    let line_start = site.all.start - indent;
+    let own_line = line_start > 0 && site.text[line_start - 1] == b'\n'
+        || line_start == 0 && site.after(1) == b" ";
+    small && own_line && matches!(site.after(1), [] | [b' ' | b'\n' | b'\r'])
 }
 
 fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {

@@ -95,7 +95,7 @@ pub const ROWS: &[Row] = &[
             concat!("»ghp_", "x3k9gxwzaj742wt03lk6ia7hzyfnhhcuogoh«"),
             concat!(
                 "\"»github_pat_",
-                "11ABCDEFG0a1b2c3d4e5f6_gHiJkLmNoPqRsTuVwXyZ0123456789aBcDeFgHiJkLmNoPqRsTuVwXyZ01«\""
+                "11ABCDEFG0a1b2c3d4e5f6_gHiJkLmNoPqRsTuVwXyZ0123456789aBcDeFgHiJkLmNoPqRsTuVwXyZ012«\""
             ),
         ],
         misses: &[
@@ -166,13 +166,13 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         patterns: &[
-            r"hooks\.slack\.com/services/[A-Za-z0-9+/]{40,60}",
-            r"hooks\.slack\.com/workflows/[A-Za-z0-9+/]{40,80}",
-            r"hooks\.slack\.com/triggers/[A-Za-z0-9+/]{40,80}",
+            r"hooks\.slack\.com/services/([A-Za-z0-9+/]{40,60})",
+            r"hooks\.slack\.com/workflows/([A-Za-z0-9+/]{40,80})",
+            r"hooks\.slack\.com/triggers/([A-Za-z0-9+/]{40,80})",
         ],
         hits: &[concat!(
-            "https://»hooks.slack",
-            ".com/services/T024TTTTT/BBB72BBL/AZAAA9u0pA4ad666eMgbi555«"
+            "https://hooks.slack",
+            ".com/services/»T024TTTTT/BBB72BBL/AZAAA9u0pA4ad666eMgbi555«"
         )],
         misses: &[
             "https://hooks.slack.com/services/",
