@@ -267,7 +267,7 @@ pub const ROWS: &[Row] = &[
         ..Row::secret("sendgrid_key", "SECRET_SENDGRID")
     },
     Row {
-        patterns: &["SK[0-9a-f]{32}"],
+        patterns: &["SK[0-9a-f]{32}", "AC[0-9a-f]{32}"],
         hits: &[concat!("TWILIO=»SK", "058b1c95b9d5471ee1cd63b294e53bdb«")],
         misses: &[
             "SK00000000000000000000000000000000",
@@ -277,8 +277,8 @@ pub const ROWS: &[Row] = &[
         ..Row::secret("twilio_key", "SECRET_TWILIO")
     },
     Row {
-        patterns: &[r"\b\d{7,12}:A[\w-]{34}", r"bot(\d{7,12}:A[\w-]{34})"],
-        check: delimited,
+        patterns: &[r"\b\d{5,16}:A[\w-]{34}", r"bot(\d{5,16}:A[\w-]{34})"],
+        check: telegram,
         hits: &[
             concat!("\"»110201543:", "AAHdqTcvCH1vGWJxfSe1ofSAs0K5PALDsaw«\""),
             concat!(
@@ -295,7 +295,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         patterns: &[
-            "(?i)AccountKey=([A-Za-z0-9+/]{86}==)",
+            "(?i)AccountKey=([A-Za-z0-9+/]{40,}={0,2})",
             "(?i)SharedAccessKey=([A-Za-z0-9+/]{43}=)",
         ],
         hits: &[concat!(
@@ -324,12 +324,17 @@ pub const ROWS: &[Row] = &[
         ..Row::secret("azure_client_secret", "SECRET_AZURE")
     },
     Row {
-        patterns: &[r"hv[bsr]\.[\w-]{24,}"],
+        patterns: &[r"hv[bsr]\.[\w-]{24,}", r"s\.[A-Za-z0-9]{24}"],
+        check: vault,
         hits: &[concat!(
             "VAULT_TOKEN=»hvs.",
-            "CAESIJ0kq3vT9Lr2Wd8Ke5Rf2Tg9Yh6Uj3«"
+            "CAESIJ0kq3vT9Lr2Wd8Ke5Rf2Tg9Yh6Uj3« vault login »s.2nePBoXSIYZ9jKPHdHwaD3So«"
         )],
-        misses: &["hvs.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "hvs.short"],
+        misses: &[
+            "hvs.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "hvs.short",
+            "s.2nePBoXSIYZ9jKPHdHwaD3So",
+        ],
         ..Row::secret("vault_token", "SECRET_VAULT")
     },
     Row {
@@ -368,13 +373,21 @@ fn checksum(token: &[u8]) -> bool {
     })
 }
 
-/// A key of fixed length that goes on is none.
-fn delimited(site: &Site<'_>) -> Option<Range<usize>> {
+/// A key that goes on after its last character is none; bots today have 8 to 10 digits, others need the name near.
+fn telegram(site: &Site<'_>) -> Option<Range<usize>> {
     let goes_on = site
         .after(1)
         .first()
         .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    (!goes_on).then(|| site.value.clone())
+    let digits = site.value.len() - 36;
+    (!goes_on && (matches!(digits, 8..=10) || site.has_near(&["telegr", "bot"])))
+        .then(|| site.value.clone())
+}
+
+/// Tokens of Vault before 1.10 have only two characters of their own, so they need the name near.
+fn vault(site: &Site<'_>) -> Option<Range<usize>> {
+    let own_prefix = site.bytes(site.value.clone()).starts_with(b"hv");
+    (own_prefix || site.has_near(&["vault"])).then(|| site.value.clone())
 }
 
 /// The first run of 32 (API key) or 40 (application key) letters and digits soon after the name.
