@@ -30,7 +30,7 @@ impl<'l> Numbering<'l> {
     /// Whether this number was handed out to a value.
     pub fn is_taken(&self, label: usize, number: u32) -> bool {
         self.numbers
-            .get(label)
+            .get(&label)
             .is_some_and(|of| (1..=of.last).contains(&number) && !of.reserved.contains(&number))
     }
 
