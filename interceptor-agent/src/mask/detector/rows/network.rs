@@ -44,7 +44,7 @@ pub const ROWS: &[Row] = &[
         ],
         misses: &[
             "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",
-            "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 ~1.2.3.4 foo-1.2.3.4.tar.gz",
+            "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 __version__ = \"1.2.3.4\" ~1.2.3.4 foo-1.2.3.4.tar.gz",
             "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1\n    2.7.2.2\n",
             "2024:01:02 2001:db8 2001::db8::1 12345:db8::1",
         ],
@@ -136,9 +136,9 @@ fn version_before(site: &Site<'_>, private: bool) -> bool {
     let gap = before
         .iter()
         .rev()
-        .take_while(|byte| b" \t:=\"'(\\".contains(byte))
+        .take_while(|byte| b" \t:=\"'(\\_".contains(byte))
         .count()
-        .min(6);
+        .min(8);
     let word = before[..before.len() - gap]
         .rsplit(|byte| !byte.is_ascii_alphabetic())
         .next()
