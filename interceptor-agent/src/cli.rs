@@ -3,6 +3,7 @@
 pub mod ca;
 pub mod check;
 pub mod exec;
+mod log;
 pub mod mask;
 pub mod run;
 pub mod scan;

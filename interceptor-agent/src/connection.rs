@@ -1,1 +1,245 @@
 //! The life of one steered connection, top to bottom.
+
+use std::sync::Arc;
+
+use hyper::{server::conn, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio_rustls::server::TlsStream;
+
+use crate::{
+    app::App,
+    exchange::{self, Link},
+    hosts::Host,
+    http::head_guard::HeadGuard,
+    id::Id,
+    intercept::{self, Verdict},
+    opening::{self, Opening},
+    original_dst::{ClientAddr, LocalAddr, OrigDstAddr, Steered},
+    passthrough,
+    prefixed::Prefixed,
+    protocol::Protocol,
+    refusal::{Reason, Refusal},
+    upstream::Target,
+};
+
+/// Takes an accepted connection from its first byte to its last.
+pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: LocalAddr) {
+    let _open = app.metrics.open();
+    let Ok(steered) = app.steering.take(from, at) else {
+        // Never a guess: the connection is reset, and nothing of it was read.
+        return refuse(&app, client, None, &Opening::Closed, Reason::Lost).await;
+    };
+    let mut server = None;
+    loop {
+        let Ok((opening, read)) = opening::read(&mut client, app.limits.header_timeout).await
+        else {
+            return;
+        };
+        let known = app.addresses.contains(steered.original.0.ip());
+        match intercept::decide(&app.hosts, known, &opening) {
+            _ if opening == Opening::Closed => return,
+            Verdict::Refuse(reason) => {
+                return refuse(&app, client, Some(&steered), &opening, reason).await;
+            }
+            Verdict::Intercept(host) => {
+                return intercept(&app, host, &opening, steered, Prefixed::new(read, client)).await;
+            }
+            Verdict::Pass => {
+                let dialled = match server.take() {
+                    Some(server) => Ok(server),
+                    None => app.upstream.dial(steered.original).await,
+                };
+                let Ok(dialled) = dialled else {
+                    return app.metrics.connection("unreachable");
+                };
+                if opening == Opening::Silent && client_speaks_first(&client, &dialled).await {
+                    server = Some(dialled);
+                    continue;
+                }
+                app.metrics.connection("pass");
+                return pass(&app, client, read, dialled, steered.original).await;
+            }
+        }
+    }
+}
+
+/// Ends the client's TLS with a leaf for its host and serves HTTP on it.
+async fn intercept(
+    app: &Arc<App>,
+    host: &Host,
+    opening: &Opening,
+    steered: Steered,
+    client: Prefixed<TcpStream>,
+) {
+    let Opening::Tls(hello) = opening else { return };
+    let name: Arc<str> = hello
+        .sni
+        .as_deref()
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+        .into();
+    app.metrics.connection("intercept");
+    let accepting = tokio::time::timeout(app.limits.header_timeout, app.tls.accept(client));
+    let tls = match accepting.await {
+        Ok(Ok(tls)) => tls,
+        Ok(Err(error)) => return client_refused(app, &name, &steered, &error.to_string()),
+        Err(_) => return client_refused(app, &name, &steered, "the handshake did not go on"),
+    };
+    let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+    let link = Link {
+        app: Arc::clone(app),
+        host: host.clone(),
+        target: Target {
+            host: name,
+            original: steered.original,
+            http2,
+        },
+        process: steered.process,
+        guard: HeadGuard::default(),
+    };
+    if http2 {
+        serve_http2(link, tls).await
+    } else {
+        serve_http1(link, tls).await
+    }
+}
+
+async fn serve_http1(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
+    let link = Arc::new(link);
+    let limits = &link.app.limits;
+    let io = TokioIo::new(link.guard.watch(tls));
+    let connection = conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(limits.header_fields)
+        .max_buf_size(limits.header_bytes)
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .serve_connection(
+            io,
+            service_fn(|request| exchange::run(Arc::clone(&link), request)),
+        );
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => log_end(&ended),
+        () = link.app.drain.begun() => {
+            connection.as_mut().graceful_shutdown();
+            log_end(&connection.await);
+        }
+    }
+}
+
+async fn serve_http2(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
+    let link = Arc::new(link);
+    let limits = &link.app.limits;
+    let service = {
+        let link = Arc::clone(&link);
+        service_fn(move |request| exchange::run(Arc::clone(&link), request))
+    };
+    let connection = conn::http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(200)
+        .adaptive_window(true)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(tls), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => log_end(&ended),
+        () = link.app.drain.begun() => {
+            connection.as_mut().graceful_shutdown();
+            log_end(&connection.await);
+        }
+    }
+}
+
+/// A protocol in which the server speaks first is none that an LLM host speaks. Whoever speaks first shows which it is.
+async fn client_speaks_first(client: &TcpStream, server: &TcpStream) -> bool {
+    tokio::select! {
+        biased;
+        _ = client.readable() => true,
+        _ = server.readable() => false,
+    }
+}
+
+async fn pass(
+    app: &App,
+    client: TcpStream,
+    read: bytes::Bytes,
+    server: TcpStream,
+    original: OrigDstAddr,
+) {
+    tokio::select! {
+        ended = passthrough::run(client, read, server) => {
+            if let Err(error) = ended {
+                tracing::debug!(original = %original.0, %error, "passthrough ended");
+            }
+        }
+        () = app.drain.begun() => {}
+    }
+}
+
+/// Refuses in the client's own language: HTTP where it speaks HTTP, an alert where it speaks TLS, else a reset.
+async fn refuse(
+    app: &App,
+    mut client: TcpStream,
+    steered: Option<&Steered>,
+    opening: &Opening,
+    reason: Reason,
+) {
+    /// `access_denied` (RFC 8446 §6.2), fatal, in a plaintext record.
+    const ACCESS_DENIED: [u8; 7] = [21, 3, 3, 0, 2, 2, 49];
+    let id = Id::new();
+    app.metrics.connection("refuse");
+    app.metrics.refused(reason.as_str());
+    let process = steered.map(|steered| &steered.process);
+    tracing::warn!(
+        %id,
+        reason = reason.as_str(),
+        original = steered.map(|steered| tracing::field::display(steered.original.0)),
+        pid = process.map(|process| process.pid),
+        uid = process.map(|process| process.uid),
+        comm = process.map(|process| process.comm.as_str()),
+        next_step = reason.next_step(),
+        "connection refused"
+    );
+    let said = match opening {
+        Opening::Http { host } => {
+            let protocol = host
+                .as_deref()
+                .and_then(|host| app.hosts.lookup(host))
+                .map_or(Protocol::None, |host| host.protocol);
+            client
+                .write_all(&Refusal::from(reason).plain_response(protocol, &id))
+                .await
+        }
+        Opening::Tls(_) => client.write_all(&ACCESS_DENIED).await,
+        _ => client.set_zero_linger(),
+    };
+    if said.is_ok() {
+        // The client may be gone already; there is nobody left to tell.
+        let _ = client.shutdown().await;
+    }
+}
+
+/// A client that does not trust our CA breaks the handshake off: the operator has to know which.
+fn client_refused(app: &App, host: &str, steered: &Steered, error: &str) {
+    app.metrics.client_refused_ca();
+    let process = &steered.process;
+    tracing::warn!(
+        host,
+        pid = process.pid,
+        uid = process.uid,
+        comm = process.comm,
+        error,
+        next_step = "make this client trust ca.pem of tls.ca_dir",
+        "the client did not accept our certificate"
+    );
+}
+
+fn log_end(ended: &Result<(), hyper::Error>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}

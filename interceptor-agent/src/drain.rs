@@ -1,1 +1,66 @@
 //! One primitive that tells every task to finish, with a deadline.
+
+use std::{future::Future, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Tracks the agent's tasks. Clones share the same drain.
+#[derive(Clone, Debug, Default)]
+pub struct Drain {
+    token: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Drain {
+    /// Runs a task that a drain waits for.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Tasks that have not finished.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether no task is left.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Resolves once a drain has begun.
+    pub async fn begun(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Whether a drain has begun.
+    pub fn has_begun(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Tells every task to finish and waits. `false`: the deadline passed with tasks left.
+    pub async fn finish(&self, deadline: Duration) -> bool {
+        self.token.cancel();
+        self.tasks.close();
+        tokio::time::timeout(deadline, self.tasks.wait())
+            .await
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_tasks_until_the_deadline() {
+        let drain = Drain::default();
+        let inner = drain.clone();
+        drain.spawn(async move { inner.begun().await });
+        assert!(drain.finish(Duration::from_secs(1)).await);
+
+        let drain = Drain::default();
+        drain.spawn(std::future::pending());
+        assert!(!drain.finish(Duration::from_secs(1)).await);
+        assert_eq!(drain.len(), 1);
+    }
+}

@@ -1,1 +1,120 @@
 //! One request and its response, top to bottom.
+
+mod mask;
+mod record;
+mod respond;
+
+use std::{convert::Infallible, sync::Arc};
+
+use http::{Request, Response, header};
+use hyper::body::{Body as _, Incoming};
+
+use crate::{
+    app::App,
+    config::PathPolicy,
+    hosts::Host,
+    http::{answer::Answer, body, head, head_guard::HeadGuard},
+    mask::Mode,
+    original_dst::Process,
+    protocol::{Endpoint, Route, route},
+    refusal::{Reason, Refusal},
+    upstream::Target,
+};
+use record::Record;
+
+/// An intercepted connection, as its requests see it.
+pub struct Link {
+    /// What all connections share.
+    pub app: Arc<App>,
+    /// The host's entry.
+    pub host: Host,
+    /// Where requests go on.
+    pub target: Target,
+    /// Who connected.
+    pub process: Process,
+    /// Sees raw HTTP/1.1 heads.
+    pub guard: HeadGuard,
+}
+
+/// Answers one request. Whatever goes wrong before the provider has it ends in a refusal.
+pub async fn run(
+    link: Arc<Link>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    let mut record = Record::begin(&link, &request);
+    let response = match forward(&link, request, &mut record).await {
+        Ok(response) => response,
+        Err(refusal) => record.refuse(refusal),
+    };
+    record.end(&response);
+    Ok(response)
+}
+
+async fn forward(
+    link: &Link,
+    request: Request<Incoming>,
+    record: &mut Record<'_>,
+) -> Result<Response<Answer>, Refusal> {
+    let limits = &link.app.limits;
+    admit(link, &request)?;
+    let endpoint = endpoint(link, &request)?;
+    let (mut parts, incoming) = request.into_parts();
+    let body = body::read(incoming, limits.request_body, limits.body_timeout).await?;
+    link.guard.next();
+
+    let masked = mask::request(link, endpoint, &mut parts, body).await?;
+    record.masked(&masked.report, masked.took);
+    head::strip_hop(&mut parts.headers);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::EXPECT);
+
+    let request = Request::from_parts(parts, masked.body);
+    let response = link.app.upstream.send(&link.target, request).await?;
+    link.app.addresses.learn(link.target.original.0.ip());
+    respond::unmasked(response, endpoint, masked.tokens)
+}
+
+/// One host, one reading of the framing.
+fn admit(link: &Link, request: &Request<Incoming>) -> Result<(), Refusal> {
+    if !head::is_for(request, &link.target.host) {
+        return Err(Reason::HostMismatch.into());
+    }
+    if request.headers().contains_key(header::TRANSFER_ENCODING) && link.guard.is_ambiguous() {
+        return Err(Refusal::new(
+            Reason::BadRequest,
+            "both Content-Length and Transfer-Encoding",
+        ));
+    }
+    Ok(())
+}
+
+/// How the body is read; `None`: there is none.
+fn endpoint(link: &Link, request: &Request<Incoming>) -> Result<Option<Endpoint>, Refusal> {
+    let app = &link.app;
+    let (host, path) = (&link.host, request.uri().path());
+    let websocket = head::is_websocket(request);
+    let method = request.method().as_str();
+    let found = host.api_path(path).map_or(Route::Unknown, |path| {
+        route(host.protocol, method, path, websocket)
+    });
+    let generic = (!request.body().is_end_stream()).then_some(Endpoint::Generic);
+    let policy = match found {
+        Route::Body(endpoint) => return Ok(Some(endpoint)),
+        Route::NoBody if request.body().is_end_stream() => return Ok(None),
+        Route::NoBody => return Err(Refusal::new(Reason::BadRequest, "this path takes no body")),
+        Route::UpgradeRequired => return Err(Reason::UpgradeRequired.into()),
+        Route::SidePath => (app.side_path, Reason::SidePath),
+        Route::Unknown => (app.unknown_path, Reason::UnknownPath),
+    };
+    match policy {
+        // A WebSocket's frames would pass unmasked once it is open.
+        (_, reason) if websocket => Err(reason.into()),
+        (PathPolicy::Block, reason) if app.masker.mode() == Mode::Enforce => Err(reason.into()),
+        (PathPolicy::Allow, _) => Ok(generic),
+        (_, reason) => {
+            tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy, masked as any JSON");
+            app.metrics.refused("reported_path");
+            Ok(generic)
+        }
+    }
+}

@@ -4,20 +4,23 @@
 //! `steering` brings connections here, `tls` ends and re-originates them, `protocol` says where text
 //! stands, `mask` replaces what policy names, and only `intercept` decides to let something pass.
 
+pub mod addresses;
 pub mod admin;
 pub mod app;
 pub mod cli;
-pub mod client_body;
 pub mod config;
 pub mod connection;
 pub mod drain;
 pub mod exchange;
 pub mod hosts;
+pub mod http;
+pub mod id;
 pub mod intercept;
 pub mod json;
 pub mod listener;
 pub mod mask;
 pub mod metrics;
+pub mod opening;
 pub mod original_dst;
 pub mod passthrough;
 pub mod prefixed;
@@ -25,4 +28,6 @@ pub mod protocol;
 pub mod refusal;
 pub mod sse;
 pub mod steering;
+pub mod sys;
 pub mod tls;
+pub mod upstream;

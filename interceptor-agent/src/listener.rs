@@ -1,1 +1,98 @@
-//! Sockets that steered connections arrive at.
+//! Sockets that steered connections arrive at: loopback, both families, bound before anything is steered.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+/// Connections the kernel holds for us; 128 overflows under load and looks like lost connects.
+const BACKLOG: i32 = 4096;
+
+/// Binds `127.0.0.1:port` and `[::1]:port`; with port 0 a free one is chosen for both. `mark` sees each socket before it is bound: the kernel side lets
+/// only marked ones have the port.
+///
+/// # Errors
+/// The port is taken, most often by another agent; or the host has no IPv4 loopback. A host without IPv6 gets
+/// one listener.
+pub fn bind(
+    port: u16,
+    mut mark: impl FnMut(&Socket) -> io::Result<()>,
+) -> io::Result<Vec<TcpListener>> {
+    let first = listen((Ipv4Addr::LOCALHOST, port).into(), &mut mark)?;
+    let port = first.local_addr()?.port();
+    let mut listeners = vec![first];
+    match listen((Ipv6Addr::LOCALHOST, port).into(), &mut mark) {
+        Ok(listener) => listeners.push(listener),
+        Err(error) if lacks_ipv6(&error) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(listeners)
+}
+
+fn listen(
+    address: SocketAddr,
+    mark: &mut impl FnMut(&Socket) -> io::Result<()>,
+) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    mark(&socket)?;
+    socket.set_reuse_address(true)?;
+    if let IpAddr::V6(_) = address.ip() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn both_families_are_marked_before_they_are_bound() {
+        let mut marked = 0;
+        let listeners = bind(0, |socket| {
+            marked += 1;
+            assert_eq!(
+                socket
+                    .local_addr()?
+                    .as_socket()
+                    .map(|address| address.port()),
+                Some(0)
+            );
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(marked, listeners.len());
+        assert!(
+            listeners
+                .iter()
+                .all(|listener| listener.local_addr().unwrap().ip().is_loopback())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error() {
+        let first = bind(0, |_| Ok(())).unwrap();
+        let port = first[0].local_addr().unwrap().port();
+        assert_eq!(
+            bind(port, |_| Ok(())).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+    }
+}

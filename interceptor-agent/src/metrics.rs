@@ -1,1 +1,240 @@
-//! Counters and histograms with bounded labels.
+//! Counters and histograms with bounded labels: every label value is an enum's, a class's or a status class's.
+
+use std::{sync::Arc, time::Duration};
+
+use interceptor_common::Counter as KernelCounter;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+/// What became of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct VerdictLabel {
+    verdict: &'static str,
+}
+
+/// Why something was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    reason: &'static str,
+}
+
+/// Protocol and status class of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ExchangeLabel {
+    protocol: &'static str,
+    status: &'static str,
+}
+
+/// A detector's class.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClassLabel {
+    class: &'static str,
+}
+
+/// What the eBPF programs count.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KernelLabel {
+    event: &'static str,
+}
+
+/// Every metric of the agent. Clones share the values.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    connections: Family<VerdictLabel, Counter>,
+    refused: Family<ReasonLabel, Counter>,
+    exchanges: Family<ExchangeLabel, Counter>,
+    findings: Family<ClassLabel, Counter>,
+    fields: Counter,
+    masking: Histogram,
+    kernel: Family<KernelLabel, Gauge>,
+    open: Gauge,
+    ca_refused: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("interceptor");
+        let metrics = Self {
+            registry: Arc::default(),
+            connections: Family::default(),
+            refused: Family::default(),
+            exchanges: Family::default(),
+            findings: Family::default(),
+            fields: Counter::default(),
+            masking: Histogram::new([
+                0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.01, 0.1, 1.0,
+            ]),
+            kernel: Family::default(),
+            open: Gauge::default(),
+            ca_refused: Counter::default(),
+        };
+        registry.register(
+            "connections",
+            "Steered connections by what became of them",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "refused",
+            "Connections and requests refused, by reason",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "exchanges",
+            "Requests answered, by protocol and status class",
+            metrics.exchanges.clone(),
+        );
+        registry.register(
+            "findings",
+            "Values found in requests, by class",
+            metrics.findings.clone(),
+        );
+        registry.register(
+            "request_fields",
+            "Text fields looked at in requests",
+            metrics.fields.clone(),
+        );
+        registry.register_with_unit(
+            "masking",
+            "Time to mask one request",
+            Unit::Seconds,
+            metrics.masking.clone(),
+        );
+        registry.register(
+            "kernel_events",
+            "What the eBPF programs counted since they were loaded",
+            metrics.kernel.clone(),
+        );
+        registry.register(
+            "open_connections",
+            "Steered connections open now",
+            metrics.open.clone(),
+        );
+        registry.register(
+            "client_refused_ca",
+            "TLS handshakes that the client broke off after our certificate",
+            metrics.ca_refused.clone(),
+        );
+        Self {
+            registry: Arc::new(registry),
+            ..metrics
+        }
+    }
+}
+
+impl Metrics {
+    /// A connection was decided.
+    pub fn connection(&self, verdict: &'static str) {
+        self.connections
+            .get_or_create(&VerdictLabel { verdict })
+            .inc();
+    }
+
+    /// A connection opened; it counts as open until the guard is dropped.
+    pub fn open(&self) -> OpenConnection {
+        self.open.inc();
+        OpenConnection(self.open.clone())
+    }
+
+    /// A connection or a request was refused.
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// A request was answered.
+    pub fn exchange(&self, protocol: &'static str, status: http::StatusCode) {
+        let status = match status.as_u16() / 100 {
+            2 => "2xx",
+            3 => "3xx",
+            4 => "4xx",
+            5 => "5xx",
+            _ => "other",
+        };
+        self.exchanges
+            .get_or_create(&ExchangeLabel { protocol, status })
+            .inc();
+    }
+
+    /// A request was masked.
+    pub fn masked(
+        &self,
+        took: Duration,
+        fields: usize,
+        findings: impl IntoIterator<Item = (&'static str, u32)>,
+    ) {
+        self.masking.observe(took.as_secs_f64());
+        self.fields.inc_by(fields as u64);
+        for (class, count) in findings {
+            self.findings
+                .get_or_create(&ClassLabel { class })
+                .inc_by(count.into());
+        }
+    }
+
+    /// A client broke the handshake off.
+    pub fn client_refused_ca(&self) {
+        self.ca_refused.inc();
+    }
+
+    /// Takes over what the programs counted.
+    pub fn kernel(&self, counter: KernelCounter, value: u64) {
+        let label = KernelLabel {
+            event: counter.as_str(),
+        };
+        self.kernel
+            .get_or_create(&label)
+            .set(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    /// OpenMetrics text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(_) => String::new(),
+        }
+    }
+}
+
+/// Counts a connection as open while it lives.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_names_what_was_counted() {
+        let metrics = Metrics::default();
+        metrics.connection("intercept");
+        metrics.refused("ech");
+        metrics.exchange("anthropic", http::StatusCode::OK);
+        metrics.masked(Duration::from_micros(30), 4, [("email", 2)]);
+        metrics.kernel(KernelCounter::Steered, 7);
+        let open = metrics.open();
+        let text = metrics.text();
+        for line in [
+            "interceptor_connections_total{verdict=\"intercept\"} 1",
+            "interceptor_refused_total{reason=\"ech\"} 1",
+            "interceptor_exchanges_total{protocol=\"anthropic\",status=\"2xx\"} 1",
+            "interceptor_findings_total{class=\"email\"} 2",
+            "interceptor_kernel_events{event=\"steered\"} 7",
+            "interceptor_open_connections 1",
+            "interceptor_masking_seconds_count 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        drop(open);
+        assert!(metrics.text().contains("interceptor_open_connections 0"));
+    }
+}

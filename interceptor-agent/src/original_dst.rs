@@ -1,1 +1,59 @@
-//! Where a steered connection was going before it was steered.
+//! Where a steered connection was going before it was steered, and who made it.
+
+use std::net::SocketAddr;
+
+/// Where the process wanted to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OrigDstAddr(pub SocketAddr);
+
+/// Where the process's socket is, as the agent's listener sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddr(pub SocketAddr);
+
+/// Our end of an accepted connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddr(pub SocketAddr);
+
+/// Who called `connect`, as the kernel saw it at that moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Process id in the initial pid namespace.
+    pub pid: u32,
+    /// User id in the initial user namespace.
+    pub uid: u32,
+    /// Name of the calling thread.
+    pub comm: String,
+    /// Cgroup id.
+    pub cgroup: u64,
+}
+
+/// A steered connection before anything of it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steered {
+    /// Where it was going.
+    pub original: OrigDstAddr,
+    /// Who made it.
+    pub process: Process,
+}
+
+/// The original destination is not known: somebody connected to the agent's port directly, or the hand-off was lost.
+/// The connection is reset; guessing could send it to the wrong host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no original destination is known for this connection: it was not steered here")]
+pub struct Lost;
+
+/// Answers where an accepted connection was going. The kernel implements it; tests fix it.
+pub trait OriginalDst: Send + Sync {
+    /// Takes the answer: a second call for the same connection is [`Lost`].
+    fn take(&self, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost>;
+}
+
+/// Every connection was going to one place.
+#[derive(Clone, Debug)]
+pub struct Fixed(pub Steered);
+
+impl OriginalDst for Fixed {
+    fn take(&self, _: ClientAddr, _: LocalAddr) -> Result<Steered, Lost> {
+        Ok(self.0.clone())
+    }
+}

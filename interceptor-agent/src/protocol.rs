@@ -2,6 +2,7 @@
 
 pub mod anthropic;
 pub mod openai;
+pub mod response;
 mod route;
 pub mod schema;
 

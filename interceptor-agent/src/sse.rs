@@ -1,1 +1,218 @@
 //! Server-sent events cut out of a byte stream, any line ending, any chunking.
+//!
+//! An event keeps its raw bytes, so that one that needs no change is forwarded as it came.
+
+use std::{borrow::Cow, ops::Range};
+
+use bytes::BytesMut;
+use memchr::memchr2;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One event is longer than the buffer may grow; the server is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server sent an event of more than {limit} bytes")]
+pub struct EventTooLong {
+    /// Most bytes of one event.
+    pub limit: usize,
+}
+
+/// Cuts a stream into events; holds at most one unfinished event and the chunk that came last.
+pub struct Events {
+    buffer: Vec<u8>,
+    /// Start of the first event that was not handed out.
+    start: usize,
+    /// Start of the line being read, and how far it was searched for its end.
+    line: usize,
+    searched: usize,
+    limit: usize,
+}
+
+impl Events {
+    /// Events of at most `limit` bytes each.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            line: 0,
+            searched: 0,
+            limit,
+        }
+    }
+
+    /// Takes the next bytes of the stream, cut anywhere.
+    pub fn push(&mut self, chunk: &[u8]) {
+        self.buffer.drain(..self.start);
+        self.line -= self.start;
+        self.searched -= self.start;
+        self.start = 0;
+        self.buffer.extend_from_slice(chunk);
+    }
+
+    /// The next whole event with the blank line that ends it; `None` until more bytes come.
+    ///
+    /// After a CR the event is out at once; should an LF follow, it comes as an event without fields.
+    ///
+    /// # Errors
+    /// When the event is longer than the limit, finished or not.
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, EventTooLong> {
+        loop {
+            let end = memchr2(b'\n', b'\r', &self.buffer[self.searched..]);
+            let end = end.map(|found| self.searched + found);
+            self.searched = end.unwrap_or(self.buffer.len());
+            if self.searched - self.start > self.limit {
+                return Err(EventTooLong { limit: self.limit });
+            }
+            let Some(end) = end else {
+                return Ok(None);
+            };
+            let blank = end == self.line;
+            // The second half of a CRLF ends no line.
+            let continues_crlf = blank
+                && self.buffer[end] == b'\n'
+                && end > self.start
+                && self.buffer[end - 1] == b'\r';
+            self.line = end + 1;
+            self.searched = self.line;
+            if blank && !continues_crlf {
+                if self.buffer[end..].starts_with(b"\r\n") {
+                    self.line += 1;
+                    self.searched += 1;
+                }
+                let start = self.start;
+                self.start = self.line;
+                return Ok(Some(Event(&self.buffer[start..self.line])));
+            }
+        }
+    }
+
+    /// What is left when the stream has ended: an event without its blank line, or nothing.
+    pub fn rest(&mut self) -> Event<'_> {
+        let start = self.start;
+        self.start = self.buffer.len();
+        self.line = self.start;
+        self.searched = self.start;
+        Event(&self.buffer[start..])
+    }
+}
+
+/// One event: its raw bytes, all its lines.
+#[derive(Clone, Copy)]
+pub struct Event<'b>(&'b [u8]);
+
+/// One line of an event.
+struct Line<'b> {
+    /// With its line end.
+    raw: &'b [u8],
+    /// The value, when this is a data line.
+    data: Option<Range<usize>>,
+}
+
+impl<'b> Event<'b> {
+    /// The bytes as they came in.
+    pub fn raw(self) -> &'b [u8] {
+        self.0
+    }
+
+    /// The values of the data lines, joined by LF; `None` when there is no data line.
+    pub fn data(self) -> Option<Cow<'b, [u8]>> {
+        let mut values = self
+            .lines()
+            .filter_map(|line| line.data.map(|data| &line.raw[data]));
+        let mut data = Cow::Borrowed(values.next()?);
+        for value in values {
+            let joined = data.to_mut();
+            joined.push(b'\n');
+            joined.extend_from_slice(value);
+        }
+        Some(data)
+    }
+
+    /// Writes this event with other data: the first data line becomes one line for each line of `data`,
+    /// the other data lines go, everything else stays where it is.
+    pub fn write_with(self, data: &[u8], out: &mut BytesMut) {
+        let mut written = false;
+        for line in self.lines() {
+            match line.data {
+                None => out.extend_from_slice(line.raw),
+                Some(_) if written => {}
+                Some(value) => {
+                    written = true;
+                    let (name, end) = (&line.raw[..value.start], &line.raw[value.end..]);
+                    let between = if end.is_empty() { b"\n" } else { end };
+                    for (number, part) in Lines(data).enumerate() {
+                        if number > 0 {
+                            out.extend_from_slice(between);
+                        }
+                        out.extend_from_slice(name);
+                        out.extend_from_slice(without_end(part));
+                    }
+                    out.extend_from_slice(end);
+                }
+            }
+        }
+    }
+
+    /// What this event's first line ends with; LF when it doesn't say.
+    pub fn line_end(self) -> &'static [u8] {
+        let first = Lines(self.0).next().unwrap_or_default();
+        match first {
+            [.., b'\r', b'\n'] => b"\r\n",
+            [.., b'\r'] => b"\r",
+            _ => b"\n",
+        }
+    }
+
+    fn lines(self) -> impl Iterator<Item = Line<'b>> {
+        Lines(self.0).map(|raw| Line {
+            raw,
+            data: data_value(raw),
+        })
+    }
+}
+
+/// Where the value of a data line stands in it.
+fn data_value(line: &[u8]) -> Option<Range<usize>> {
+    let end = without_end(line).len();
+    let mark = if line.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    };
+    let after_name = line[mark..end].strip_prefix(b"data")?;
+    let value = match after_name {
+        [] => after_name,
+        [b':', b' ', value @ ..] | [b':', value @ ..] => value,
+        _ => return None,
+    };
+    Some(end - value.len()..end)
+}
+
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Lines with their ends: LF, CRLF or CR.
+struct Lines<'b>(&'b [u8]);
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let end = match memchr2(b'\n', b'\r', self.0) {
+            None => self.0.len(),
+            Some(at) if self.0[at..].starts_with(b"\r\n") => at + 2,
+            Some(at) => at + 1,
+        };
+        let (line, rest) = self.0.split_at(end);
+        self.0 = rest;
+        Some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests;

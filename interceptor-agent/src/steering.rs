@@ -1,3 +1,83 @@
 //! Bringing other processes' connections to the agent.
 
+pub mod cgroup;
 pub mod ebpf;
+
+use std::{
+    io,
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+};
+
+use crate::original_dst::{Fixed, OriginalDst};
+
+/// The kernel side as connections use it.
+pub trait Steering: OriginalDst {
+    /// Lets a socket of the agent's own pass unsteered, whatever it connects or binds to.
+    ///
+    /// # Errors
+    /// The kernel refused the mark; the socket must not be used, it would be steered back to the agent.
+    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()>;
+}
+
+impl Steering for Fixed {
+    fn exempt(&self, _: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why steering could not be set up or taken down. Nothing is steered half.
+#[derive(Debug, thiserror::Error)]
+pub enum SteeringError {
+    /// No cgroup-v2 mount in this mount namespace.
+    #[error(
+        "no cgroup-v2 file system is mounted: mount one (`mount -t cgroup2 none /sys/fs/cgroup`)"
+    )]
+    NoCgroup2,
+    /// The configured cgroup isn't there.
+    #[error(
+        "cgroup {path}: {error}; make it, or set `steering.cgroup` to one below the cgroup-v2 mount"
+    )]
+    Cgroup {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// The programs enforce for another cgroup.
+    #[error(
+        "{pin} is attached to another cgroup: run `interceptor uninstall` first, or set `steering.pin_dir`"
+    )]
+    OtherCgroup {
+        /// The pinned link.
+        pin: PathBuf,
+    },
+    /// The programs could not be loaded.
+    #[error(
+        "the kernel refused the eBPF programs: {0}; `interceptor run` needs CAP_BPF, CAP_NET_ADMIN and Linux 5.14"
+    )]
+    Load(Box<dyn std::error::Error + Send + Sync>),
+    /// Something else failed.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the kernel said.
+        error: io::Error,
+    },
+}
+
+impl SteeringError {
+    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |error| Self::Io { what, error }
+    }
+
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        Self::io(path.display().to_string())
+    }
+
+    fn load(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Load(error.into())
+    }
+}

@@ -1,2 +1,115 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask setup | build | demo | test | bench | ci | tidy`.
+//!
+//! `setup` brings what is missing and is run by the others; `ci` is exactly what CI runs.
+
+mod ci;
+mod env;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::env::Env;
+use crate::shell::Sh;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer commands of interceptor")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing: rust-src, bpf-linker, Debian packages, Python clients
+    Setup,
+    /// Leave the release binary at target/release/interceptor
+    Build,
+    /// Show real clients masked and unmasked through the real kernel path (needs root or sudo)
+    Demo {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run unit tests, and the end-to-end tests as root
+    Test {
+        /// Run only tests whose name contains this, as `cargo test` does
+        filter: Option<String>,
+        /// Passed on to each test binary
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Measure the agent against a direct connection and HAProxy (needs root or sudo)
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Everything CI runs: fmt, clippy, deny, tidy, test
+    Ci,
+    /// Check the house rules that no compiler checks
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let env = Env::discover()?;
+    match command {
+        Command::Setup => setup::run(&env),
+        Command::Build => {
+            setup::run(&env)?;
+            build_release(&env)
+        }
+        Command::Demo { args } => as_root(&env, "demo", args),
+        Command::Test { filter, args } => {
+            setup::run(&env)?;
+            test::run(&env, filter.as_deref(), &args)
+        }
+        Command::Bench { args } => as_root(&env, "bench", args),
+        Command::Ci => ci::run(&env),
+        Command::Tidy => tidy::run(&env.workspace),
+    }
+}
+
+fn build_release(env: &Env) -> Result<()> {
+    Sh::cargo(env)
+        .args(["build", "--release", "--package", "interceptor-agent"])
+        .run()
+}
+
+/// Builds the agent and a program of the tests package as whoever calls, and runs the program as root.
+fn as_root(env: &Env, program: &str, args: Vec<OsString>) -> Result<()> {
+    setup::run(env)?;
+    build_release(env)?;
+    Sh::cargo(env)
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "interceptor-tests",
+            "--bin",
+            program,
+        ])
+        .run()?;
+    let binary = env.target().join("release").join(program);
+    Sh::root(
+        binary,
+        &format!("{program} makes network namespaces and loads eBPF programs"),
+    )?
+    .env_for_tests(env, &env.release_agent())
+    .args(args)
+    .exec()
+}

@@ -1,13 +1,209 @@
-//! `interceptor check`.
+//! `interceptor check`: says what a config means, or everything that is wrong with it.
 
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use crate::config::{Backend, Config};
+use crate::mask::Mode;
+use crate::mask::detector::{Action, Detectors};
+use crate::tls::ca::{Ca, CaError};
+use crate::tls::upstream::Roots;
 
 /// Arguments of `interceptor check`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The config to check
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("check is not part of this build")
+        let config = Config::load(&self.config)?;
+        let roots = Roots::load(&config.tls.extra_roots)?;
+        writeln!(
+            io::stdout(),
+            "OK {}\n{}",
+            self.config.display(),
+            summary(&config, &roots)
+        )?;
+        if let Some(warning) = ca_warning(&config) {
+            eprintln!("warning: {warning}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn summary(config: &Config, roots: &Roots) -> String {
+    let steering = &config.steering;
+    let mode = match config.mode {
+        Mode::Enforce => "enforce",
+        Mode::ReportOnly => "report-only: NOTHING IS MASKED, findings are counted",
+        Mode::DryRun => "dry-run: NOTHING IS MASKED, the whole pipeline runs",
+    };
+    let backend = match steering.backend {
+        Backend::Auto => "auto",
+        Backend::Ebpf => "ebpf",
+    };
+    let never = ["loopback".to_owned(), "link-local".to_owned()];
+    let never = list(
+        &[
+            &never[..],
+            &steering
+                .never
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        ]
+        .concat(),
+    );
+    let rows = [
+        ("mode", mode.to_owned()),
+        ("backend", backend.to_owned()),
+        ("cgroup", steering.cgroup.display().to_string()),
+        (
+            "ports",
+            format!(
+                "{} (plain HTTP refused on {})",
+                list(&steering.ports),
+                list(&steering.plain_ports)
+            ),
+        ),
+        ("never", never),
+        (
+            "hosts",
+            format!(
+                "{} ({} names)",
+                config.hosts.iter().count(),
+                config.hosts.names().len()
+            ),
+        ),
+        ("classes", classes(config)),
+        (
+            "roots",
+            format!("{} trusted for upstreams", roots.certificates().len()),
+        ),
+        ("ca", config.tls.ca_dir.display().to_string()),
+        (
+            "admin",
+            config
+                .admin
+                .listen
+                .map_or_else(|| "off".to_owned(), |address| address.to_string()),
+        ),
+    ];
+    rows.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "  {name:<8} {value}");
+        text
+    })
+}
+
+/// How many classes each action has; those that are not masked by name.
+fn classes(config: &Config) -> String {
+    let detectors = Detectors::builtin();
+    let with = |wanted: Action| -> Vec<&str> {
+        let action = |name, default| config.mask.classes.get(name).copied().unwrap_or(default);
+        let wanted = |name, default| (action(name, default) == wanted).then_some(name);
+        detectors
+            .classes()
+            .filter_map(|(_, class)| wanted(class.name, class.action))
+            .collect()
+    };
+    let mut text = format!("mask {}", with(Action::Mask).len());
+    for (name, action) in [
+        ("block", Action::Block),
+        ("report", Action::Report),
+        ("allow", Action::Allow),
+    ] {
+        let names = with(action);
+        if !names.is_empty() {
+            let _ = write!(text, ", {name} {}: {}", names.len(), names.join(" "));
+        }
+    }
+    text
+}
+
+/// What `interceptor run` would meet; a config can be checked on a machine that has no CA.
+fn ca_warning(config: &Config) -> Option<String> {
+    match Ca::load(&config.tls.ca_dir) {
+        Ok(ca) => {
+            let missing = ca.uncovered(&config.hosts.names());
+            (!missing.is_empty()).then(|| {
+                format!(
+                    "the CA was made before these hosts were configured, and connections to them will be refused: {}; \
+                     make a new one with `interceptor ca init --force --config FILE`",
+                    missing.join(", ")
+                )
+            })
+        }
+        Err(CaError::File { path, source }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            Some(format!(
+                "{} is not readable for this user: run as root to check the CA as well",
+                path.display()
+            ))
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn list(items: &[impl ToString]) -> String {
+    match items {
+        [] => "none".to_owned(),
+        items => items
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::ca::{Options, init};
+
+    fn config(more: &str) -> Config {
+        let dir = std::env::temp_dir().join(format!("interceptor-check-{}", std::process::id()));
+        Config::parse(&format!("version = 1\ntls.ca_dir = {dir:?}\n{more}")).unwrap()
+    }
+
+    #[test]
+    fn the_summary_says_what_the_config_means() {
+        let roots = Roots::load(&[]).unwrap();
+        let config = config(
+            "mode = \"dry-run\"\nsteering.never = [\"10.0.0.0/8\"]\nmask.classes.email = \"allow\"",
+        );
+        let text = summary(&config, &roots);
+        for part in [
+            "dry-run: NOTHING IS MASKED",
+            "link-local, 10.0.0.0/8",
+            "allow 1: email",
+            "443 (plain HTTP refused on 80)",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_ca_is_asked_for_and_must_cover_the_hosts() {
+        let before = config("");
+        let missing = ca_warning(&before).unwrap();
+        assert!(missing.contains("interceptor ca init"), "{missing}");
+        init(
+            &before.tls.ca_dir,
+            &before.hosts.names(),
+            &Options::default(),
+        )
+        .unwrap();
+        assert_eq!(ca_warning(&before), None);
+        let after = config("[[hosts]]\nhost = \"llm.corp.example\"\nprotocol = \"openai\"");
+        let uncovered = ca_warning(&after).unwrap();
+        std::fs::remove_dir_all(&before.tls.ca_dir).unwrap();
+        assert!(
+            uncovered.contains("llm.corp.example") && uncovered.contains("--force"),
+            "{uncovered}"
+        );
     }
 }

@@ -1,13 +1,31 @@
 //! `interceptor uninstall`.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
+
+use crate::{config::Config, steering::ebpf};
 
 /// Arguments of `interceptor uninstall`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The configuration that was run, for its steering.pin_dir
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        anyhow::bail!("uninstall is not part of this build")
+        let config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::parse("version = 1")?,
+        };
+        let pins = &config.steering.pin_dir;
+        match ebpf::uninstall(pins)? {
+            0 => println!("nothing was installed below {}", pins.display()),
+            links => println!(
+                "removed {links} links and their maps below {}: nothing is steered any more",
+                pins.display()
+            ),
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }

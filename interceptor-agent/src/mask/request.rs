@@ -50,6 +50,11 @@ impl Masker {
     }
 
     /// The class of a finding in a [`Report`].
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// A class by its id.
     pub fn class(&self, id: ClassId) -> &Class {
         self.detectors.class(id)
     }
@@ -142,6 +147,23 @@ impl Masking<'_> {
 pub struct MaskedBytes(Bytes);
 
 impl MaskedBytes {
+    /// The same text in another form, like a content coding: what the closure makes of it and of nothing else.
+    ///
+    /// # Errors
+    /// As the closure.
+    pub async fn recoded<E>(
+        self,
+        code: impl AsyncFnOnce(&[u8]) -> Result<Vec<u8>, E>,
+    ) -> Result<Self, E> {
+        code(&self.0).await.map(|coded| Self(coded.into()))
+    }
+
+    /// The coded form that an unchanged text was decoded from, so that it leaves as it came. The caller answers for
+    /// `original` decoding to these very bytes.
+    pub fn in_original_form(self, original: Bytes) -> Self {
+        Self(original)
+    }
+
     /// The bytes themselves.
     pub fn into_bytes(self) -> Bytes {
         self.0

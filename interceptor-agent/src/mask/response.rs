@@ -1,1 +1,142 @@
-//! Unmasking a response, whole or as a stream of events, per channel.
+//! Putting values back into a response: a stream of events, a JSON document, or plain text. Does no I/O.
+
+mod document;
+mod events;
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use self::{document::Document, events::EventStream};
+use super::{
+    token::TokenMap,
+    unmask::{Escaping, Pieces, Tokens},
+};
+use crate::{protocol::Endpoint, sse::EventTooLong};
+
+/// Most bytes of a JSON response, which is held until it is whole.
+pub const BODY_LIMIT: usize = 64 << 20;
+/// Most bytes of one event of a stream.
+pub const EVENT_LIMIT: usize = 8 << 20;
+
+/// How a response body is cut into texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// One JSON document.
+    Json,
+    /// Server-sent events.
+    Sse,
+    /// One plain text.
+    Text,
+}
+
+impl Framing {
+    /// The framing that a `content-type` value stands for; what is neither JSON nor events is text.
+    pub fn of_content_type(value: &str) -> Self {
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        let is = |name: &str| essence.eq_ignore_ascii_case(name);
+        let suffix = essence
+            .get(essence.len().saturating_sub(5)..)
+            .unwrap_or_default();
+        if is("text/event-stream") {
+            Self::Sse
+        } else if is("application/json") || suffix.eq_ignore_ascii_case("+json") {
+            Self::Json
+        } else {
+            Self::Text
+        }
+    }
+}
+
+/// A response that can't be unmasked; the provider's side is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnmaskError {
+    /// The body has to be held to be unmasked, and is too long for that.
+    #[error("the provider's response is longer than {limit} bytes; raise limits.response_body")]
+    BodyTooLong {
+        /// Most bytes of a body.
+        limit: usize,
+    },
+    /// One event of the stream is too long.
+    #[error(transparent)]
+    EventTooLong(#[from] EventTooLong),
+}
+
+/// Puts the values of one exchange back into its response.
+///
+/// With no tokens every byte passes at once. In a stream, an event goes out as soon as it is whole, as it
+/// came unless its texts change; the end of a text that may be the beginning of a token goes out with the
+/// text's next piece, or in an event of our own before the text ends.
+pub struct Unmasker {
+    tokens: Tokens,
+    body: Body,
+}
+
+enum Body {
+    /// Nothing to put back.
+    Untouched,
+    Text(Pieces),
+    Document(Document),
+    Events(Box<EventStream>),
+}
+
+impl Unmasker {
+    /// For a response of `endpoint`, with the default limits.
+    pub fn new(endpoint: Endpoint, framing: Framing, tokens: Arc<TokenMap>) -> Self {
+        Self::with_limits(endpoint, framing, tokens, BODY_LIMIT, EVENT_LIMIT)
+    }
+
+    /// With limits in bytes for a JSON body and for one event of a stream.
+    pub fn with_limits(
+        endpoint: Endpoint,
+        framing: Framing,
+        tokens: Arc<TokenMap>,
+        body_limit: usize,
+        event_limit: usize,
+    ) -> Self {
+        let tokens = Tokens::new(tokens);
+        let body = match framing {
+            _ if tokens.is_empty() => Body::Untouched,
+            Framing::Json => Body::Document(Document::new(endpoint, body_limit)),
+            Framing::Sse => Body::Events(Box::new(EventStream::new(endpoint, event_limit))),
+            Framing::Text => Body::Text(Pieces::new(Escaping::None)),
+        };
+        Self { tokens, body }
+    }
+
+    /// Whether the body passes as it is, so that its length is known.
+    pub fn is_untouched(&self) -> bool {
+        matches!(self.body, Body::Untouched)
+    }
+
+    /// Takes the next bytes of the body, cut anywhere, and appends to `out` what can go to the client.
+    ///
+    /// # Errors
+    /// When a limit is exceeded; the response can't go on.
+    pub fn push(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), UnmaskError> {
+        match &mut self.body {
+            Body::Untouched => out.extend_from_slice(chunk),
+            Body::Text(text) => out.extend_from_slice(&text.push(&self.tokens, chunk)),
+            Body::Document(document) => document.push(chunk)?,
+            Body::Events(events) => events.push(&self.tokens, chunk, out)?,
+        }
+        Ok(())
+    }
+
+    /// Appends to `out` what was held, once the body has ended.
+    ///
+    /// # Errors
+    /// When a limit is exceeded.
+    pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), UnmaskError> {
+        match &mut self.body {
+            Body::Untouched => {}
+            Body::Text(text) => out.extend_from_slice(&text.finish(&self.tokens, b"")),
+            Body::Document(document) => document.finish(&self.tokens, out),
+            Body::Events(events) => events.finish(&self.tokens, out),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,219 @@
-//! Putting values back into text that arrives in pieces; holds back only a possible token.
+//! Putting values back into text that arrives in pieces; holds back only what may still become a token.
+//!
+//! Works on the raw bytes at an [`Escaping`] depth, so that what does not change keeps its own escapes and
+//! what is held back can go out again as it came.
+
+mod escaping;
+
+use std::{borrow::Cow, mem, sync::Arc};
+
+pub use self::escaping::Escaping;
+use super::token::TokenMap;
+
+/// The tokens of one exchange, ready to be looked for.
+///
+/// A token counts where it is not preceded by a letter, digit or underscore (`PRIVATE_IP_001` does not
+/// contain `IP_001`) and not followed by a digit (`EC2_0010` is another token). Letters and underscores may
+/// follow: models write `EC2_001s` and `EC2_001_backup`. In code a `\n`, `\r`, `\t` or a percent escape may
+/// stand before a token, and each underscore may have a Markdown backslash. The longest token wins.
+pub struct Tokens {
+    map: Arc<TokenMap>,
+    /// Sorted, so that a prefix is a range of them.
+    names: Vec<Box<str>>,
+    /// Bytes that a token begins with.
+    first: [bool; 256],
+}
+
+/// What begins at some place of a text.
+enum Found<'t> {
+    Nothing,
+    /// The text ends before this is decided.
+    Perhaps,
+    Token {
+        value: &'t str,
+        length: usize,
+    },
+}
+
+impl Tokens {
+    /// The tokens of `map`; an empty name is no token.
+    pub fn new(map: Arc<TokenMap>) -> Self {
+        let mut names: Vec<Box<str>> = map
+            .iter()
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, _)| name.into())
+            .collect();
+        names.sort_unstable();
+        let mut first = [false; 256];
+        for name in &names {
+            first[usize::from(name.as_bytes()[0])] = true;
+        }
+        Self { map, names, first }
+    }
+
+    /// Whether there is nothing to put back.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// `raw`, a whole text, with values for tokens; borrowed when it has none.
+    pub fn unmask<'r>(&self, raw: &'r [u8], escaping: Escaping) -> Cow<'r, [u8]> {
+        self.scan(raw, escaping, &mut Before::default(), true).0
+    }
+
+    /// Replaces tokens up to where `raw` could still become one; also says how much of `raw` that is.
+    fn scan<'r>(
+        &self,
+        raw: &'r [u8],
+        escaping: Escaping,
+        before: &mut Before,
+        last: bool,
+    ) -> (Cow<'r, [u8]>, usize) {
+        let mut out = Vec::new();
+        let (mut at, mut copied) = (0, 0);
+        while at < raw.len() {
+            let Some((byte, length)) = escaping.read(&raw[at..]) else {
+                if last {
+                    at = raw.len();
+                }
+                break;
+            };
+            if self.first[usize::from(byte)] && before.is_boundary() {
+                match self.token_at(&raw[at..], escaping, last) {
+                    Found::Nothing => {}
+                    Found::Perhaps => break,
+                    Found::Token { value, length } => {
+                        out.extend_from_slice(&raw[copied..at]);
+                        out.extend_from_slice(escaping.write(value).as_bytes());
+                        at += length;
+                        copied = at;
+                        before.push(b'0');
+                        continue;
+                    }
+                }
+            }
+            before.push(byte);
+            at += length;
+        }
+        if copied == 0 {
+            return (Cow::Borrowed(&raw[..at]), at);
+        }
+        out.extend_from_slice(&raw[copied..at]);
+        (Cow::Owned(out), at)
+    }
+
+    /// Narrows the sorted names byte by byte to those that `raw` begins with.
+    fn token_at(&self, raw: &[u8], escaping: Escaping, last: bool) -> Found<'_> {
+        let mut names = &self.names[..];
+        let mut longest = Found::Nothing;
+        let (mut at, mut matched) = (0, 0);
+        while let Some(shortest) = names.first() {
+            let next = escaping.read(&raw[at..]);
+            if next.is_none() && !last {
+                return Found::Perhaps;
+            }
+            let ends_here = !next.is_some_and(|(byte, _)| byte.is_ascii_digit());
+            if shortest.len() == matched && ends_here {
+                longest = Found::Token {
+                    value: self.map.value(shortest).unwrap_or_default(),
+                    length: at,
+                };
+            }
+            let Some((mut byte, mut length)) = next else {
+                break;
+            };
+            if byte == b'\\' {
+                byte = b'_';
+                match escaping.read(&raw[at + length..]) {
+                    Some((b'_', more)) => length += more,
+                    None if !last && !narrow(names, matched, b'_').is_empty() => {
+                        return Found::Perhaps;
+                    }
+                    _ => break,
+                }
+            }
+            names = narrow(names, matched, byte);
+            at += length;
+            matched += 1;
+        }
+        longest
+    }
+}
+
+/// Those of the sorted `names`, alike up to `at`, that have `byte` there.
+fn narrow(names: &[Box<str>], at: usize, byte: u8) -> &[Box<str>] {
+    let from = names.partition_point(|name| name.as_bytes().get(at) < Some(&byte));
+    let names = &names[from..];
+    &names[..names.partition_point(|name| name.as_bytes().get(at) == Some(&byte))]
+}
+
+/// The three characters before a place, the last one lowest; zero where there are none.
+#[derive(Default)]
+struct Before(u32);
+
+impl Before {
+    fn push(&mut self, byte: u8) {
+        self.0 = self.0 << 8 | u32::from(byte);
+    }
+
+    fn is_boundary(&self) -> bool {
+        let [_, third, second, last] = self.0.to_be_bytes();
+        if last != b'_' && !last.is_ascii_alphanumeric() {
+            return true;
+        }
+        let escape = second == b'\\' && matches!(last, b'n' | b'r' | b't');
+        let percent = third == b'%' && second.is_ascii_hexdigit() && last.is_ascii_hexdigit();
+        escape || percent
+    }
+}
+
+/// One text that arrives in pieces, cut anywhere: inside a token, an escape or a UTF-8 sequence.
+pub struct Pieces {
+    escaping: Escaping,
+    before: Before,
+    /// Came in and did not go out yet: the beginning of a token or of an escape.
+    held: Vec<u8>,
+}
+
+impl Pieces {
+    /// A text at its beginning.
+    pub fn new(escaping: Escaping) -> Self {
+        Self {
+            escaping,
+            before: Before::default(),
+            held: Vec::new(),
+        }
+    }
+
+    /// Whether something waits for more text.
+    pub fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// What can go out once `raw` has come in. Borrowed when `raw` starts no later than what goes out and has no token;
+    /// it may still be shorter than `raw`.
+    pub fn push<'r>(&mut self, tokens: &Tokens, raw: &'r [u8]) -> Cow<'r, [u8]> {
+        self.take(tokens, raw, false)
+    }
+
+    /// What goes out when `raw`, possibly empty, is the end of the text.
+    pub fn finish<'r>(&mut self, tokens: &Tokens, raw: &'r [u8]) -> Cow<'r, [u8]> {
+        self.take(tokens, raw, true)
+    }
+
+    fn take<'r>(&mut self, tokens: &Tokens, raw: &'r [u8], last: bool) -> Cow<'r, [u8]> {
+        if self.held.is_empty() {
+            let (out, taken) = tokens.scan(raw, self.escaping, &mut self.before, last);
+            self.held.extend_from_slice(&raw[taken..]);
+            return out;
+        }
+        let mut whole = mem::take(&mut self.held);
+        whole.extend_from_slice(raw);
+        let (out, taken) = tokens.scan(&whole, self.escaping, &mut self.before, last);
+        self.held.extend_from_slice(&whole[taken..]);
+        Cow::Owned(out.into_owned())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,5 +1,7 @@
 //! Anthropic: Messages and token counting.
 
+pub mod stream;
+
 use super::{
     Endpoint,
     route::{Route, Row},

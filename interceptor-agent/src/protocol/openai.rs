@@ -1,5 +1,7 @@
 //! OpenAI and the hosts that copy its API: Chat Completions.
 
+pub mod stream;
+
 use super::{
     Endpoint,
     route::{Route, Row},

@@ -1,1 +1,370 @@
 //! The eBPF backend: load, attach, pin, hand over, uninstall.
+//!
+//! Links and maps are pinned, so enforcement outlives the agent: with nobody listening, a steered connect is
+//! refused by the kernel. A new agent reuses the maps and swaps the programs in place.
+
+mod events;
+mod pins;
+
+use std::{
+    io,
+    net::IpAddr,
+    os::fd::{AsFd as _, AsRawFd, BorrowedFd},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aya::{
+    Ebpf as Object, EbpfLoader, include_bytes_aligned,
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, SkStorage, lpm_trie, lpm_trie::LpmTrie},
+    programs::{CgroupAttachMode, Program, ProgramType, links::FdLink},
+    sys::{BpfHelper, is_helper_supported},
+};
+use interceptor_common::{Address, Counter, HandoffKey, MAX_PORTS, Original, Settings};
+
+pub use events::{Events, Refused};
+pub use pins::uninstall;
+
+use super::{Steering, SteeringError, cgroup::Cgroup};
+use crate::{
+    config::Cidr,
+    original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
+    sys,
+};
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/interceptor-ebpf"));
+
+const MAPS: [&str; 9] = [
+    "SETTINGS",
+    "HEARTBEAT",
+    "NETNS",
+    "NEVER4",
+    "NEVER6",
+    "EXEMPT",
+    "ORIG",
+    "HANDOFF",
+    "COUNTERS",
+];
+
+/// What is steered.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Ports where TLS is expected; at most 8.
+    pub tls_ports: Vec<u16>,
+    /// Ports where plain HTTP is looked for; at most 8.
+    pub plain_ports: Vec<u16>,
+    /// Destinations never steered, beside loopback and link-local.
+    pub never: Vec<Cidr>,
+    /// The agent's loopback port.
+    pub listen_port: u16,
+    /// Silence of the agent after which connects are refused.
+    pub stale_after: Duration,
+}
+
+/// Loaded programs and their maps.
+pub struct Ebpf {
+    pins: PathBuf,
+    programs: Mutex<Object>,
+    heartbeat: Mutex<Array<MapData, u64>>,
+    netns: Mutex<HashMap<MapData, u64, u8>>,
+    exempt: Mutex<SkStorage<MapData, u8>>,
+    handoff: Mutex<HashMap<MapData, HandoffKey, Original>>,
+    settings: Mutex<Array<MapData, Settings>>,
+    never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
+    never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
+    counters: PerCpuArray<MapData, u64>,
+    listeners_netns: Mutex<u64>,
+}
+
+impl Ebpf {
+    /// Loads the programs. Nothing is steered before [`Ebpf::attach`], unless an earlier agent's programs are attached
+    /// still: those share the maps.
+    pub fn load(pin_dir: &Path) -> Result<(Self, Events), SteeringError> {
+        let pins = pins::prepare(pin_dir)?;
+        let set_retval =
+            is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval)
+                .map_err(SteeringError::load)?;
+        let set_retval = u8::from(set_retval);
+        let mut loader = EbpfLoader::new();
+        loader.override_global("HAS_SET_RETVAL", &set_retval, true);
+        for name in MAPS {
+            loader.map_pin_path(name, pins::map(&pins, name));
+        }
+        let mut object = loader.load(OBJECT).map_err(SteeringError::load)?;
+        let events = Events::new(take(&mut object, "EVENTS")?)?;
+        let steering = Self {
+            heartbeat: Mutex::new(
+                take(&mut object, "HEARTBEAT")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            netns: Mutex::new(
+                take(&mut object, "NETNS")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            exempt: Mutex::new(
+                take(&mut object, "EXEMPT")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            handoff: Mutex::new(
+                take(&mut object, "HANDOFF")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            settings: Mutex::new(
+                take(&mut object, "SETTINGS")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            never4: Mutex::new(
+                take(&mut object, "NEVER4")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            never6: Mutex::new(
+                take(&mut object, "NEVER6")?
+                    .try_into()
+                    .map_err(SteeringError::load)?,
+            ),
+            counters: take(&mut object, "COUNTERS")?
+                .try_into()
+                .map_err(SteeringError::load)?,
+            programs: Mutex::new(object),
+            listeners_netns: Mutex::new(0),
+            pins,
+        };
+        Ok((steering, events))
+    }
+
+    /// Says what is steered, and where to.
+    pub fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
+        let settings = Settings {
+            stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
+            tls_ports: ports(&scope.tls_ports)?,
+            plain_ports: ports(&scope.plain_ports)?,
+            listen_port: scope.listen_port,
+            reserved: [0; 3],
+        };
+        let wanted: Vec<Cidr> = always_never().chain(scope.never.iter().copied()).collect();
+        let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
+        for cidr in &wanted {
+            match cidr.addr {
+                IpAddr::V4(v4) => {
+                    never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0)
+                }
+                IpAddr::V6(v6) => {
+                    never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0)
+                }
+            }
+            .map_err(SteeringError::load)?;
+        }
+        forget_others(&mut never4, |addr: [u8; 4], prefix| {
+            has(&wanted, addr.into(), prefix)
+        })?;
+        forget_others(&mut never6, |addr: [u8; 16], prefix| {
+            has(&wanted, addr.into(), prefix)
+        })?;
+        lock(&self.settings)
+            .set(0, settings, 0)
+            .map_err(SteeringError::load)
+    }
+
+    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did.
+    pub fn attach(&self, cgroup: &Cgroup) -> Result<(), SteeringError> {
+        let id = cgroup.id()?;
+        for (name, program) in lock(&self.programs).programs_mut() {
+            let pin = pins::link(&self.pins, name);
+            load_program(program)?;
+            let fd = program.fd().map_err(SteeringError::load)?.as_fd();
+            if !pins::swap(&pin, id, &fd)? {
+                attach_program(program, cgroup)?
+                    .pin(&pin)
+                    .map_err(SteeringError::load)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Declares that the agent listens in the network namespace of this socket.
+    pub fn ready(&self, listener: &impl AsRawFd) -> Result<(), SteeringError> {
+        let cookie = sys::netns_cookie(listener)
+            .map_err(SteeringError::io("SO_NETNS_COOKIE (Linux 5.14)"))?;
+        *lock(&self.listeners_netns) = cookie;
+        lock(&self.netns)
+            .insert(cookie, 1, 0)
+            .map_err(SteeringError::load)
+    }
+
+    /// One sign of life.
+    pub fn beat(&self) -> Result<(), SteeringError> {
+        lock(&self.heartbeat)
+            .set(0, sys::monotonic_now(), 0)
+            .map_err(SteeringError::load)
+    }
+
+    /// What the programs counted since they were first loaded.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters
+            .get(&(counter as u32), 0)
+            .map_or(0, |values| values.iter().sum())
+    }
+
+    /// Connections that were steered and not taken yet.
+    pub fn pending(&self) -> usize {
+        lock(&self.handoff).keys().count()
+    }
+}
+
+impl Steering for Ebpf {
+    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        lock(&self.exempt)
+            .insert(&socket, 1, 0)
+            .map_err(io::Error::other)
+    }
+}
+
+impl OriginalDst for Ebpf {
+    fn take(&self, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost> {
+        let key = HandoffKey {
+            netns: *lock(&self.listeners_netns),
+            source: client.0.ip().into(),
+            destination: local.0.ip().into(),
+            source_port: client.0.port(),
+            destination_port: local.0.port(),
+            reserved: 0,
+        };
+        let mut handoff = lock(&self.handoff);
+        let original = handoff.get(&key, 0).map_err(|_| Lost)?;
+        handoff.remove(&key).map_err(|_| Lost)?;
+        Ok(original.into())
+    }
+}
+
+impl From<Original> for Steered {
+    fn from(original: Original) -> Self {
+        let name = original
+            .comm
+            .split(|byte| *byte == 0)
+            .next()
+            .unwrap_or_default();
+        Self {
+            original: OrigDstAddr((IpAddr::from(original.address), original.port).into()),
+            process: Process {
+                pid: original.tgid,
+                uid: original.uid,
+                comm: String::from_utf8_lossy(name).into_owned(),
+                cgroup: original.cgroup,
+            },
+        }
+    }
+}
+
+fn load_program(program: &mut Program) -> Result<(), SteeringError> {
+    match program {
+        Program::CgroupSockAddr(program) => program.load(),
+        Program::SockOps(program) => program.load(),
+        other => {
+            return Err(SteeringError::load(format!(
+                "unexpected program type {:?}",
+                other.prog_type()
+            )));
+        }
+    }
+    .map_err(SteeringError::load)
+}
+
+/// Attaches by bpf_link with flags 0: other modes are EINVAL for links.
+fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, SteeringError> {
+    let (directory, mode) = (cgroup.directory(), CgroupAttachMode::Single);
+    match program {
+        Program::CgroupSockAddr(program) => {
+            let id = program
+                .attach(directory, mode)
+                .map_err(SteeringError::load)?;
+            program
+                .take_link(id)
+                .map_err(SteeringError::load)?
+                .try_into()
+                .map_err(SteeringError::load)
+        }
+        Program::SockOps(program) => {
+            let id = program
+                .attach(directory, mode)
+                .map_err(SteeringError::load)?;
+            program
+                .take_link(id)
+                .map_err(SteeringError::load)?
+                .try_into()
+                .map_err(SteeringError::load)
+        }
+        other => Err(SteeringError::load(format!(
+            "unexpected program type {:?}",
+            other.prog_type()
+        ))),
+    }
+}
+
+/// Loopback and link-local: what can't be an LLM host.
+fn always_never() -> impl Iterator<Item = Cidr> {
+    [
+        ([127, 0, 0, 0].into(), 8),
+        ([169, 254, 0, 0].into(), 16),
+        ([0, 0, 0, 0].into(), 32),
+    ]
+    .into_iter()
+    .chain([
+        (std::net::Ipv6Addr::LOCALHOST.into(), 128),
+        (std::net::Ipv6Addr::UNSPECIFIED.into(), 128),
+        ([0xfe80, 0, 0, 0, 0, 0, 0, 0].into(), 10),
+    ])
+    .map(|(addr, prefix)| Cidr { addr, prefix })
+}
+
+fn has(wanted: &[Cidr], addr: IpAddr, prefix: u32) -> bool {
+    wanted
+        .iter()
+        .any(|cidr| cidr.addr == addr && u32::from(cidr.prefix) == prefix)
+}
+
+/// Removes what an earlier agent's config had and this one's doesn't.
+fn forget_others<K: aya::Pod>(
+    trie: &mut LpmTrie<MapData, K, u8>,
+    wanted: impl Fn(K, u32) -> bool,
+) -> Result<(), SteeringError> {
+    let keys: Vec<_> = trie
+        .keys()
+        .collect::<Result<_, _>>()
+        .map_err(SteeringError::load)?;
+    for key in keys
+        .into_iter()
+        .filter(|key| !wanted(key.data(), key.prefix_len()))
+    {
+        trie.remove(&key).map_err(SteeringError::load)?;
+    }
+    Ok(())
+}
+
+fn ports(ports: &[u16]) -> Result<[u16; MAX_PORTS], SteeringError> {
+    let mut array = [0; MAX_PORTS];
+    let slots = array.get_mut(..ports.len()).ok_or_else(|| {
+        SteeringError::load(format!("{} ports given, {MAX_PORTS} at most", ports.len()))
+    })?;
+    slots.copy_from_slice(ports);
+    Ok(array)
+}
+
+fn take(object: &mut Object, name: &str) -> Result<Map, SteeringError> {
+    object
+        .take_map(name)
+        .ok_or_else(|| SteeringError::load(format!("map {name} is missing from the object")))
+}
+
+/// A panic while a map handle was held leaves the map itself whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const _: () = assert!(size_of::<Address>() == 16);

@@ -1,0 +1,117 @@
+//! What an agent does beside serving: give signs of life, read the kernel's events, keep addresses and pools fresh.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use interceptor_common::Counter;
+use tokio::{net::TcpListener, time};
+
+use super::App;
+use crate::{
+    connection,
+    original_dst::{ClientAddr, LocalAddr},
+    refusal::Reason,
+    steering::ebpf::{Ebpf, Events},
+};
+
+/// How often LLM hosts are resolved again.
+const RESOLVE_EVERY: Duration = Duration::from_secs(300);
+
+/// How often idle connections and kernel counters are looked at.
+const TEND_EVERY: Duration = Duration::from_secs(5);
+
+/// Starts the background tasks. They end with the drain, the heartbeat last: while open exchanges finish, new connects
+/// get the agent's own refusal.
+pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, events: Events, stale_after: Duration) {
+    tokio::spawn(beat(Arc::clone(ebpf), stale_after / 6));
+    tokio::spawn(report(Arc::clone(app), events));
+    tokio::spawn(resolve(Arc::clone(app)));
+    tokio::spawn(tend(Arc::clone(app), Arc::clone(ebpf)));
+}
+
+/// Accepts until the drain begins.
+pub(super) async fn accept(app: Arc<App>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = app.drain.begun() => return,
+        };
+        match accepted {
+            Ok((client, from)) => take(&app, client, from),
+            Err(error) => {
+                // Out of descriptors, most likely: the backlog holds the others until some are free.
+                tracing::warn!(%error, "accept");
+                time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+fn take(app: &Arc<App>, client: tokio::net::TcpStream, from: SocketAddr) {
+    let (Ok(slot), Ok(at)) = (
+        Arc::clone(&app.slots).try_acquire_owned(),
+        client.local_addr(),
+    ) else {
+        app.metrics.refused(Reason::Busy.as_str());
+        return;
+    };
+    // Small writes of a stream must not wait for one another; failing only costs speed.
+    let _ = client.set_nodelay(true);
+    let serving = connection::serve(Arc::clone(app), client, ClientAddr(from), LocalAddr(at));
+    app.drain.spawn(async move {
+        serving.await;
+        drop(slot);
+    });
+}
+
+/// On the runtime, not on a thread of its own: a runtime that hangs must look hung.
+async fn beat(ebpf: Arc<Ebpf>, every: Duration) {
+    let mut clock = time::interval(every);
+    loop {
+        clock.tick().await;
+        if let Err(error) = ebpf.beat() {
+            tracing::error!(%error, "no sign of life reaches the kernel: connects will be refused");
+        }
+    }
+}
+
+async fn report(app: Arc<App>, events: Events) {
+    let ended = events.each(|refused| {
+        let process = &refused.call.process;
+        app.metrics.refused(refused.reason.counter().as_str());
+        tracing::info!(
+            reason = refused.reason.counter().as_str(),
+            original = %refused.call.original.0,
+            pid = process.pid,
+            uid = process.uid,
+            comm = process.comm,
+            "the kernel refused a call"
+        );
+    });
+    if let Err(error) = ended.await {
+        tracing::error!(%error, "the kernel's events can't be read");
+    }
+}
+
+async fn resolve(app: Arc<App>) {
+    let mut clock = time::interval(RESOLVE_EVERY);
+    loop {
+        clock.tick().await;
+        let names = app
+            .hosts
+            .iter()
+            .map(|host| host.pattern.clone())
+            .filter(|name| !name.contains('*'));
+        app.addresses.resolve(names.collect::<Vec<_>>()).await;
+    }
+}
+
+async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
+    let mut clock = time::interval(TEND_EVERY);
+    loop {
+        clock.tick().await;
+        app.upstream.sweep();
+        for counter in Counter::ALL {
+            app.metrics.kernel(counter, ebpf.counter(counter));
+        }
+    }
+}

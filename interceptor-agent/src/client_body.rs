@@ -1,1 +1,0 @@
-//! A request body held up to a limit, decoded and encoded again.

@@ -1,0 +1,266 @@
+//! From TOML to [`Config`], section by section; what is wrong is collected on the way.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use interceptor_common::MAX_PORTS;
+
+use super::section::{Bad, Problem, Section, Source};
+use super::values::{choice, cidr, count, duration, path, port, size, socket, text, version};
+use super::{
+    Admin, Backend, Config, Limits, Log, LogFormat, MaskPolicy, PathPolicy, Steering, Tls,
+};
+use crate::hosts::{Host, Hosts};
+use crate::mask::Mode;
+use crate::mask::detector::Action;
+use crate::protocol::Protocol;
+
+/// The configuration as far as it can be read, and everything that is wrong with it.
+pub(super) fn config(
+    toml: &str,
+    classes: &[&str],
+) -> Result<(Config, Vec<Problem>), toml::de::Error> {
+    let table = toml::de::DeTable::parse(toml)?;
+    let source = Source::new(toml);
+    let mut root = source.root(table.get_ref());
+    let default = Config::default();
+    root.required("version", version);
+    let config = Config {
+        mode: root.get("mode", choice(MODES)).unwrap_or(default.mode),
+        steering: root.section("steering", |section| steering(section, default.steering)),
+        tls: root.section("tls", |section| tls(section, default.tls)),
+        hosts: hosts(&mut root, default.hosts),
+        mask: root.section("mask", |section| mask(section, default.mask, classes)),
+        limits: root.section("limits", |section| limits(section, default.limits)),
+        admin: root.section("admin", |section| Admin {
+            listen: section.get("listen", socket),
+        }),
+        log: root.section("log", |section| log(section, default.log)),
+    };
+    root.finish();
+    Ok((config, source.into_problems()))
+}
+
+const MODES: &[(&str, Mode)] = &[
+    ("enforce", Mode::Enforce),
+    ("report-only", Mode::ReportOnly),
+    ("dry-run", Mode::DryRun),
+];
+
+const PROTOCOLS: &[(&str, Protocol)] = &[
+    ("anthropic", Protocol::Anthropic),
+    ("openai", Protocol::OpenAi),
+    ("none", Protocol::None),
+];
+
+const ACTIONS: &[(&str, Action)] = &[
+    ("mask", Action::Mask),
+    ("block", Action::Block),
+    ("report", Action::Report),
+    ("allow", Action::Allow),
+];
+
+const UNKNOWN_PATH: &[(&str, PathPolicy)] = &[
+    ("block", PathPolicy::Block),
+    ("report", PathPolicy::Report),
+    ("allow", PathPolicy::Allow),
+];
+
+const SIDE_PATH: &[(&str, PathPolicy)] =
+    &[("block", PathPolicy::Block), ("allow", PathPolicy::Allow)];
+
+/// nftables has a name already, so that a config can be told from a typing error.
+const BACKENDS: &[(&str, Option<Backend>)] = &[
+    ("auto", Some(Backend::Auto)),
+    ("ebpf", Some(Backend::Ebpf)),
+    ("nftables", None),
+];
+
+const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+const LEVELS: &[(&str, tracing::Level)] = &[
+    ("error", tracing::Level::ERROR),
+    ("warn", tracing::Level::WARN),
+    ("info", tracing::Level::INFO),
+    ("debug", tracing::Level::DEBUG),
+    ("trace", tracing::Level::TRACE),
+];
+
+fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
+    let backend = section.get("backend", |value| {
+        choice(BACKENDS)(value)?.ok_or_else(|| {
+            Bad::new(
+                "auto or ebpf in this build",
+                "use \"auto\": steering by nftables is not built in yet",
+            )
+        })
+    });
+    let steering = Steering {
+        backend: backend.unwrap_or(default.backend),
+        cgroup: section.get("cgroup", path).unwrap_or(default.cgroup),
+        ports: section.list("ports", port).unwrap_or(default.ports),
+        plain_ports: section
+            .list("plain_ports", port)
+            .unwrap_or(default.plain_ports),
+        never: section.list("never", cidr).unwrap_or(default.never),
+        listen_port: section
+            .get("listen_port", port)
+            .unwrap_or(default.listen_port),
+        pin_dir: section.get("pin_dir", path).unwrap_or(default.pin_dir),
+        heartbeat: section
+            .get("heartbeat", duration(HEARTBEAT.0, HEARTBEAT.1))
+            .unwrap_or(default.heartbeat),
+    };
+    if !(1..=MAX_PORTS).contains(&steering.ports.len()) {
+        section.reject(
+            "ports",
+            Bad::new(
+                format!("1 to {MAX_PORTS} ports"),
+                "leave the key out for 443",
+            ),
+        );
+    }
+    if steering.plain_ports.len() > MAX_PORTS {
+        section.reject(
+            "plain_ports",
+            Bad::new(
+                format!("at most {MAX_PORTS} ports"),
+                "leave the key out for 80",
+            ),
+        );
+    }
+    if steering
+        .ports
+        .iter()
+        .any(|port| steering.plain_ports.contains(port))
+    {
+        section.reject(
+            "plain_ports",
+            Bad::new(
+                "ports that are not in steering.ports",
+                "list each port in one of them",
+            ),
+        );
+    }
+    if steering
+        .ports
+        .iter()
+        .chain(&steering.plain_ports)
+        .any(|port| *port == steering.listen_port)
+    {
+        section.reject(
+            "listen_port",
+            Bad::new(
+                "a port that is not steered itself",
+                "leave the key out for 15443",
+            ),
+        );
+    }
+    steering
+}
+
+const HEARTBEAT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+fn tls(section: &mut Section<'_>, default: Tls) -> Tls {
+    Tls {
+        ca_dir: section.get("ca_dir", path).unwrap_or(default.ca_dir),
+        extra_roots: section
+            .list("extra_roots", path)
+            .unwrap_or(default.extra_roots),
+    }
+}
+
+fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
+    let mut seen = BTreeSet::new();
+    root.sections("hosts", |section| {
+        let name = section.required("host", text);
+        let protocol = section.required("protocol", choice(PROTOCOLS));
+        let base_path = section.get("base_path", text).unwrap_or_default();
+        let (Some(name), Some(protocol)) = (name, protocol) else {
+            return;
+        };
+        match Host::new(&name, protocol, &base_path) {
+            Ok(host) if !seen.insert(host.pattern.clone()) => {
+                section.reject(
+                    "host",
+                    Bad::new("each host once", "remove one of the two [[hosts]]"),
+                );
+            }
+            Ok(host) => hosts.insert(host),
+            Err(error @ crate::hosts::HostError::BasePath) => {
+                section.reject(
+                    "base_path",
+                    Bad::new(error.to_string(), "write only the prefix before /v1"),
+                );
+            }
+            Err(error) => section.reject(
+                "host",
+                Bad::new(error.to_string(), "write the host's name alone"),
+            ),
+        }
+    });
+    hosts
+}
+
+fn mask(section: &mut Section<'_>, default: MaskPolicy, classes: &[&str]) -> MaskPolicy {
+    MaskPolicy {
+        classes: section.section("classes", |section| {
+            section.entries(classes, choice(ACTIONS))
+        }),
+        unknown_path: section
+            .get("unknown_path", choice(UNKNOWN_PATH))
+            .unwrap_or(default.unknown_path),
+        side_path: section
+            .get("side_path", choice(SIDE_PATH))
+            .unwrap_or(default.side_path),
+    }
+}
+
+fn limits(section: &mut Section<'_>, default: Limits) -> Limits {
+    const KIB: usize = 1 << 10;
+    const GIB: usize = 1 << 30;
+    let time = |seconds| duration(Duration::from_millis(100), Duration::from_secs(seconds));
+    Limits {
+        request_body: section
+            .get("request_body", size(KIB, GIB))
+            .unwrap_or(default.request_body),
+        response_body: section
+            .get("response_body", size(KIB, GIB))
+            .unwrap_or(default.response_body),
+        header_fields: section
+            .get("header_fields", count(10, 10_000))
+            .unwrap_or(default.header_fields),
+        header_bytes: section
+            .get("header_bytes", size(8 * KIB, 1024 * KIB))
+            .unwrap_or(default.header_bytes),
+        header_timeout: section
+            .get("header_timeout", time(300))
+            .unwrap_or(default.header_timeout),
+        body_timeout: section
+            .get("body_timeout", time(3600))
+            .unwrap_or(default.body_timeout),
+        connect_timeout: section
+            .get("connect_timeout", time(300))
+            .unwrap_or(default.connect_timeout),
+        response_timeout: section
+            .get("response_timeout", time(86_400))
+            .unwrap_or(default.response_timeout),
+        idle_timeout: section
+            .get("idle_timeout", time(86_400))
+            .unwrap_or(default.idle_timeout),
+        connections: section
+            .get("connections", count(1, 1_000_000))
+            .unwrap_or(default.connections),
+    }
+}
+
+fn log(section: &mut Section<'_>, default: Log) -> Log {
+    Log {
+        format: section
+            .get("format", choice(FORMATS))
+            .unwrap_or(default.format),
+        level: section
+            .get("level", choice(LEVELS))
+            .unwrap_or(default.level),
+    }
+}

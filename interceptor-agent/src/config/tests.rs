@@ -1,0 +1,187 @@
+//! What is read, and what people are told when they get it wrong (`broken/`: a config and the text for it each).
+
+use std::fs;
+
+use super::*;
+use crate::protocol::Protocol;
+
+const FULL: &str = r#"
+version = 1
+mode = "report-only"
+[steering]
+backend = "ebpf"
+cgroup = "/user.slice"
+ports = [443, 8443]
+plain_ports = []
+never = ["10.0.0.0/8", "fd00::/8", "192.0.2.1"]
+listen_port = 16000
+pin_dir = "/sys/fs/bpf/other"
+heartbeat = "500ms"
+[tls]
+ca_dir = "/etc/interceptor/ca"
+extra_roots = ["/etc/ssl/corp.pem"]
+[[hosts]]
+host = "llm.corp.example"
+protocol = "openai"
+base_path = "/gateway"
+[[hosts]]
+host = "*.llm.corp.example"
+protocol = "anthropic"
+[mask]
+unknown_path = "report"
+side_path = "allow"
+[mask.classes]
+email = "block"
+[limits]
+request_body = "1MiB"
+response_body = 4096
+header_fields = 50
+header_bytes = "16KiB"
+header_timeout = 5
+body_timeout = "1m"
+connect_timeout = "2s"
+response_timeout = "1h"
+idle_timeout = "90s"
+connections = 10
+[admin]
+listen = "[::1]:9901"
+[log]
+format = "json"
+level = "debug"
+"#;
+
+#[test]
+fn every_key_is_read() {
+    let config = Config::parse(FULL).unwrap();
+    let seconds = Duration::from_secs;
+    let cidr = |addr: &str, prefix| Cidr {
+        addr: addr.parse().unwrap(),
+        prefix,
+    };
+    assert_eq!(config.mode, Mode::ReportOnly);
+    assert_eq!(
+        config.steering,
+        Steering {
+            backend: Backend::Ebpf,
+            cgroup: "/user.slice".into(),
+            ports: vec![443, 8443],
+            plain_ports: vec![],
+            never: vec![
+                cidr("10.0.0.0", 8),
+                cidr("fd00::", 8),
+                cidr("192.0.2.1", 32)
+            ],
+            listen_port: 16000,
+            pin_dir: "/sys/fs/bpf/other".into(),
+            heartbeat: Duration::from_millis(500),
+        }
+    );
+    let tls = Tls {
+        ca_dir: "/etc/interceptor/ca".into(),
+        extra_roots: vec!["/etc/ssl/corp.pem".into()],
+    };
+    assert_eq!(config.tls, tls);
+    let host = config.hosts.lookup("llm.corp.example").unwrap();
+    assert_eq!(
+        (host.protocol, host.base_path.as_str()),
+        (Protocol::OpenAi, "/gateway")
+    );
+    assert_eq!(
+        config.hosts.lookup("x.llm.corp.example").unwrap().protocol,
+        Protocol::Anthropic
+    );
+    assert!(
+        config.hosts.lookup("api.openai.com").is_some(),
+        "the built-in hosts stay"
+    );
+    assert_eq!(
+        config.mask.classes,
+        BTreeMap::from([("email".to_owned(), Action::Block)])
+    );
+    assert_eq!(
+        (config.mask.unknown_path, config.mask.side_path),
+        (PathPolicy::Report, PathPolicy::Allow)
+    );
+    assert_eq!(
+        config.limits,
+        Limits {
+            request_body: 1 << 20,
+            response_body: 4096,
+            header_fields: 50,
+            header_bytes: 16 << 10,
+            header_timeout: seconds(5),
+            body_timeout: seconds(60),
+            connect_timeout: seconds(2),
+            response_timeout: seconds(3600),
+            idle_timeout: seconds(90),
+            connections: 10,
+        }
+    );
+    assert_eq!(config.admin.listen, Some("[::1]:9901".parse().unwrap()));
+    assert_eq!(
+        config.log,
+        Log {
+            format: LogFormat::Json,
+            level: tracing::Level::DEBUG
+        }
+    );
+}
+
+#[test]
+fn a_version_alone_gives_the_defaults() {
+    let (read, default) = (Config::parse("version = 1").unwrap(), Config::default());
+    assert_eq!((read.mode, read.steering), (default.mode, default.steering));
+    assert_eq!((read.tls, read.mask), (default.tls, default.mask));
+    assert_eq!(
+        (read.limits, read.admin, read.log),
+        (default.limits, default.admin, default.log)
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Path::new("/nonexistent/interceptor.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("/nonexistent/interceptor.toml") && error.contains("--config"),
+        "{error}"
+    );
+}
+
+#[test]
+fn broken_configs_are_explained() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/broken");
+    let mut seen = 0;
+    for file in fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let error = Config::checked(
+                "interceptor.toml",
+                &fs::read_to_string(&file).unwrap(),
+                &["email", "jwt"],
+            )
+            .expect_err("broken")
+            .to_string();
+            let expected = fs::read_to_string(file.with_extension("txt")).unwrap_or_default();
+            assert_eq!(error.trim_end(), expected.trim_end(), "{}", file.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 10, "{seen} configs seen");
+}
+
+#[test]
+fn the_nearest_name_is_found_and_far_ones_are_not() {
+    let names = ["mode", "steering", "email"];
+    assert_eq!(section::nearest("mod", &names), Some("mode"));
+    assert_eq!(section::nearest("steerin", &names), Some("steering"));
+    assert_eq!(section::nearest("emial", &names), Some("email"));
+    assert_eq!(section::nearest("emails", &names), Some("email"));
+    assert_eq!(section::nearest("passport", &names), None);
+}

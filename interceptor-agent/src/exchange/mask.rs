@@ -1,0 +1,116 @@
+//! The request's way through the masker: body, headers, target.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, request::Parts};
+
+use super::Link;
+use crate::{
+    http::{coding::Codings, head},
+    mask::{
+        Mode,
+        request::{Masking, Outcome, Report},
+        token::TokenMap,
+    },
+    protocol::Endpoint,
+    refusal::{Reason, Refusal},
+    upstream::MaskedBody,
+};
+
+/// Bodies above this are masked where they don't hold up other connections.
+const LONG: usize = 256 * 1024;
+
+/// A request that may leave.
+pub(super) struct Masked {
+    pub(super) body: MaskedBody,
+    pub(super) tokens: Arc<TokenMap>,
+    pub(super) report: Report,
+    pub(super) took: Duration,
+}
+
+/// Masks everything that a process could put text into. The body comes first: its tokens are numbered without regard
+/// to headers, which change from request to request.
+pub(super) async fn request(
+    link: &Link,
+    endpoint: Option<Endpoint>,
+    parts: &mut Parts,
+    body: Bytes,
+) -> Result<Masked, Refusal> {
+    let codings = Codings::of(&parts.headers)?;
+    let plain = if codings.is_empty() {
+        body.clone()
+    } else {
+        codings
+            .decode(&body, link.app.limits.request_body)
+            .await?
+            .into()
+    };
+    let started = Instant::now();
+    let mut masking = link.app.masker.begin();
+    let masked = match endpoint {
+        Some(endpoint) if plain.len() > LONG => {
+            tokio::task::block_in_place(|| masking.body(endpoint, &plain)).map(Some)
+        }
+        Some(endpoint) => masking.body(endpoint, &plain).map(Some),
+        None => Ok(None),
+    };
+    let outcome = match masked {
+        // Nothing is enforced: what can't be read passes as it would without us.
+        Err(_) if link.app.masker.mode() != Mode::Enforce => {
+            Some(Outcome::Unchanged(link.app.masker.exempt_by_policy(plain)))
+        }
+        masked => masked?,
+    };
+    mask_headers(&mut masking, parts)?;
+    refuse_in_target(&mut masking, parts, link.app.masker.mode())?;
+    let (tokens, report) = masking.finish();
+    let took = started.elapsed();
+    let body = match outcome {
+        None => MaskedBody::empty(),
+        Some(Outcome::Unchanged(same)) => same.in_original_form(body).into(),
+        Some(Outcome::Masked(masked)) if codings.is_empty() => masked.into(),
+        Some(Outcome::Masked(masked)) => masked
+            .recoded(async |plain| codings.encode(plain).await)
+            .await?
+            .into(),
+    };
+    Ok(Masked {
+        body,
+        tokens: Arc::new(tokens),
+        report,
+        took,
+    })
+}
+
+fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
+    for (name, value) in parts
+        .headers
+        .iter_mut()
+        .filter(|(name, _)| head::is_text(name))
+    {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        if let Some(masked) = masking.text(&text)? {
+            *value = HeaderValue::try_from(masked)
+                .map_err(|_| Refusal::new(Reason::Unmaskable, format!("header {name}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// A path or query is an address: replacing part of it would ask for something else.
+fn refuse_in_target(masking: &mut Masking<'_>, parts: &Parts, mode: Mode) -> Result<(), Refusal> {
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", http::uri::PathAndQuery::as_str);
+    match masking.text(target)? {
+        Some(_) if mode == Mode::Enforce => {
+            Err(Refusal::new(Reason::Unmaskable, "in the path or the query"))
+        }
+        _ => Ok(()),
+    }
+}

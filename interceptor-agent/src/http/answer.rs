@@ -1,0 +1,145 @@
+//! What the client gets: an answer of our own, the provider's as it is, or the provider's with values put back.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
+use tokio::io::AsyncRead;
+use tokio_util::io::{StreamReader, poll_read_buf};
+
+use super::coding::Codings;
+use crate::{mask::response::Unmasker, upstream::UpstreamBody};
+
+/// Any reason for which an answer breaks off. Its text names no content.
+pub type AnswerError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A response body.
+pub enum Answer {
+    /// Made here.
+    Own(Full<Bytes>),
+    /// The provider's, byte for byte.
+    Through(UpstreamBody),
+    /// The provider's, with values put back as it streams.
+    Unmasked(Box<Unmasking>),
+}
+
+/// The provider's body on its way through an [`Unmasker`].
+pub struct Unmasking {
+    source: UnsyncBoxBody<Bytes, AnswerError>,
+    unmasker: Option<Unmasker>,
+    out: BytesMut,
+}
+
+impl Answer {
+    /// The body with values put back; decoded first, since values can't be put into coded bytes.
+    pub fn unmasked(body: UpstreamBody, codings: &Codings, unmasker: Unmasker) -> Self {
+        let source = if codings.is_empty() {
+            body.map_err(AnswerError::from).boxed_unsync()
+        } else {
+            let coded = StreamReader::new(body.map_err(io::Error::other).into_data_stream());
+            Decoded(codings.reader(Box::new(coded))).boxed_unsync()
+        };
+        Self::Unmasked(Box::new(Unmasking {
+            source,
+            unmasker: Some(unmasker),
+            out: BytesMut::new(),
+        }))
+    }
+}
+
+/// A decoder as a body.
+struct Decoded(Box<dyn AsyncRead + Send + Unpin>);
+
+impl Body for Decoded {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let mut piece = BytesMut::with_capacity(8 * 1024);
+        match poll_read_buf(Pin::new(&mut self.0), context, &mut piece) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0)) => Poll::Ready(None),
+            Poll::Ready(Ok(_)) => Poll::Ready(Some(Ok(Frame::data(piece.freeze())))),
+            Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+        }
+    }
+}
+
+impl Unmasking {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        while let Some(unmasker) = &mut self.unmasker {
+            let frame = match Pin::new(&mut self.source).poll_frame(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(frame) => frame,
+            };
+            let pushed = match frame {
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => unmasker.push(&data, &mut self.out),
+                    // Trailers of an answer belong to its coded form.
+                    Err(_) => continue,
+                },
+                None => {
+                    let finished = unmasker.finish(&mut self.out);
+                    self.unmasker = None;
+                    finished
+                }
+            };
+            if let Err(error) = pushed {
+                self.unmasker = None;
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            if !self.out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(self.out.split().freeze()))));
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Own(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(|never| match never {}),
+            Self::Through(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(AnswerError::from),
+            Self::Unmasked(body) => body.poll(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_end_stream(),
+            Self::Through(body) => body.is_end_stream(),
+            Self::Unmasked(body) => body.unmasker.is_none() && body.out.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(body) => body.size_hint(),
+            Self::Through(body) => body.size_hint(),
+            Self::Unmasked(_) => SizeHint::default(),
+        }
+    }
+}

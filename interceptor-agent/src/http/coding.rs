@@ -1,0 +1,260 @@
+//! Content codings (RFC 9110 §8.4): decoded to be read, encoded again only where something changed.
+
+use async_compression::tokio::{bufread, write};
+use http::{HeaderMap, header::CONTENT_ENCODING};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+
+/// One content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// RFC 1952, members one after another.
+    Gzip,
+    /// `deflate`: RFC 1950, the zlib format.
+    Deflate,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 8878, frames one after another.
+    Zstd,
+}
+
+/// The codings of a message, in the order in which they were applied. Empty: as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Codings(Vec<Coding>);
+
+/// Why a body could not be read as it is coded.
+#[derive(Debug, thiserror::Error)]
+pub enum CodingError {
+    /// Nothing is known about the coding.
+    #[error("a content coding that can't be read; use gzip, br, zstd, deflate or none")]
+    Unknown,
+    /// The bytes are not what the header says.
+    #[error("the body is not what its Content-Encoding says")]
+    Broken,
+    /// The decoded body is longer than the limit.
+    #[error("the decoded body is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+/// More than this many codings on top of one another are nobody's honest request.
+const MOST: usize = 3;
+
+impl Codings {
+    /// The codings that the headers name.
+    pub fn of(headers: &HeaderMap) -> Result<Self, CodingError> {
+        let mut codings = Vec::new();
+        for value in headers.get_all(CONTENT_ENCODING) {
+            let names = value.to_str().map_err(|_| CodingError::Unknown)?;
+            for name in names
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+            {
+                match name.to_ascii_lowercase().as_str() {
+                    "identity" => {}
+                    "gzip" | "x-gzip" => codings.push(Coding::Gzip),
+                    "deflate" => codings.push(Coding::Deflate),
+                    "br" => codings.push(Coding::Brotli),
+                    "zstd" => codings.push(Coding::Zstd),
+                    _ => return Err(CodingError::Unknown),
+                }
+            }
+        }
+        if codings.len() > MOST {
+            Err(CodingError::Unknown)
+        } else {
+            Ok(Self(codings))
+        }
+    }
+
+    /// Whether the message is as it is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Decodes a whole body, to at most `limit` bytes at any layer.
+    pub async fn decode(&self, body: &[u8], limit: usize) -> Result<Vec<u8>, CodingError> {
+        let mut layers = self.0.iter().rev();
+        let Some(outermost) = layers.next() else {
+            return Ok(body.to_vec());
+        };
+        let mut plain = outermost.decode(body, limit).await?;
+        for coding in layers {
+            plain = coding.decode(&plain, limit).await?;
+        }
+        Ok(plain)
+    }
+
+    /// Encodes a whole body.
+    pub async fn encode(&self, body: &[u8]) -> Result<Vec<u8>, CodingError> {
+        let mut coded = body.to_vec();
+        for coding in &self.0 {
+            coded = coding.encode(&coded).await?;
+        }
+        Ok(coded)
+    }
+
+    /// Decodes a stream as it arrives.
+    pub fn reader<'r>(
+        &self,
+        mut coded: Box<dyn AsyncBufRead + Send + Unpin + 'r>,
+    ) -> Box<dyn AsyncRead + Send + Unpin + 'r> {
+        for coding in self.0.iter().rev() {
+            coded = Box::new(tokio::io::BufReader::new(coding.reader(coded)));
+        }
+        Box::new(coded)
+    }
+}
+
+impl Coding {
+    fn reader<'r>(
+        self,
+        coded: impl AsyncBufRead + Send + Unpin + 'r,
+    ) -> Box<dyn AsyncRead + Send + Unpin + 'r> {
+        // A reader that stops after the first member or frame would not see what follows; the provider might.
+        match self {
+            Self::Gzip => {
+                let mut decoder = bufread::GzipDecoder::new(coded);
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+            Self::Deflate => Box::new(bufread::ZlibDecoder::new(coded)),
+            Self::Brotli => Box::new(bufread::BrotliDecoder::new(coded)),
+            Self::Zstd => {
+                let mut decoder = bufread::ZstdDecoder::new(coded);
+                decoder.multiple_members(true);
+                Box::new(decoder)
+            }
+        }
+    }
+
+    async fn decode(self, coded: &[u8], limit: usize) -> Result<Vec<u8>, CodingError> {
+        let mut rest = coded;
+        let mut plain = Vec::with_capacity(coded.len().saturating_mul(4).min(limit));
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        self.reader(&mut rest)
+            .take(most)
+            .read_to_end(&mut plain)
+            .await
+            .map_err(|_| CodingError::Broken)?;
+        if plain.len() > limit {
+            return Err(CodingError::TooLong(limit));
+        }
+        // Bytes behind the end are read by nobody here, and so by nobody there.
+        if rest.is_empty() {
+            Ok(plain)
+        } else {
+            Err(CodingError::Broken)
+        }
+    }
+
+    async fn encode(self, plain: &[u8]) -> Result<Vec<u8>, CodingError> {
+        macro_rules! through {
+            ($encoder:expr) => {{
+                let mut encoder = $encoder;
+                encoder
+                    .write_all(plain)
+                    .await
+                    .map_err(|_| CodingError::Broken)?;
+                encoder.shutdown().await.map_err(|_| CodingError::Broken)?;
+                encoder.into_inner()
+            }};
+        }
+        let level = async_compression::Level::Fastest;
+        Ok(match self {
+            Self::Gzip => through!(write::GzipEncoder::with_quality(Vec::new(), level)),
+            Self::Deflate => through!(write::ZlibEncoder::with_quality(Vec::new(), level)),
+            Self::Brotli => through!(write::BrotliEncoder::with_quality(Vec::new(), level)),
+            Self::Zstd => through!(write::ZstdEncoder::with_quality(Vec::new(), level)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codings(value: &'static str) -> Result<Codings, CodingError> {
+        Codings::of(&HeaderMap::from_iter([(
+            CONTENT_ENCODING,
+            value.parse().unwrap(),
+        )]))
+    }
+
+    #[tokio::test]
+    async fn every_coding_round_trips_alone_and_stacked() {
+        let body = b"{\"text\":\"same again, same again, same again\"}".repeat(100);
+        for names in [
+            "gzip",
+            "deflate",
+            "br",
+            "zstd",
+            "GZIP, br",
+            "identity",
+            "zstd,gzip,deflate",
+        ] {
+            let codings = codings(names).unwrap();
+            let coded = codings.encode(&body).await.unwrap();
+            assert_eq!(
+                codings.decode(&coded, body.len()).await.unwrap(),
+                body,
+                "{names}"
+            );
+            let limit = body.len() - 1;
+            if !codings.is_empty() {
+                assert!(
+                    matches!(
+                        codings.decode(&coded, limit).await,
+                        Err(CodingError::TooLong(_))
+                    ),
+                    "{names}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_the_first_member_is_read_too() {
+        for name in ["gzip", "zstd"] {
+            let codings = codings(name).unwrap();
+            let mut coded = codings.encode(b"first").await.unwrap();
+            coded.extend(codings.encode(b", second").await.unwrap());
+            assert_eq!(
+                codings.decode(&coded, 64).await.unwrap(),
+                b"first, second",
+                "{name}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn broken_or_trailing_bytes_are_refused() {
+        for name in ["gzip", "deflate", "br", "zstd"] {
+            let codings = codings(name).unwrap();
+            let coded = codings.encode(&b"some text ".repeat(50)).await.unwrap();
+            let cut = &coded[..coded.len() / 2];
+            assert!(codings.decode(cut, 1000).await.is_err(), "{name} cut");
+            let mut more = coded.clone();
+            more.extend(b"i-0123456789abcdef0");
+            assert!(
+                codings.decode(&more, 1000).await.is_err(),
+                "{name} with a tail"
+            );
+            assert!(
+                codings
+                    .decode(b"no coded bytes at all", 1000)
+                    .await
+                    .is_err(),
+                "{name} garbage"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_codings_are_refused() {
+        assert!(matches!(codings("compress"), Err(CodingError::Unknown)));
+        assert!(matches!(
+            codings("gzip,gzip,gzip,gzip"),
+            Err(CodingError::Unknown)
+        ));
+    }
+}

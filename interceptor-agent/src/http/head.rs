@@ -1,0 +1,146 @@
+//! Request heads: whom a request is for, and what of its headers goes on.
+
+use http::{HeaderMap, HeaderName, Request, header};
+
+/// Headers of one hop (RFC 9110 §7.6.1).
+const HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Headers that carry credentials for the provider, or nothing but the provider's business.
+const NOT_TEXT: [&str; 12] = [
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "host",
+    "content-type",
+    "content-encoding",
+    "accept",
+    "accept-encoding",
+    "anthropic-version",
+    "anthropic-beta",
+    "openai-organization",
+];
+
+/// Whether every name the request gives for its host is this one: `:authority`, absolute request target and `Host`
+/// (RFC 9112 §3.2). A front that reads another of them than we do would lead the request elsewhere.
+pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
+    let mut named = false;
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    let headers = request.headers().get_all(header::HOST).iter();
+    for name in authority
+        .into_iter()
+        .map(Some)
+        .chain(headers.map(|value| value.to_str().ok()))
+    {
+        let Some(name) = name else { return false };
+        if !same_host(name, host) {
+            return false;
+        }
+        named = true;
+    }
+    named && request.headers().get_all(header::HOST).iter().count() <= 1
+}
+
+fn same_host(name: &str, host: &str) -> bool {
+    let name = name.strip_suffix(":443").unwrap_or(name);
+    name.strip_suffix('.')
+        .unwrap_or(name)
+        .eq_ignore_ascii_case(host)
+}
+
+/// Removes the headers of one hop, and those that `Connection` names.
+pub fn strip_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP) {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}
+
+/// Whether a header's value is text that a process could put anything into.
+pub fn is_text(name: &HeaderName) -> bool {
+    !NOT_TEXT.contains(&name.as_str())
+}
+
+/// Whether the request asks for a WebSocket (RFC 6455 §4.1; over HTTP/2 RFC 8441).
+pub fn is_websocket<B>(request: &Request<B>) -> bool {
+    let upgrade = request
+        .headers()
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+        || request.extensions().get::<hyper::ext::Protocol>().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(uri: &str, hosts: &[&str]) -> Request<()> {
+        let mut request = Request::new(());
+        *request.uri_mut() = uri.parse().unwrap();
+        for host in hosts {
+            request
+                .headers_mut()
+                .append(header::HOST, host.parse().unwrap());
+        }
+        request
+    }
+
+    #[test]
+    fn every_name_has_to_agree() {
+        let host = "api.openai.com";
+        assert!(is_for(&request("/v1", &["API.openai.com"]), host));
+        assert!(is_for(&request("/v1", &["api.openai.com:443"]), host));
+        assert!(is_for(&request("https://api.openai.com/v1", &[]), host));
+        assert!(is_for(
+            &request("https://api.openai.com/v1", &["api.openai.com."]),
+            host
+        ));
+        assert!(!is_for(&request("/v1", &[]), host), "no name at all");
+        assert!(!is_for(&request("/v1", &["other.example"]), host));
+        assert!(
+            !is_for(&request("/v1", &["api.openai.com", "api.openai.com"]), host),
+            "two Host headers"
+        );
+        assert!(!is_for(
+            &request("https://other.example/v1", &["api.openai.com"]),
+            host
+        ));
+        assert!(!is_for(
+            &request("https://api.openai.com/v1", &["other.example"]),
+            host
+        ));
+    }
+
+    #[test]
+    fn hop_headers_stay_behind() {
+        let mut headers: HeaderMap = [
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("te", "trailers"),
+            ("x-end", "2"),
+        ]
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
+        strip_hop(&mut headers);
+        assert_eq!(headers.len(), 1);
+        assert!(headers.contains_key("x-end"));
+    }
+}

@@ -1,0 +1,173 @@
+//! Sees the raw head of each HTTP/1.1 request, for the one thing hyper doesn't tell: whether a request with
+//! `Transfer-Encoding` had a `Content-Length` too (request smuggling, RFC 9112 §6.1).
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use memchr::memmem;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A head longer than this is refused by the HTTP parser anyway.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// The head being read, shared between the stream and the exchange.
+#[derive(Clone, Debug, Default)]
+pub struct HeadGuard(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+enum State {
+    /// A head is arriving.
+    Head(Vec<u8>),
+    /// The head is complete; what follows is a body, or a pipelined head that is not seen.
+    Seen { ambiguous: bool },
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Head(Vec::new())
+    }
+}
+
+impl HeadGuard {
+    /// Wraps the stream that requests are read from.
+    pub fn watch<S>(&self, stream: S) -> Watched<S> {
+        Watched {
+            stream,
+            guard: self.clone(),
+        }
+    }
+
+    /// Whether the request that was just parsed could be read in two ways. A pipelined head counts as one that could:
+    /// it was not seen.
+    pub fn is_ambiguous(&self) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !matches!(*state, State::Seen { ambiguous: false })
+    }
+
+    /// The request's body was read: what comes next is a head.
+    pub fn next(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
+    fn feed(&self, bytes: &[u8]) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let State::Head(head) = &mut *state else {
+            return;
+        };
+        let searched = head.len().saturating_sub(3);
+        head.extend_from_slice(&bytes[..bytes.len().min(MAX_HEAD)]);
+        if let Some(end) = memmem::find(&head[searched..], b"\r\n\r\n") {
+            let ambiguous = is_ambiguous(&head[..searched + end]);
+            *state = State::Seen { ambiguous };
+        } else if head.len() > MAX_HEAD {
+            *state = State::Seen { ambiguous: true };
+        }
+    }
+}
+
+fn is_ambiguous(head: &[u8]) -> bool {
+    let mut names = head
+        .split(|byte| *byte == b'\n')
+        .skip(1)
+        .filter_map(|line| line.split(|byte| *byte == b':').next())
+        .map(<[u8]>::trim_ascii);
+    let (mut length, mut transfer) = (false, false);
+    names.any(|name| {
+        length |= name.eq_ignore_ascii_case(b"content-length");
+        transfer |= name.eq_ignore_ascii_case(b"transfer-encoding");
+        length && transfer
+    })
+}
+
+/// A stream whose reads the guard sees.
+#[derive(Debug)]
+pub struct Watched<S> {
+    stream: S,
+    guard: HeadGuard,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, into);
+        if polled.is_ready() {
+            self.guard.feed(&into.filled()[before..]);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, from)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        from: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, from)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ambiguous(head: &str, cut: usize) -> bool {
+        let guard = HeadGuard::default();
+        let (a, b) = head.as_bytes().split_at(cut);
+        guard.feed(a);
+        guard.feed(b);
+        guard.is_ambiguous()
+    }
+
+    #[test]
+    fn both_lengths_in_either_order_and_any_cut() {
+        let both = [
+            "POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nhost: x\r\nCONTENT-LENGTH: 4\r\n\r\n",
+        ];
+        let one = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX: Content-Length\r\n\r\nContent-Length: 4\r\n\r\n";
+        for cut in 0..both[1].len() {
+            assert!(both.iter().all(|head| ambiguous(head, cut)), "cut at {cut}");
+        }
+        for cut in 0..one.len() {
+            assert!(!ambiguous(one, cut), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_unseen_head_is_ambiguous() {
+        let guard = HeadGuard::default();
+        guard.feed(b"GET / HTTP/1.1\r\n\r\n");
+        assert!(!guard.is_ambiguous());
+        guard.next();
+        assert!(guard.is_ambiguous());
+    }
+}

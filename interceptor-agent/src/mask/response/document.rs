@@ -1,0 +1,103 @@
+//! A JSON document: held until it is whole, then its texts are replaced where they stand.
+
+use std::{borrow::Cow, ops::Range};
+
+use bytes::BytesMut;
+
+use super::{
+    super::unmask::{Escaping, Tokens},
+    UnmaskError,
+};
+use crate::{
+    json::{self, Doc},
+    protocol::{Endpoint, response},
+};
+
+pub(super) struct Document {
+    endpoint: Endpoint,
+    body: Vec<u8>,
+    limit: usize,
+}
+
+impl Document {
+    pub(super) fn new(endpoint: Endpoint, limit: usize) -> Self {
+        Self {
+            endpoint,
+            body: Vec::new(),
+            limit,
+        }
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), UnmaskError> {
+        if self.body.len() + chunk.len() > self.limit {
+            return Err(UnmaskError::BodyTooLong { limit: self.limit });
+        }
+        self.body.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+        let body = std::mem::take(&mut self.body);
+        match json::parse(&body) {
+            Ok(doc) => out.extend_from_slice(&unmask(self.endpoint, tokens, &doc)),
+            // A gateway's HTML page, most likely.
+            Err(_) => out.extend_from_slice(&tokens.unmask(&body, Escaping::None)),
+        }
+    }
+}
+
+fn unmask<'a>(endpoint: Endpoint, tokens: &Tokens, doc: &Doc<'a>) -> Cow<'a, [u8]> {
+    let mut splice = Splice::new(doc.raw());
+    response::texts(endpoint, doc.root(), &mut |text, nested| {
+        let raw = text.inner_raw().as_bytes();
+        splice.put(text.inner(), &tokens.unmask(raw, escaping(nested)));
+    });
+    splice.finish()
+}
+
+/// How text stands in a string of a document.
+pub(super) fn escaping(nested: bool) -> Escaping {
+    match nested {
+        true => Escaping::JsonInJson,
+        false => Escaping::Json,
+    }
+}
+
+/// A text with some of its ranges replaced, in order; borrowed as long as nothing differs.
+pub(super) struct Splice<'a> {
+    raw: &'a [u8],
+    copied: usize,
+    out: Vec<u8>,
+}
+
+impl<'a> Splice<'a> {
+    pub(super) fn new(raw: &'a [u8]) -> Self {
+        Self {
+            raw,
+            copied: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// Puts `with` where `range` is; ranges come in order.
+    pub(super) fn put(&mut self, range: Range<usize>, with: &[u8]) {
+        if self.raw[range.clone()] == *with {
+            return;
+        }
+        if self.out.is_empty() {
+            self.out.reserve(self.raw.len() + with.len());
+        }
+        self.out
+            .extend_from_slice(&self.raw[self.copied..range.start]);
+        self.out.extend_from_slice(with);
+        self.copied = range.end;
+    }
+
+    pub(super) fn finish(mut self) -> Cow<'a, [u8]> {
+        if self.copied == 0 {
+            return Cow::Borrowed(self.raw);
+        }
+        self.out.extend_from_slice(&self.raw[self.copied..]);
+        Cow::Owned(self.out)
+    }
+}

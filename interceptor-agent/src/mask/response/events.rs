@@ -1,0 +1,176 @@
+//! A stream of events whose texts go on from event to event, each on a channel of its own.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use bytes::BytesMut;
+
+use super::{
+    super::unmask::{Escaping, Pieces, Tokens},
+    document::{Splice, escaping},
+};
+use crate::{
+    json::{self, Doc, Value},
+    protocol::{
+        Endpoint,
+        response::{self, Channel, PieceEvent, Step},
+    },
+    sse::{Event, EventTooLong, Events},
+};
+
+pub(super) struct EventStream {
+    events: Events,
+    texts: Texts,
+}
+
+impl EventStream {
+    pub(super) fn new(endpoint: Endpoint, limit: usize) -> Self {
+        Self {
+            events: Events::new(limit),
+            texts: Texts {
+                endpoint,
+                open: BTreeMap::new(),
+                line_end: b"\n",
+            },
+        }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        tokens: &Tokens,
+        chunk: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), EventTooLong> {
+        self.events.push(chunk);
+        while let Some(event) = self.events.next_event()? {
+            self.texts.event(tokens, event, out);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+        let rest = self.events.rest();
+        self.texts.event(tokens, rest, out);
+        if !rest.raw().is_empty() && self.texts.is_holding() {
+            out.extend_from_slice(&self.texts.line_end.repeat(2));
+        }
+        self.texts.end(tokens, out, |_| true);
+    }
+}
+
+/// The texts that are being streamed.
+struct Texts {
+    endpoint: Endpoint,
+    open: BTreeMap<Channel, Text>,
+    line_end: &'static [u8],
+}
+
+struct Text {
+    pieces: Pieces,
+    /// The event that takes to the client what is held when the text ends; made when something is held first.
+    event: Option<PieceEvent>,
+}
+
+impl Texts {
+    fn event(&mut self, tokens: &Tokens, event: Event<'_>, out: &mut BytesMut) {
+        let Some(data) = event.data() else {
+            out.extend_from_slice(event.raw());
+            return;
+        };
+        self.line_end = event.line_end();
+        if data.trim_ascii() == b"[DONE]" {
+            self.end(tokens, out, |_| true);
+        }
+        let unmasked = match json::parse(&data) {
+            Ok(doc) => self.json(tokens, &doc, out),
+            Err(_) => tokens.unmask(&data, Escaping::None),
+        };
+        match unmasked {
+            Cow::Borrowed(_) => out.extend_from_slice(event.raw()),
+            Cow::Owned(data) => event.write_with(&data, out),
+        }
+    }
+
+    fn json<'a>(&mut self, tokens: &Tokens, doc: &Doc<'a>, out: &mut BytesMut) -> Cow<'a, [u8]> {
+        let step = response::step(self.endpoint, doc.root());
+        let started = self.started(&step);
+        let place = |channel| step.pieces.iter().position(|&(other, _)| other == channel);
+        let ends = |channel: Channel| {
+            let place = place(channel);
+            let gives_way = started.iter().any(|&(start, other)| {
+                other.block == channel.block && other != channel && place < Some(start)
+            });
+            gives_way || step.ends(channel)
+        };
+        self.end(tokens, out, |channel| {
+            place(channel).is_none() && ends(channel)
+        });
+
+        let mut splice = Splice::new(doc.raw());
+        response::texts(self.endpoint, doc.root(), &mut |string, nested| {
+            let raw = string.inner_raw().as_bytes();
+            let is_string = |&&(_, piece): &&(_, Value<'_>)| piece.range() == string.range();
+            let Some(&(channel, _)) = step.pieces.iter().find(is_string) else {
+                return splice.put(string.inner(), &tokens.unmask(raw, escaping(nested)));
+            };
+            if raw.is_empty() && !self.open.contains_key(&channel) {
+                return;
+            }
+            let text = self.open.entry(channel).or_insert_with(|| Text {
+                pieces: Pieces::new(escaping(channel.nested)),
+                event: None,
+            });
+            let piece = match ends(channel) {
+                true => text.pieces.finish(tokens, raw),
+                false => text.pieces.push(tokens, raw),
+            };
+            splice.put(string.inner(), &piece);
+            if text.pieces.is_holding() && text.event.is_none() {
+                text.event = response::piece_event(self.endpoint, channel, doc.root());
+            }
+        });
+        if !step.ends.is_empty() {
+            self.open.retain(|&channel, _| !step.ends(channel));
+        }
+        splice.finish()
+    }
+
+    /// Texts that the event begins, and at which piece. Clients take the first piece of a block's next
+    /// text, a tool call after the content say, for the end of the texts before it.
+    fn started(&self, step: &Step<'_>) -> Vec<(usize, Channel)> {
+        let pieces = step.pieces.iter().enumerate();
+        pieces
+            .filter(|(_, (channel, text))| {
+                !text.inner().is_empty() && !self.open.contains_key(channel)
+            })
+            .map(|(place, &(channel, _))| (place, channel))
+            .collect()
+    }
+
+    fn is_holding(&self) -> bool {
+        self.open.values().any(|text| text.pieces.is_holding())
+    }
+
+    /// Writes what is held of the texts that end, each in an event of our own.
+    fn end(&mut self, tokens: &Tokens, out: &mut BytesMut, ends: impl Fn(Channel) -> bool) {
+        for (&channel, text) in &mut self.open {
+            let (true, Some(event)) = (text.pieces.is_holding(), &text.event) else {
+                continue;
+            };
+            if !ends(channel) {
+                continue;
+            }
+            let [head, tail] = &event.data;
+            if let Some(name) = event.name {
+                out.extend_from_slice(b"event: ");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(self.line_end);
+            }
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(head.as_bytes());
+            out.extend_from_slice(&text.pieces.finish(tokens, b""));
+            out.extend_from_slice(tail.as_bytes());
+            out.extend_from_slice(self.line_end);
+            out.extend_from_slice(self.line_end);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Why something is refused: one row a reason.
+
+use http::StatusCode;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident $label:literal $status:literal $what:literal $next:literal;)*) => {
+        /// Why a connection or a request is refused. Also a metric label, so the set is closed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its name in metrics, logs and error codes.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $label,)* }
+            }
+
+            /// What is wrong, in words.
+            pub const fn what(self) -> &'static str {
+                match self { $(Self::$name => $what,)* }
+            }
+
+            /// What to do about it.
+            pub const fn next_step(self) -> &'static str {
+                match self { $(Self::$name => $next,)* }
+            }
+
+            const fn number(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// ECH hides the host name, towards an address of an LLM host.
+    Ech "ech" 403 "Encrypted ClientHello hides the host" "Turn ECH off in the client.";
+    /// TLS without a host name, towards an address of an LLM host.
+    NoSni "no_sni" 403 "the ClientHello names no host" "Connect by host name, with SNI.";
+    /// Plain HTTP to an LLM host.
+    PlainHttp "plain_http" 403 "plain HTTP to an LLM host" "Use https.";
+    /// Neither TLS nor HTTP, towards an address of an LLM host.
+    NotHttp "not_http" 403 "an unknown protocol towards an LLM host" "Use https.";
+    /// A ClientHello or a request head that is broken or doesn't go on.
+    BadOpening "bad_opening" 400 "the connection opens with a broken or unfinished head" "Send the ClientHello whole and at once.";
+    /// SNI, `:authority` and `Host` don't agree.
+    HostMismatch "host_mismatch" 421 "SNI, :authority and Host do not name one host" "Send the request on a connection of its own host.";
+    /// Nothing is known about this path of an LLM host.
+    UnknownPath "unknown_path" 403 "nothing is known about what this path carries" "Ask your platform team; they can set mask.unknown_path.";
+    /// A path of a coding agent's side traffic.
+    SidePath "side_path" 404 "telemetry of a coding agent is not let out" "Nothing to do: the agent works without it. mask.side_path = \"allow\" lets it pass, masked.";
+    /// A WebSocket where the same is to be had over SSE.
+    UpgradeRequired "upgrade_required" 426 "WebSockets are not masked on this path" "Use the HTTP API with streaming.";
+    /// The request can be read in two ways, or is malformed.
+    BadRequest "bad_request" 400 "the request is malformed" "Send one well-formed HTTP request.";
+    /// The body is not JSON.
+    NotJson "not_json" 400 "the body is not JSON" "Send a JSON body in UTF-8.";
+    /// The body's content coding can't be undone.
+    Undecodable "undecodable" 415 "the body can't be decoded" "Send it with gzip, br, zstd, deflate or no Content-Encoding.";
+    /// The body is longer than is held.
+    BodyTooLarge "body_too_large" 413 "the body is longer than the limit" "Send less, or ask your platform team to raise limits.request_body.";
+    /// The body stopped arriving.
+    BodyTimeout "body_timeout" 408 "the body stopped arriving" "Send it without a pause.";
+    /// A class that policy blocks was found.
+    BlockedClass "blocked_class" 403 "it holds a value of a class that policy blocks" "Remove the value and send again.";
+    /// Something that must be masked is where nothing can be replaced.
+    Unmaskable "unmaskable" 403 "a value that must be masked stands where it can't be replaced" "Move it into the body's text, or remove it.";
+    /// The scan of the masked body found something.
+    Incomplete "incomplete" 500 "the masked request still shows a value of a masked class" "Report this with the id; nothing was sent.";
+    /// The agent could not mask.
+    Internal "internal" 500 "the agent failed" "Report this with the id; nothing was sent.";
+    /// No connection to the provider.
+    Unreachable "upstream_unreachable" 502 "the provider can't be reached" "Check the network between this machine and the provider.";
+    /// The provider's certificate doesn't verify.
+    Untrusted "upstream_untrusted" 502 "the provider's TLS certificate was not accepted" "If a proxy re-signs TLS here, add its CA to tls.extra_roots.";
+    /// The provider closed the connection.
+    UpstreamBroken "upstream_broken" 502 "the provider broke the connection" "Try again.";
+    /// The provider took too long to accept a connection.
+    UpstreamTimeout "upstream_timeout" 504 "the provider did not answer in time" "Try again.";
+    /// The provider's answer can't be read, so values can't be put back.
+    BadAnswer "bad_answer" 502 "the provider's answer can't be read" "Report this with the id.";
+    /// As many connections as the limit allows are open.
+    Busy "busy" 503 "too many connections are open" "Try again, or ask your platform team to raise limits.connections.";
+    /// The connection was not steered here.
+    Lost "lost" 403 "the connection was not steered here" "Connect to the provider, not to the agent.";
+}
+
+impl Reason {
+    /// The HTTP status that tells it.
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.number()).unwrap_or(StatusCode::FORBIDDEN)
+    }
+
+    /// Whether the SDKs' own retry can help.
+    pub const fn retry(self) -> &'static str {
+        match self {
+            Self::Unreachable | Self::UpstreamBroken | Self::UpstreamTimeout | Self::Busy => "true",
+            _ => "false",
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The cgroup-v2 hierarchy: found by mount type, since hybrid hosts mount it at `…/unified`.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::SteeringError;
+
+/// A directory of the cgroup-v2 hierarchy.
+#[derive(Debug)]
+pub struct Cgroup {
+    path: PathBuf,
+    directory: File,
+}
+
+impl Cgroup {
+    /// Opens a cgroup given as a path below the mount (`/` is its root).
+    pub fn open(below_mount: &Path) -> Result<Self, SteeringError> {
+        Self::at(mount()?.join(below_mount.strip_prefix("/").unwrap_or(below_mount)))
+    }
+
+    /// Makes a child of the caller's own cgroup, or opens it.
+    pub fn create(below_mount: &Path) -> Result<Self, SteeringError> {
+        let path = mount()?.join(below_mount.strip_prefix("/").unwrap_or(below_mount));
+        fs::create_dir_all(&path).map_err(|error| SteeringError::Cgroup {
+            path: path.clone(),
+            error,
+        })?;
+        Self::at(path)
+    }
+
+    fn at(path: PathBuf) -> Result<Self, SteeringError> {
+        match File::open(&path) {
+            Ok(directory) => Ok(Self { path, directory }),
+            Err(error) => Err(SteeringError::Cgroup { path, error }),
+        }
+    }
+
+    /// The open directory, for attaching.
+    pub fn directory(&self) -> &File {
+        &self.directory
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The kernel's id of it (its inode on 64-bit kernels, Linux 5.5).
+    pub fn id(&self) -> Result<u64, SteeringError> {
+        Ok(self
+            .directory
+            .metadata()
+            .map_err(SteeringError::at(&self.path))?
+            .ino())
+    }
+
+    /// The file whose writer joins by writing `0`.
+    pub fn procs(&self) -> Result<File, SteeringError> {
+        let procs = self.path.join("cgroup.procs");
+        File::options()
+            .write(true)
+            .open(&procs)
+            .map_err(SteeringError::at(&procs))
+    }
+
+    /// Ends every process in it and below (`cgroup.kill`, Linux 5.14) and removes it.
+    pub fn kill_and_remove(self) -> Result<(), SteeringError> {
+        let kill = self.path.join("cgroup.kill");
+        fs::write(&kill, "1").map_err(SteeringError::at(&kill))?;
+        let removed = (0..100).find_map(|_| match fs::remove_dir(&self.path) {
+            // Killed processes are still leaving.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                std::thread::sleep(Duration::from_millis(10));
+                None
+            }
+            other => Some(other),
+        });
+        removed
+            .unwrap_or_else(|| Err(io::ErrorKind::ResourceBusy.into()))
+            .map_err(SteeringError::at(&self.path))
+    }
+}
+
+/// Where cgroup v2 is mounted.
+pub fn mount() -> Result<PathBuf, SteeringError> {
+    let path = "/proc/self/mountinfo";
+    let table = fs::read_to_string(path).map_err(SteeringError::io(path))?;
+    parse_mount(&table).ok_or(SteeringError::NoCgroup2)
+}
+
+/// The caller's own cgroup, as a path below the mount.
+pub fn own() -> Result<PathBuf, SteeringError> {
+    let path = "/proc/self/cgroup";
+    let table = fs::read_to_string(path).map_err(SteeringError::io(path))?;
+    Ok(table
+        .lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .unwrap_or("/")
+        .into())
+}
+
+/// Field 5 of a mountinfo line is the mount point; the type follows a lone `-` (proc(5)).
+fn parse_mount(table: &str) -> Option<PathBuf> {
+    table.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        (file_system.split(' ').next()? == "cgroup2")
+            .then(|| mount.split(' ').nth(4).map(unescape))?
+    })
+}
+
+/// Space, tab, newline and backslash are octal in mountinfo.
+fn unescape(field: &str) -> PathBuf {
+    field
+        .replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\")
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_cgroup2_beside_v1() {
+        let table = "\
+30 24 0:26 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755
+31 30 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+32 30 0:28 / /sys/fs/cgroup/uni\\040fied rw,nosuid shared:5 - cgroup2 cgroup2 rw,nsdelegate";
+        assert_eq!(
+            parse_mount(table),
+            Some(PathBuf::from("/sys/fs/cgroup/uni fied"))
+        );
+        assert_eq!(
+            parse_mount("31 30 0:27 / /x rw - cgroup cgroup rw,cpu"),
+            None
+        );
+    }
+}

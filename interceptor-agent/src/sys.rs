@@ -1,0 +1,231 @@
+//! System calls that no crate of ours wraps. The only `unsafe` of the agent.
+#![expect(
+    unsafe_code,
+    reason = "raw system calls, each fenced and explained here"
+)]
+
+use std::{
+    ffi::CString,
+    io,
+    mem::{size_of, zeroed},
+    os::{
+        fd::{AsRawFd, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+const BPF_OBJ_GET: libc::c_long = 7;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const BPF_LINK_UPDATE: libc::c_long = 29;
+const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
+
+/// Nanoseconds of `CLOCK_MONOTONIC`, the clock of `bpf_ktime_get_ns`.
+pub fn monotonic_now() -> u64 {
+    // SAFETY: timespec is plain data.
+    let mut now: libc::timespec = unsafe { zeroed() };
+    // SAFETY: writes one timespec; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
+/// Cookie of the network namespace a socket lives in (`SO_NETNS_COOKIE`, Linux 5.14).
+pub fn netns_cookie(socket: &impl AsRawFd) -> io::Result<u64> {
+    let mut cookie = 0_u64;
+    let mut length = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: writes at most `length` bytes to `cookie`.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    check(result).map(|()| cookie)
+}
+
+/// Whether a path is on a BPF file system; a path that doesn't exist is not.
+pub fn on_bpffs(path: &Path) -> io::Result<bool> {
+    let path = c_path(path)?;
+    // SAFETY: statfs is plain data.
+    let mut info: libc::statfs = unsafe { zeroed() };
+    // SAFETY: a NUL-terminated path and room for one statfs.
+    if unsafe { libc::statfs(path.as_ptr(), &raw mut info) } == 0 {
+        return Ok(info.f_type == BPF_FS_MAGIC);
+    }
+    match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        error => Err(error),
+    }
+}
+
+/// Mounts a BPF file system, only root may look into.
+pub fn mount_bpffs(at: &Path) -> io::Result<()> {
+    let at = c_path(at)?;
+    // SAFETY: NUL-terminated strings that outlive the call.
+    let result = unsafe {
+        libc::mount(
+            c"bpf".as_ptr(),
+            at.as_ptr(),
+            c"bpf".as_ptr(),
+            0,
+            c"mode=0700".as_ptr().cast(),
+        )
+    };
+    check(result)
+}
+
+/// Opens a pinned object (`BPF_OBJ_GET`).
+pub fn open_pin(path: &Path) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct Attributes {
+        path: u64,
+        fd: u32,
+        flags: u32,
+    }
+    let path = c_path(path)?;
+    let fd = bpf(
+        BPF_OBJ_GET,
+        &mut Attributes {
+            path: path.as_ptr() as u64,
+            fd: 0,
+            flags: 0,
+        },
+    )?;
+    // SAFETY: the kernel just gave us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Swaps the program of an attached link, atomically for the connects that run meanwhile (`BPF_LINK_UPDATE`).
+pub fn update_link(link: &impl AsRawFd, program: &impl AsRawFd) -> io::Result<()> {
+    #[repr(C)]
+    struct Attributes {
+        link: u32,
+        program: u32,
+        flags: u32,
+        old_program: u32,
+    }
+    let number = |fd: i32| u32::try_from(fd).map_err(|_| io::ErrorKind::InvalidInput);
+    let mut attributes = Attributes {
+        link: number(link.as_raw_fd())?,
+        program: number(program.as_raw_fd())?,
+        flags: 0,
+        old_program: 0,
+    };
+    bpf(BPF_LINK_UPDATE, &mut attributes).map(drop)
+}
+
+/// Id of the cgroup that a cgroup link is attached to; 0 once that cgroup is gone.
+pub fn link_cgroup(link: &impl AsRawFd) -> io::Result<u64> {
+    /// `struct bpf_link_info` with its `cgroup` member.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        kind: u32,
+        id: u32,
+        program: u32,
+        padding: u32,
+        cgroup: u64,
+        attach_type: u32,
+        rest: [u32; 16],
+    }
+    #[repr(C)]
+    struct Attributes {
+        fd: u32,
+        length: u32,
+        info: u64,
+    }
+    let mut info = Info::default();
+    let mut attributes = Attributes {
+        fd: u32::try_from(link.as_raw_fd()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        length: size_of::<Info>() as u32,
+        info: &raw mut info as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    Ok(info.cgroup)
+}
+
+/// A value that the kernel wrote as bytes; `None` if there are too few of them.
+pub fn read_pod<T: aya::Pod>(bytes: &[u8]) -> Option<T> {
+    // SAFETY: enough bytes, any bit pattern is a T, and the read needs no alignment.
+    (bytes.len() >= size_of::<T>()).then(|| unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// Registers a descriptor that `inner` owns with the runtime's poller.
+pub fn poll<T: AsRawFd + std::os::fd::AsFd>(inner: T) -> io::Result<tokio::io::unix::AsyncFd<T>> {
+    // SAFETY: an AsFd owner keeps its one descriptor open for as long as it lives, and AsyncFd owns the owner.
+    unsafe { tokio::io::unix::AsyncFd::register(inner) }.map_err(io::Error::from)
+}
+
+/// Keeps values out of core dumps and out of other processes' reach (ptrace, /proc/PID/mem).
+pub fn forbid_core_dumps() -> io::Result<()> {
+    // SAFETY: plain integers.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+}
+
+/// Raises the soft limit of open descriptors to the hard one: a connection takes two.
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: writes one rlimit.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: reads one rlimit.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
+}
+
+/// Makes the command join a cgroup between fork and exec: no moment of it runs outside.
+pub fn join_before_exec(command: &mut std::process::Command, procs: std::fs::File) {
+    use std::os::unix::process::CommandExt as _;
+    let join = move || {
+        // SAFETY: write(2) is async-signal-safe; the descriptor and the byte live.
+        let written = unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) };
+        if written == 1 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    };
+    // SAFETY: the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(join) };
+}
+
+/// Sends SIGTERM.
+pub fn terminate(pid: u32) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: plain integers.
+    check(unsafe { libc::kill(pid, libc::SIGTERM) })
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn bpf<T>(command: libc::c_long, attributes: &mut T) -> io::Result<i32> {
+    // SAFETY: `attributes` is the command's own layout and its pointers outlive the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_mut(attributes),
+            size_of::<T>(),
+        )
+    };
+    if result >= 0 {
+        i32::try_from(result).map_err(io::Error::other)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)
+}

@@ -1,0 +1,192 @@
+//! Connections to providers: dialled at the original address, verified for the SNI, pooled.
+
+mod body;
+mod dial;
+mod pool;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+pub use body::{MaskedBody, UpstreamBody};
+pub use dial::Dialer;
+
+use crate::original_dst::OrigDstAddr;
+use pool::{Pool, Sender};
+
+const H2: &[u8] = b"h2";
+
+/// Whom to talk to: the host that the client named, at the address that the client chose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// SNI, and the name that the certificate is verified for.
+    pub host: Arc<str>,
+    /// Where the client was going.
+    pub original: OrigDstAddr,
+    /// Whether the client speaks HTTP/2, so that the provider sees the version it would have seen.
+    pub http2: bool,
+}
+
+/// Why the provider could not be asked, or did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// No TCP connection.
+    #[error("{address} can't be reached: {error}")]
+    Unreachable {
+        /// Where the client was going.
+        address: SocketAddr,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// The TLS handshake failed; most often the certificate isn't one for the host.
+    #[error("TLS with {host} failed: {error}")]
+    Untrusted {
+        /// The name that was verified.
+        host: Arc<str>,
+        /// What rustls said.
+        error: io::Error,
+    },
+    /// Connecting or the handshake took too long.
+    #[error("{host} did not answer in {} s", .after.as_secs())]
+    Timeout {
+        /// Whom we asked.
+        host: Arc<str>,
+        /// The limit.
+        after: Duration,
+    },
+    /// The connection broke before the answer.
+    #[error("{host} broke the connection: {error}")]
+    Broken {
+        /// Whom we asked.
+        host: Arc<str>,
+        /// What hyper said.
+        error: hyper::Error,
+    },
+}
+
+/// The client towards providers.
+pub struct Upstream {
+    dialer: Dialer,
+    http1: TlsConnector,
+    http2: TlsConnector,
+    pool: Arc<Pool>,
+    handshake: Duration,
+}
+
+impl Upstream {
+    /// `http1` and `http2` are the TLS configurations that offer only HTTP/1.1, and both.
+    pub fn new(
+        dialer: Dialer,
+        http1: Arc<rustls::ClientConfig>,
+        http2: Arc<rustls::ClientConfig>,
+        handshake: Duration,
+    ) -> Self {
+        Self {
+            dialer,
+            http1: http1.into(),
+            http2: http2.into(),
+            pool: Arc::default(),
+            handshake,
+        }
+    }
+
+    /// A plain connection to where the client was going, past our own programs.
+    pub async fn dial(&self, original: OrigDstAddr) -> io::Result<tokio::net::TcpStream> {
+        self.dialer.dial(original.0).await
+    }
+
+    /// Sends one request. Only a masked body can be given; an idle connection that the provider closed meanwhile is
+    /// replaced by a fresh one as long as nothing of the request was sent.
+    pub async fn send(
+        &self,
+        target: &Target,
+        mut request: Request<MaskedBody>,
+    ) -> Result<Response<UpstreamBody>, UpstreamError> {
+        loop {
+            let (mut sender, reused) = match self.pool.take(target).await {
+                Some(sender) => (sender, true),
+                None => (self.connect(target).await?, false),
+            };
+            match sender.send(request).await {
+                Ok(response) => {
+                    let back = Arc::clone(&self.pool).keep(target, sender);
+                    return Ok(response.map(|body| UpstreamBody::new(body, back)));
+                }
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) if reused => request = unsent,
+                    _ => {
+                        return Err(UpstreamError::Broken {
+                            host: target.host.clone(),
+                            error: failed.into_error(),
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    /// Closes what has been idle too long.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+    }
+
+    async fn connect(&self, target: &Target) -> Result<Sender, UpstreamError> {
+        let limit = self.handshake;
+        let timeout = || UpstreamError::Timeout {
+            host: target.host.clone(),
+            after: limit,
+        };
+        let connecting = tokio::time::timeout(limit, self.handshake(target));
+        let tls = connecting.await.map_err(|_| timeout())??;
+        let http2 = tls.get_ref().1.alpn_protocol() == Some(H2);
+        let broken = |error| UpstreamError::Broken {
+            host: target.host.clone(),
+            error,
+        };
+        let io = TokioIo::new(tls);
+        if http2 {
+            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .adaptive_window(true)
+                .keep_alive_interval(Duration::from_secs(30))
+                .handshake(io)
+                .await
+                .map_err(broken)?;
+            tokio::spawn(connection);
+            Ok(Sender::Http2(sender))
+        } else {
+            let (sender, connection) = http1::Builder::new()
+                .preserve_header_case(true)
+                .handshake(io)
+                .await
+                .map_err(broken)?;
+            tokio::spawn(connection);
+            Ok(Sender::Http1(sender))
+        }
+    }
+
+    async fn handshake(
+        &self,
+        target: &Target,
+    ) -> Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>, UpstreamError> {
+        let address = target.original.0;
+        let unreachable = |error| UpstreamError::Unreachable { address, error };
+        let untrusted = |error| UpstreamError::Untrusted {
+            host: target.host.clone(),
+            error,
+        };
+        let name = ServerName::try_from(target.host.to_string())
+            .map_err(|error| untrusted(io::Error::other(error)))?;
+        let tcp = self.dialer.dial(address).await.map_err(unreachable)?;
+        let connector = if target.http2 {
+            &self.http2
+        } else {
+            &self.http1
+        };
+        connector.connect(name, tcp).await.map_err(untrusted)
+    }
+}

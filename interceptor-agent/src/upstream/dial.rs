@@ -1,0 +1,37 @@
+//! Sockets of the agent's own, exempt from steering before they connect.
+
+use std::{io, net::SocketAddr, os::fd::AsFd as _, sync::Arc, time::Duration};
+
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::steering::Steering;
+
+/// Makes outbound connections that our own programs let pass.
+#[derive(Clone)]
+pub struct Dialer {
+    steering: Arc<dyn Steering>,
+    patience: Duration,
+}
+
+impl Dialer {
+    /// `patience` bounds one TCP connect.
+    pub fn new(steering: Arc<dyn Steering>, patience: Duration) -> Self {
+        Self { steering, patience }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// The socket could not be exempted, or the peer refused or did not answer in time.
+    pub async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        self.steering.exempt(socket.as_fd())?;
+        let stream = tokio::time::timeout(self.patience, socket.connect(address)).await??;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}

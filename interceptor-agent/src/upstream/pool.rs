@@ -1,0 +1,167 @@
+//! Idle connections, by target. An HTTP/1.1 connection is lent to one exchange; an HTTP/2 one is shared.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+};
+
+use super::{MaskedBody, Target};
+
+/// Shorter than the keep-alive of providers' front ends (60 s and more).
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Idle HTTP/1.1 connections kept a target.
+const PER_TARGET: usize = 64;
+
+/// The sending half of a connection.
+#[derive(Debug)]
+pub(super) enum Sender {
+    Http1(http1::SendRequest<MaskedBody>),
+    Http2(http2::SendRequest<MaskedBody>),
+}
+
+impl Sender {
+    pub(super) async fn send(
+        &mut self,
+        request: Request<MaskedBody>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<MaskedBody>>> {
+        match self {
+            Self::Http1(sender) => sender.try_send_request(for_http1(request)).await,
+            Self::Http2(sender) => sender.try_send_request(for_http2(request)).await,
+        }
+    }
+
+    /// Whether the connection can take another request; waits for one that is just finishing.
+    async fn ready(&mut self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.ready().await.is_ok(),
+            Self::Http2(sender) => sender.ready().await.is_ok(),
+        }
+    }
+}
+
+/// HTTP/1.1 has the host in a header and only the path in the request line.
+fn for_http1(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
+    *request.version_mut() = http::Version::HTTP_11;
+    if let Some(authority) = request.uri().authority() {
+        if !request.headers().contains_key(http::header::HOST)
+            && let Ok(host) = authority.as_str().parse()
+        {
+            request.headers_mut().insert(http::header::HOST, host);
+        }
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(http::Uri::default, http::Uri::from);
+    }
+    request
+}
+
+/// HTTP/2 has the host in `:authority` and no `Host`.
+fn for_http2(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
+    *request.version_mut() = http::Version::HTTP_2;
+    if let Some(host) = request.headers_mut().remove(http::header::HOST)
+        && request.uri().authority().is_none()
+    {
+        let mut parts = request.uri().clone().into_parts();
+        parts.scheme = Some(http::uri::Scheme::HTTPS);
+        parts.authority = http::uri::Authority::from_maybe_shared(host).ok();
+        if let Ok(uri) = http::Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// The pool. Taking prefers the connection used last, so that unused ones age out.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    http1: Mutex<HashMap<Target, Vec<(http1::SendRequest<MaskedBody>, Instant)>>>,
+    http2: Mutex<HashMap<Target, http2::SendRequest<MaskedBody>>>,
+}
+
+impl Pool {
+    pub(super) async fn take(&self, target: &Target) -> Option<Sender> {
+        while let Some(mut sender) = self.candidate(target) {
+            if sender.ready().await {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn candidate(&self, target: &Target) -> Option<Sender> {
+        if target.http2 {
+            let mut shared = lock(&self.http2);
+            match shared.get(target) {
+                Some(sender) if !sender.is_closed() => return Some(Sender::Http2(sender.clone())),
+                Some(_) => drop(shared.remove(target)),
+                None => {}
+            }
+        }
+        let mut idle = lock(&self.http1);
+        let senders = idle.get_mut(target)?;
+        while let Some((sender, since)) = senders.pop() {
+            if since.elapsed() < IDLE && !sender.is_closed() {
+                return Some(Sender::Http1(sender));
+            }
+        }
+        idle.remove(target);
+        None
+    }
+
+    /// Shares an HTTP/2 connection at once; an HTTP/1.1 one comes back when its answer has been read.
+    pub(super) fn keep(self: Arc<Self>, target: &Target, sender: Sender) -> Option<Keep> {
+        match sender {
+            Sender::Http1(sender) => Some(Keep {
+                pool: self,
+                target: target.clone(),
+                sender,
+            }),
+            Sender::Http2(sender) => {
+                lock(&self.http2).insert(target.clone(), sender);
+                None
+            }
+        }
+    }
+
+    fn put(&self, target: Target, sender: http1::SendRequest<MaskedBody>) {
+        let mut idle = lock(&self.http1);
+        let senders = idle.entry(target).or_default();
+        if senders.len() < PER_TARGET && !sender.is_closed() {
+            senders.push((sender, Instant::now()));
+        }
+    }
+
+    /// Closes what has been idle too long; called now and then.
+    pub(super) fn sweep(&self) {
+        lock(&self.http1).retain(|_, senders| {
+            senders.retain(|(sender, since)| since.elapsed() < IDLE && !sender.is_closed());
+            !senders.is_empty()
+        });
+        lock(&self.http2).retain(|_, sender| !sender.is_closed());
+    }
+}
+
+/// A lent HTTP/1.1 connection. Dropped without [`Keep::release`], it is closed: its answer was not read to the end.
+#[derive(Debug)]
+pub struct Keep {
+    pool: Arc<Pool>,
+    target: Target,
+    sender: http1::SendRequest<MaskedBody>,
+}
+
+impl Keep {
+    pub(super) fn release(self) {
+        self.pool.put(self.target, self.sender);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

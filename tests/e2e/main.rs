@@ -1,0 +1,3 @@
+//! End-to-end tests through the real kernel path, one module a theme. They need root, and fail without it.
+
+mod direct;

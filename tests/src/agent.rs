@@ -1,0 +1,277 @@
+//! The real agent, run in the clients' namespace with a config of its own.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::netns::Netns;
+use crate::world::World;
+
+/// Where its /live, /ready and /metrics are, in the clients' namespace.
+pub const ADMIN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9901);
+
+/// A running agent; it is killed when dropped.
+pub struct Agent<'w> {
+    netns: &'w Netns,
+    dir: PathBuf,
+    child: Child,
+}
+
+/// What a test may want otherwise.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `enforce`, `report-only` or `dry-run`.
+    pub mode: &'static str,
+    /// Lines below `[steering]`.
+    pub steering: String,
+    /// Tables of their own, as in `[mask.classes]`.
+    pub tables: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            mode: "enforce",
+            steering: String::new(),
+            tables: String::new(),
+        }
+    }
+}
+
+impl<'w> Agent<'w> {
+    /// Makes a CA, starts the agent on the world's cgroup and waits until it is ready.
+    pub fn start(world: &'w World, options: &Options) -> Result<Self> {
+        let config = write_config(world, options)?;
+        if !world.dir().join("ca/ca.pem").exists() {
+            let made = Command::new(binary()?)
+                .args(["ca", "init", "--config"])
+                .arg(&config)
+                .output()?;
+            ensure!(
+                made.status.success(),
+                "ca init: {}",
+                String::from_utf8_lossy(&made.stderr)
+            );
+        }
+        let agent = Self::spawn(world, &config)?;
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
+    fn spawn(world: &'w World, config: &Path) -> Result<Self> {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(world.dir().join("agent.log"))?;
+        let mut netns = std::ffi::OsString::from("--net=");
+        netns.push(world.clients.path());
+        // Not `ip netns exec`, which mounts a /sys of its own over the cgroups.
+        let child = Command::new("nsenter")
+            .arg(netns)
+            .arg(binary()?)
+            .args(["run", "--config"])
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("can't run nsenter, of Debian's util-linux")?;
+        Ok(Self {
+            netns: &world.clients,
+            dir: world.dir().to_owned(),
+            child,
+        })
+    }
+
+    /// Public roots, the provider's CA and ours: what a client is to trust.
+    pub fn bundle(&self) -> PathBuf {
+        self.dir.join("ca/bundle.pem")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it wrote so far, also what earlier agents of this world did.
+    pub fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.dir.join("agent.log"))?)
+    }
+
+    /// The log's `exchange` events, oldest first, as flat objects.
+    pub fn exchanges(&self) -> Result<Vec<Value>> {
+        let log = self.log()?;
+        let events = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .map(flat);
+        Ok(events
+            .filter(|event| event["event"] == "exchange" || event["message"] == "exchange")
+            .collect())
+    }
+
+    /// Waits for the `exchange` events after the first `known`: at least one, written when a response has ended.
+    pub fn exchanges_after(&self, known: usize) -> Result<Vec<Value>> {
+        let deadline = Instant::now() + Duration::from_secs(3);
+        loop {
+            let mut events = self.exchanges()?;
+            if events.len() > known {
+                return Ok(events.split_off(known));
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the agent logged no exchange:\n{}",
+                self.log()?
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// `/metrics` in Prometheus' text format.
+    pub fn metrics(&self) -> Result<String> {
+        Ok(self.admin("/metrics")?.1)
+    }
+
+    /// One admin page: status and body.
+    pub fn admin(&self, path: &str) -> Result<(u16, String)> {
+        self.netns.run(|| http_get(path))?
+    }
+
+    /// Sends a signal by name, as in `STOP`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let sent = Command::new("kill")
+            .args(["-s", name])
+            .arg(self.pid().to_string())
+            .status()?;
+        ensure!(sent.success(), "can't send {name} to the agent");
+        Ok(())
+    }
+
+    /// SIGKILL: no clean-up of its own.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn wait_until_ready(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        loop {
+            if matches!(self.admin("/ready"), Ok((200, _))) {
+                return Ok(());
+            }
+            let gone = !Path::new("/proc")
+                .join(self.pid().to_string())
+                .join("exe")
+                .exists();
+            if gone || Instant::now() > deadline {
+                bail!(
+                    "the agent {}:\n{}",
+                    if gone { "ended" } else { "is not ready" },
+                    self.log()?
+                );
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Agent<'_> {
+    fn drop(&mut self) {
+        // An error means that it is gone already.
+        let _ = self.kill();
+    }
+}
+
+/// The agent that xtask names, else the one that cargo left beside this program.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("INTERCEPTOR_BIN") {
+        return Ok(path.into());
+    }
+    let here = std::env::current_exe()?;
+    let candidates = here
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join("interceptor"));
+    candidates
+        .into_iter()
+        .find(|path| path.is_file())
+        .context("no agent is built: run `cargo xtask build`")
+}
+
+fn write_config(world: &World, options: &Options) -> Result<PathBuf> {
+    let Options {
+        mode,
+        steering,
+        tables,
+    } = options;
+    let dir = world.dir().display();
+    let config = format!(
+        r#"version = 1
+mode = "{mode}"
+[steering]
+backend = "ebpf"
+cgroup = "{cgroup}"
+pin_dir = "{pins}"
+{steering}
+[tls]
+ca_dir = "{dir}/ca"
+extra_roots = ["{roots}"]
+[admin]
+listen = "{ADMIN}"
+[log]
+format = "json"
+level = "info"
+[[hosts]]
+host = "llm.corp.example"
+protocol = "openai"
+{tables}
+"#,
+        cgroup = world.cgroup.config_path(),
+        pins = world.bpffs().join("interceptor").display(),
+        roots = world.upstream.ca_file().display(),
+    );
+    let path = world.dir().join("interceptor.toml");
+    fs::write(&path, config)?;
+    Ok(path)
+}
+
+/// Formats put an event's fields in an object of their own or not.
+fn flat(mut event: Value) -> Value {
+    let fields = event.get_mut("fields").map(Value::take);
+    if let (Some(Value::Object(fields)), Some(outer)) = (fields, event.as_object_mut()) {
+        outer.extend(fields);
+    }
+    event
+}
+
+fn http_get(path: &str) -> Result<(u16, String)> {
+    let timeout = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&ADMIN, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .context("no status line")?;
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.to_owned())
+        .unwrap_or_default();
+    Ok((status, body))
+}

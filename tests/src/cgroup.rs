@@ -1,0 +1,68 @@
+//! A child cgroup for the clients of one test, below the cgroup-v2 mount wherever that is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+/// A cgroup that nobody else is in; its processes are killed and it is removed when dropped.
+pub struct Cgroup {
+    mount: PathBuf,
+    name: String,
+}
+
+impl Cgroup {
+    /// Makes `interceptor-test-<run>` directly below the mount.
+    pub fn make(run: &str) -> Result<Self> {
+        let cgroup = Self {
+            mount: mount()?,
+            name: format!("interceptor-test-{run}"),
+        };
+        fs::create_dir(cgroup.path())
+            .with_context(|| format!("can't make cgroup {}", cgroup.path().display()))?;
+        Ok(cgroup)
+    }
+
+    /// The folder below the mount.
+    pub fn path(&self) -> PathBuf {
+        self.mount.join(&self.name)
+    }
+
+    /// The path as the agent's config wants it: below the cgroup-v2 mount.
+    pub fn config_path(&self) -> String {
+        format!("/{}", self.name)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::write(self.path().join("cgroup.kill"), "1");
+        for _ in 0..100 {
+            if remove(&self.path()).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn remove(dir: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)?.filter_map(Result::ok) {
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        }
+    }
+    fs::remove_dir(dir)
+}
+
+/// By type, not by path: hybrid hosts have it at /sys/fs/cgroup/unified.
+fn mount() -> Result<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo")?;
+    table
+        .lines()
+        .find(|line| line.contains(" - cgroup2 "))
+        .and_then(|line| line.split(' ').nth(4))
+        .map(PathBuf::from)
+        .context("no cgroup-v2 hierarchy is mounted here, and steering works on one")
+}

@@ -1,0 +1,212 @@
+//! Real clients, run as themselves in the clients' namespace and the steered cgroup.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::cgroup::Cgroup;
+use crate::netns::Netns;
+
+/// How to run clients: where, trusting whom, as whom.
+#[derive(Clone)]
+pub struct Client<'w> {
+    netns: &'w Netns,
+    cgroup: Option<&'w Cgroup>,
+    roots: PathBuf,
+    uid: Option<u32>,
+    vars: Vec<(OsString, OsString)>,
+    timeout: Duration,
+}
+
+/// What a client did.
+#[derive(Debug)]
+pub struct Ran {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+    /// The process that made the connection.
+    pub pid: u32,
+}
+
+impl<'w> Client<'w> {
+    pub(crate) fn new(netns: &'w Netns, cgroup: Option<&'w Cgroup>, roots: &Path) -> Self {
+        let roots = roots.to_owned();
+        Self {
+            netns,
+            cgroup,
+            roots,
+            uid: None,
+            vars: Vec::new(),
+            timeout: Duration::from_secs(20),
+        }
+    }
+
+    /// Runs as this user rather than root.
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
+    }
+
+    /// Adds a variable to the client's environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.vars.push((name.into(), value.as_ref().into()));
+        self
+    }
+
+    /// Kills the client after this long; 20 s unless told.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// curl, quiet but for errors, with no configuration of this machine's user.
+    pub fn curl<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<Ran> {
+        let mut argv: Vec<OsString> =
+            vec!["--disable".into(), "--silent".into(), "--show-error".into()];
+        argv.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.run("curl", argv)
+    }
+
+    /// A script of `tests/clients/` with one JSON argument: the JSON document that it prints.
+    pub fn python(&self, script: &str, argument: &Value) -> Result<Value> {
+        Ok(self.python_process(script, argument)?.1)
+    }
+
+    /// The same, with the process that it was.
+    pub fn python_process(&self, script: &str, argument: &Value) -> Result<(Ran, Value)> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("clients")
+            .join(script);
+        let ran = self.run(python(), [path.as_os_str(), argument.to_string().as_ref()])?;
+        if !ran.status.success() {
+            bail!("{script} ended with {}:\n{}", ran.status, ran.stderr);
+        }
+        let printed = serde_json::from_str(&ran.stdout)
+            .with_context(|| format!("{script} printed {:?}", ran.stdout))?;
+        Ok((ran, printed))
+    }
+
+    /// Runs a program to its end.
+    pub fn run<S: AsRef<OsStr>>(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Ran> {
+        let mut child = self.spawn(program, args)?;
+        let pid = child.id();
+        let stdout = read_all(child.stdout.take());
+        let stderr = read_all(child.stderr.take());
+        let Some(status) = wait(&mut child, self.timeout)? else {
+            child.kill()?;
+            child.wait()?;
+            bail!(
+                "a client was not done after {:?}; it said: {}",
+                self.timeout,
+                text(stderr)
+            );
+        };
+        Ok(Ran {
+            status,
+            stdout: text(stdout),
+            stderr: text(stderr),
+            pid,
+        })
+    }
+
+    /// Starts a program with its outputs piped. Its process id stays the same from here to the connection.
+    pub fn spawn<S: AsRef<OsStr>>(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Child> {
+        let mut command = Command::new("sh");
+        match self.cgroup {
+            // In the cgroup before the client's first instruction.
+            Some(cgroup) => {
+                let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
+                command.arg("-c").arg(join).arg(cgroup.path())
+            }
+            None => command.args(["-c", r#"exec "$@""#, "sh"]),
+        };
+        command.args(["ip", "netns", "exec", self.netns.name()]);
+        if let Some(uid) = self.uid {
+            command
+                .args(["setpriv", "--clear-groups"])
+                .args([format!("--reuid={uid}"), format!("--regid={uid}")]);
+        }
+        command.arg(&program).args(args);
+        for name in ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"] {
+            command.env(name, &self.roots);
+        }
+        for name in [
+            "http_proxy",
+            "https_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
+            command.env_remove(name);
+        }
+        command
+            .envs(self.vars.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("can't start {}", program.as_ref().display()))
+    }
+}
+
+/// The interpreter that has the SDKs: where `cargo xtask` says, or where its setup puts it.
+fn python() -> PathBuf {
+    if let Some(path) = std::env::var_os("INTERCEPTOR_PYTHON") {
+        return path.into();
+    }
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    cache
+        .unwrap_or_default()
+        .join("interceptor/python/bin/python")
+}
+
+fn read_all(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What came before a broken pipe is what there is.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+fn text(reader: thread::JoinHandle<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned()
+}
+
+fn wait(child: &mut Child, timeout: Duration) -> Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() > deadline {
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,231 @@
+//! What the stub says: the user's own text, as `You said: …`, in the shape of the provider asked.
+//!
+//! The model's name carries the knobs, as in `stub-tool-slow`; see [`Knobs`].
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+
+use super::paced::Paced;
+use super::record::Seen;
+use super::{anthropic, openai};
+
+/// The characters of one streamed delta.
+const DELTA: usize = 5;
+
+/// What a model's name asks for, words joined by `-`: `tool` (call the tool `echo` with the text), `thinking` (a
+/// signed thinking block first, which holds the text too), `slow` (20 ms between events), `cut` (the stream arrives
+/// in pieces of 7 bytes), `gzip` `br` `zstd` `deflate` (the answer's content coding), a number (an error of that
+/// status, with the text in its message).
+#[derive(Clone, Debug, Default)]
+pub struct Knobs {
+    pub(super) tool: bool,
+    pub(super) thinking: bool,
+    slow: bool,
+    cut: bool,
+    coding: Option<&'static str>,
+    status: Option<StatusCode>,
+}
+
+impl Knobs {
+    fn parse(model: &str) -> Self {
+        let mut knobs = Self::default();
+        for word in model.split('-') {
+            match word {
+                "tool" => knobs.tool = true,
+                "thinking" => knobs.thinking = true,
+                "slow" => knobs.slow = true,
+                "cut" => knobs.cut = true,
+                "gzip" => knobs.coding = Some("gzip"),
+                "br" => knobs.coding = Some("br"),
+                "zstd" => knobs.coding = Some("zstd"),
+                "deflate" => knobs.coding = Some("deflate"),
+                _ if word.len() == 3 => knobs.status = word.parse().ok(),
+                _ => {}
+            }
+        }
+        knobs
+    }
+}
+
+/// A request, understood.
+pub(super) struct Ask {
+    pub(super) model: String,
+    pub(super) knobs: Knobs,
+    /// The text of the last user or tool message.
+    pub(super) text: String,
+    pub(super) stream: bool,
+    /// The whole body.
+    pub(super) body: Value,
+}
+
+impl Ask {
+    fn new(body: Value) -> Self {
+        let model = body["model"].as_str().unwrap_or("stub").to_owned();
+        Self {
+            knobs: Knobs::parse(&model),
+            model,
+            text: last_user_text(&body["messages"]),
+            stream: body["stream"] == true,
+            body,
+        }
+    }
+
+    /// What the answer says.
+    pub(super) fn reply(&self) -> String {
+        format!("You said: {}", self.text)
+    }
+
+    /// The arguments of the tool call, itself JSON.
+    pub(super) fn arguments(&self) -> String {
+        json!({ "text": self.text }).to_string()
+    }
+}
+
+/// An answer before it is coded and cut.
+pub(super) struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    pieces: Vec<String>,
+    knobs: Knobs,
+}
+
+impl Answer {
+    pub(super) fn json(knobs: &Knobs, body: &Value) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "application/json",
+            pieces: vec![body.to_string()],
+            knobs: knobs.clone(),
+        }
+    }
+
+    pub(super) fn events(knobs: &Knobs, pieces: Vec<String>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "text/event-stream; charset=utf-8",
+            pieces,
+            knobs: knobs.clone(),
+        }
+    }
+
+    pub(super) async fn into_response(self) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
+        let mut response = Response::builder()
+            .status(self.status)
+            .header("content-type", self.content_type);
+        let mut pieces: Vec<Bytes> = self.pieces.into_iter().map(Bytes::from).collect();
+        if let Some(coding) = self.knobs.coding {
+            response = response.header("content-encoding", coding);
+            pieces = cut(&encoded(coding, &pieces.concat()).await, 100);
+        }
+        if self.knobs.cut {
+            pieces = cut(&pieces.concat(), 7);
+        }
+        let body = match <[Bytes; 1]>::try_from(pieces) {
+            Ok([whole]) => Full::new(whole).boxed_unsync(),
+            Err(pieces) => Paced::new(pieces, self.knobs.slow).boxed_unsync(),
+        };
+        // Names and values above are constants.
+        response.body(body).unwrap_or_default()
+    }
+}
+
+/// Routes a request; unknown paths are 404, as with the real ones.
+pub(super) fn answer(seen: &Seen) -> Answer {
+    let ask = Ask::new(seen.json());
+    let path = seen.target.split('?').next().unwrap_or_default();
+    let mut answer = match (seen.method.as_str(), path) {
+        ("POST", "/v1/messages") => anthropic::messages(&ask),
+        ("POST", "/v1/messages/count_tokens") => {
+            Answer::json(&ask.knobs, &json!({ "input_tokens": seen.plain.len() }))
+        }
+        ("POST", "/v1/chat/completions") => openai::chat(&ask),
+        ("GET", "/v1/models") => Answer::json(&ask.knobs, &json!({ "object": "list", "data": [] })),
+        ("GET", "/") => Answer::json(&ask.knobs, &json!({ "stub": true })),
+        _ => {
+            let body = error(path, &format!("no such path: {path}"));
+            return Answer {
+                status: StatusCode::NOT_FOUND,
+                ..Answer::json(&ask.knobs, &body)
+            };
+        }
+    };
+    if let Some(status) = ask.knobs.status {
+        let body = error(path, &format!("can't answer: {}", ask.text));
+        answer = Answer {
+            status,
+            ..Answer::json(&ask.knobs, &body)
+        };
+    }
+    answer
+}
+
+fn error(path: &str, message: &str) -> Value {
+    if path.starts_with("/v1/messages") {
+        json!({ "type": "error", "error": { "type": "invalid_request_error", "message": message } })
+    } else {
+        json!({ "error": { "message": message, "type": "invalid_request_error", "param": null, "code": null } })
+    }
+}
+
+/// Cut into the deltas of a stream.
+pub(super) fn deltas(text: &str) -> impl Iterator<Item = String> + use<> {
+    let characters: Vec<char> = text.chars().collect();
+    characters
+        .chunks(DELTA)
+        .map(String::from_iter)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn last_user_text(messages: &Value) -> String {
+    let messages = messages.as_array().map(Vec::as_slice).unwrap_or_default();
+    let last = messages
+        .iter()
+        .rev()
+        .find(|message| message["role"] == "user" || message["role"] == "tool");
+    last.map(|message| text(&message["content"]))
+        .unwrap_or_default()
+}
+
+/// Strings, text blocks and tool results, one a line.
+fn text(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(blocks) => blocks
+            .iter()
+            .map(text)
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Value::Object(block) => text(
+            block
+                .get("text")
+                .or_else(|| block.get("content"))
+                .unwrap_or(&Value::Null),
+        ),
+        _ => String::new(),
+    }
+}
+
+fn cut(bytes: &[u8], size: usize) -> Vec<Bytes> {
+    bytes.chunks(size).map(Bytes::copy_from_slice).collect()
+}
+
+async fn encoded(coding: &str, plain: &[u8]) -> Vec<u8> {
+    use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
+    let mut coded = Vec::new();
+    let read = match coding {
+        "gzip" => GzipEncoder::new(plain).read_to_end(&mut coded).await,
+        "br" => BrotliEncoder::new(plain).read_to_end(&mut coded).await,
+        "zstd" => ZstdEncoder::new(plain).read_to_end(&mut coded).await,
+        _ => ZlibEncoder::new(plain).read_to_end(&mut coded).await,
+    };
+    assert!(read.is_ok(), "encoding from memory to memory can't fail");
+    coded
+}

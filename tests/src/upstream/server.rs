@@ -1,0 +1,149 @@
+//! Accepts, records, and asks [`answer`] what to say.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::record::{Record, Seen, Tap};
+use super::{Sockets, answer, tls};
+
+/// Where a connection came from, and what its handshake agreed on.
+#[derive(Clone)]
+struct Peer {
+    sni: Option<String>,
+    address: SocketAddr,
+}
+
+/// Serves until dropped.
+pub(super) async fn serve(sockets: Sockets, ca: tls::Ca, record: Record) {
+    let Ok(config) = ca.server_config() else {
+        return;
+    };
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::join!(
+        serve_https(sockets.https, acceptor, &record),
+        serve_http(sockets.http, &record),
+        count_datagrams(sockets.quic, &record),
+    );
+}
+
+async fn serve_https(listener: TcpListener, acceptor: TlsAcceptor, record: &Record) {
+    while let Ok((stream, address)) = listener.accept().await {
+        record.connection();
+        let _ = stream.set_nodelay(true);
+        let (acceptor, record) = (acceptor.clone(), record.clone());
+        tokio::spawn(async move {
+            // Clients that don't trust the certificate end here, and that is theirs to report.
+            let Ok(stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let (_, session) = stream.get_ref();
+            let is_h2 = session.alpn_protocol() == Some(b"h2");
+            let peer = Peer {
+                sni: session.server_name().map(str::to_owned),
+                address,
+            };
+            serve_connection(Tap::new(stream, record.clone()), peer, is_h2, record).await;
+        });
+    }
+}
+
+async fn serve_http(listener: TcpListener, record: &Record) {
+    while let Ok((stream, address)) = listener.accept().await {
+        record.connection();
+        let record = record.clone();
+        let stream = Tap::new(stream, record.clone());
+        tokio::spawn(serve_connection(
+            stream,
+            Peer { sni: None, address },
+            false,
+            record,
+        ));
+    }
+}
+
+async fn count_datagrams(socket: tokio::net::UdpSocket, record: &Record) {
+    let mut buffer = [0; 2048];
+    while let Ok(length) = socket.recv(&mut buffer).await {
+        record.datagram(&buffer[..length]);
+    }
+}
+
+async fn serve_connection<S>(stream: S, peer: Peer, is_h2: bool, record: Record)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(stream);
+    let service = service_fn(move |request| respond(request, peer.clone(), record.clone()));
+    // A client may go away in the middle; what came before is recorded.
+    if is_h2 {
+        let _ = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .serve_connection(io, service)
+            .await;
+    } else {
+        let _ = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(io, service)
+            .await;
+    }
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    peer: Peer,
+    record: Record,
+) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let seen = Seen {
+        sni: peer.sni,
+        peer: peer.address,
+        version: head.version,
+        method: head.method,
+        target: head
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        plain: decoded(&head.headers, &body).await,
+        headers: head.headers,
+        body,
+    };
+    let response = answer::answer(&seen).into_response().await;
+    record.request(seen);
+    Ok(response)
+}
+
+async fn decoded(headers: &HeaderMap, body: &Bytes) -> Bytes {
+    use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+    let mut plain = Vec::new();
+    let coding = headers
+        .get("content-encoding")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let read = match coding {
+        "gzip" => GzipDecoder::new(&body[..]).read_to_end(&mut plain).await,
+        "br" => BrotliDecoder::new(&body[..]).read_to_end(&mut plain).await,
+        "zstd" => ZstdDecoder::new(&body[..]).read_to_end(&mut plain).await,
+        "deflate" => ZlibDecoder::new(&body[..]).read_to_end(&mut plain).await,
+        _ => return body.clone(),
+    };
+    if read.is_ok() {
+        plain.into()
+    } else {
+        body.clone()
+    }
+}

@@ -1,0 +1,70 @@
+//! The programs that tests, demo and bench run, from Debian.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::{Done, begin};
+use crate::env::has_program;
+use crate::shell::Sh;
+
+/// A program that must be in PATH, and the Debian package that brings it.
+const WANTED: [(&str, &str); 7] = [
+    ("cc", "build-essential"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("curl", "curl"),
+    ("haproxy", "haproxy"),
+    ("openssl", "openssl"),
+    ("python3", "python3-venv"),
+];
+
+pub fn packages() -> Result<Done> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(Done::Already);
+    }
+    if !has_program("apt-get") {
+        bail!(
+            "this is no Debian: install the programs of {} with your own package manager",
+            missing.join(", ")
+        );
+    }
+    begin(
+        "Debian packages",
+        &format!("installing {}", missing.join(", ")),
+    );
+    apt(&["update"])?.quiet()?;
+    apt(&["install", "--yes", "--no-install-recommends"])?
+        .args(&missing)
+        .quiet()?;
+    if missing.contains(&"haproxy") && Path::new("/run/systemd/system").exists() {
+        // The bench starts its own; nobody asked for a service.
+        Sh::root(
+            "systemctl",
+            "switching off the haproxy service that its package starts",
+        )?
+        .args(["disable", "--now", "haproxy"])
+        .quiet()?;
+    }
+    Ok(Done::Now)
+}
+
+fn apt(args: &[&str]) -> Result<Sh> {
+    Ok(Sh::root("apt-get", "installing Debian packages")?
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(args))
+}
+
+fn missing() -> Vec<&'static str> {
+    let mut missing: Vec<_> = WANTED
+        .iter()
+        .filter(|(program, _)| !has_program(program))
+        .map(|&(_, package)| package)
+        .collect();
+    // Debian's python3 alone can't make a virtual environment.
+    if !missing.contains(&"python3-venv") && !super::python::can_make_venv() {
+        missing.push("python3-venv");
+    }
+    missing
+}
