@@ -1,8 +1,11 @@
 //! Whatever the text and however its JSON is written: nothing shows, and unmasking gives it back.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::mask::unmask::{Escaping, Tokens};
 
 /// Writes each character of `text` in one of the ways that JSON has for it.
 fn escaped(text: &str, choices: &[u8]) -> String {
@@ -73,38 +76,7 @@ proptest! {
     }
 }
 
-/// Puts values back as a careful reader does: a token counts only where it stands by itself.
 fn unmask(text: &str, tokens: &TokenMap) -> String {
-    let mut out = String::new();
-    let mut at = 0;
-    while let Some(next) = text[at..].chars().next() {
-        let after = |token: &str| {
-            text[at..]
-                .strip_prefix(token)
-                .filter(|after| !after.starts_with(|c: char| c.is_ascii_digit()))
-        };
-        let mut found = tokens
-            .iter()
-            .filter(|_| stands_alone(&text.as_bytes()[..at]));
-        match found.find_map(|(token, value)| Some((value, after(token)?))) {
-            Some((value, after)) => {
-                out.push_str(value);
-                at = text.len() - after.len();
-            }
-            None => {
-                out.push(next);
-                at += next.len_utf8();
-            }
-        }
-    }
-    out
-}
-
-fn stands_alone(before: &[u8]) -> bool {
-    match before {
-        [.., b'\\', b'n' | b'r' | b't'] => true,
-        [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
-        [.., last] => !last.is_ascii_alphanumeric() && *last != b'_',
-        [] => true,
-    }
+    let tokens = Tokens::new(Arc::new(tokens.clone()));
+    String::from_utf8_lossy(&tokens.unmask(text.as_bytes(), Escaping::None)).into_owned()
 }
