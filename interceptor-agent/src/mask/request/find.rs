@@ -320,4 +320,29 @@ mod tests {
         );
         assert_eq!(escaped_lines("none\n").count(), 0);
     }
+
+    #[test]
+    fn a_value_shows_and_a_token_does_not() {
+        let detectors = Detectors::builtin();
+        let labels = Labels::new(detectors.classes().map(|(_, class)| class.label));
+        let finder = Finder {
+            detectors: &detectors,
+            labels: &labels,
+            mode: Mode::Enforce,
+        };
+        let shows = |text| {
+            finder
+                .visible(text)
+                .map(|class| detectors.class(class).name)
+        };
+        assert_eq!(
+            shows("EC2_001 and i-0123456789abcdef0"),
+            Some("ec2_instance")
+        );
+        assert_eq!(
+            shows(r#"{"a": "\u0069-0123456789abcdef0"}"#),
+            Some("ec2_instance")
+        );
+        assert_eq!(shows("EC2_001 mailto:EMAIL_002"), None);
+    }
 }
