@@ -215,7 +215,7 @@ impl Outcome {
 pub enum MaskError {
     /// The client's body is not JSON that can be read without doubt.
     #[error("the request body is {0}")]
-    NotJson(#[from] JsonError),
+    NotJson(JsonError),
     /// Policy refuses requests with this class.
     #[error("the request contains {class}, which policy blocks")]
     Blocked {
@@ -228,6 +228,12 @@ pub enum MaskError {
         /// Name of the class.
         class: &'static str,
     },
+}
+
+impl From<JsonError> for MaskError {
+    fn from(error: JsonError) -> Self {
+        Self::NotJson(error)
+    }
 }
 
 /// What was seen in a request. No values.
