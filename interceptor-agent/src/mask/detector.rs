@@ -166,10 +166,14 @@ impl Detectors {
             value: matched.value,
         };
         let span = (row.check)(&site)?;
-        // Inside the match the pattern says what stands beside the value.
-        let starts = span.start > site.all.start || check::starts_word(text, span.start);
-        let ends = span.end < site.all.end || check::ends_word(text, span.end);
         let value = &text[span.clone()];
+        // Inside the match the pattern says what stands beside the value; punctuation is an edge by itself.
+        let is_wordy = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let starts = span.start > site.all.start
+            || !is_wordy(value.first())
+            || check::starts_word(text, span.start);
+        let ends =
+            span.end < site.all.end || !is_wordy(value.last()) || check::ends_word(text, span.end);
         if !starts || !ends || self.is_token(value) {
             return None;
         }

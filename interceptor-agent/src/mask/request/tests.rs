@@ -187,6 +187,24 @@ fn json_quoted_in_a_chat_is_seen_through() {
 }
 
 #[test]
+fn what_was_masked_once_is_masked_wherever_it_stands_from_there_on() {
+    let body = format!(
+        r#"{{"messages":[{{"role":"user","content":"AWS account 123456789012, id {ID}, at 10.0.0.1 {} 123456789012"}},
+        {{"role":"assistant","content":[{{"type":"text","text":"It is 123456789012, no version 10.0.0.1, and two {ID}s."}},
+        {{"type":"tool_use","input":{{"ids":["123456789012"],"n":[123456789012],"near":1234567890123}}}}]}}]}}"#,
+        "-".repeat(80)
+    );
+    let masked = messages(&body);
+    for expected in [
+        "- ACCOUNT_001\"",
+        "It is ACCOUNT_001, no version PRIVATE_IP_001, and two EC2_001s.",
+        r#"{"ids":["ACCOUNT_001"],"n":["ACCOUNT_001"],"near":1234567890123}"#,
+    ] {
+        assert!(masked.contains(expected), "{expected} in {masked}");
+    }
+}
+
+#[test]
 fn a_blocked_class_refuses_by_name_only() {
     let raw = Bytes::from(format!(r#"{{"messages":"{ID}"}}"#));
     let body = |mode| {
