@@ -156,6 +156,65 @@ fn thinking_stays_and_tool_input_is_masked_key_and_number_too() {
 }
 
 #[test]
+fn no_word_of_the_api_carries_a_value() {
+    for (endpoint, member) in [
+        (Endpoint::AnthropicMessages, r#""model":"VALUE""#),
+        (Endpoint::AnthropicMessages, r#""role":"VALUE""#),
+        (
+            Endpoint::AnthropicMessages,
+            r#""content":[{"type":"VALUE","id":"VALUE","tool_use_id":"VALUE"}]"#,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#""content":[{"type":"thinking","thinking":"","signature":"to VALUE"}]"#,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#""content":[{"type":"redacted_thinking","data":"to VALUE"}]"#,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#""content":[{"encrypted_content":"to VALUE","encrypted_index":"to VALUE"}]"#,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#""source":{"media_type":"image/VALUE","data":"to VALUE"}"#,
+        ),
+        (Endpoint::OpenAiChat, r#""seed":"VALUE""#),
+        (Endpoint::OpenAiChat, r#""tool_call_id":"VALUE""#),
+        (
+            Endpoint::OpenAiChat,
+            r#""image_url":{"url":"data:image/VALUE;base64,aaaa"}"#,
+        ),
+        (
+            Endpoint::OpenAiChat,
+            r#""image_url":{"url":"data:image/png;x=VALUE;base64,aaaa"}"#,
+        ),
+    ] {
+        let message = member.replace("VALUE", ID);
+        let (masked, _) = mask(endpoint, &format!(r#"{{"messages":[{{{message}}}]}}"#));
+        assert!(
+            masked.contains("EC2_001") && !masked.contains(ID),
+            "{masked}"
+        );
+    }
+}
+
+#[test]
+fn a_hundred_thousand_like_keys_take_no_time() {
+    for member in [
+        r#""data":"x","#,
+        r#""type":"thinking","signature":"x","#,
+        r#""EC2_001":"","#,
+    ] {
+        let body = format!(r#"{{"messages":[{{{}"k":1}}]}}"#, member.repeat(100_000));
+        let started = std::time::Instant::now();
+        messages(&body);
+        assert!(started.elapsed().as_secs() < 10, "{member}");
+    }
+}
+
+#[test]
 fn arguments_are_masked_inside_their_own_json() {
     let arguments = r#"{\"id\": \"\u0069-0123456789abcdef0\", \"card\": 4111111111111111, \"note\":\"a\\ni-0fedcba9876543210\"}"#;
     let body = format!(
