@@ -151,7 +151,8 @@ impl Upstream {
         if http2 {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
-                .adaptive_window(true)
+                .initial_connection_window_size(16 << 20)
+                .initial_stream_window_size(1 << 20)
                 .keep_alive_interval(Duration::from_secs(30))
                 .handshake(io)
                 .await
