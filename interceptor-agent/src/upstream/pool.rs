@@ -78,10 +78,13 @@ fn for_http2(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
     request
 }
 
+/// An unused connection, and since when.
+type Idle = (http1::SendRequest<MaskedBody>, Instant);
+
 /// The pool. Taking prefers the connection used last, so that unused ones age out.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    http1: Mutex<HashMap<Target, Vec<(http1::SendRequest<MaskedBody>, Instant)>>>,
+    http1: Mutex<HashMap<Target, Vec<Idle>>>,
     http2: Mutex<HashMap<Target, http2::SendRequest<MaskedBody>>>,
 }
 
