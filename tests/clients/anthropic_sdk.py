@@ -1,6 +1,7 @@
 """Calls Anthropic Messages with the vendor's SDK.
 
-Argument, JSON: model, text, stream, repeat, and base_url if not the SDK's own. Prints JSON: what came back
+Argument, JSON: model, text, stream, repeat, http2, request_file (JSON: parameters beside or
+instead of the script's own), and base_url if not the SDK's own. Prints JSON: what came back
 (text, tool, thinking, signature), and the time of each call in milliseconds.
 """
 
@@ -11,13 +12,17 @@ import time
 import anthropic
 
 ask = json.loads(sys.argv[1])
-client = anthropic.Anthropic(api_key="sk-test", max_retries=0, timeout=10, base_url=ask.get("base_url"))
+http = anthropic.DefaultHttpxClient(http2=bool(ask.get("http2")))
+options = {"max_retries": 0, "timeout": 10, "http_client": http, "base_url": ask.get("base_url")}
+client = anthropic.Anthropic(api_key="sk-test", **options)
 request = {
     "model": ask["model"],
     "max_tokens": 256,
     "messages": [{"role": "user", "content": ask["text"]}],
     "tools": [{"name": "echo", "description": "Gives text back", "input_schema": {"type": "object"}}],
 }
+if file := ask.get("request_file"):
+    request |= json.load(open(file))
 
 
 def call():
