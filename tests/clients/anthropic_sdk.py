@@ -2,7 +2,7 @@
 
 Argument, JSON: model, text, stream, repeat, http2, request_file (JSON: parameters beside or
 instead of the script's own), and base_url if not the SDK's own. Prints JSON: what came back
-(text, tool, thinking, signature), and the time of each call in milliseconds.
+(text, tool, thinking, signature, redacted), and the time of each call in milliseconds.
 """
 
 import json
@@ -32,7 +32,7 @@ def call():
     return client.messages.create(**request)
 
 
-got = {"text": "", "tool": None, "thinking": None, "signature": None, "ms": [], "error": None}
+got = {"text": "", "tool": None, "thinking": None, "signature": None, "redacted": None, "ms": [], "error": None}
 try:
     for _ in range(ask.get("repeat", 1)):
         start = time.perf_counter()
@@ -45,6 +45,8 @@ try:
             got["tool"] = block.input
         elif block.type == "thinking":
             got["thinking"], got["signature"] = block.thinking, block.signature
+        elif block.type == "redacted_thinking":
+            got["redacted"] = block.data
 except anthropic.APIError as error:
     got["error"] = {
         "type": type(error).__name__,

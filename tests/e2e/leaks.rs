@@ -138,7 +138,7 @@ fn python_sdks_plain_streaming_and_with_tools() -> Result<()> {
 }
 
 /// The text of an answer of either provider.
-fn said(answer: &str, stream: bool) -> String {
+pub fn said(answer: &str, stream: bool) -> String {
     let pointers: &[&str] = if stream {
         &["/delta/text", "/choices/0/delta/content"]
     } else {

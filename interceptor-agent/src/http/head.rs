@@ -1,5 +1,7 @@
 //! Request heads: whom a request is for, and what of its headers goes on.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, Request, header};
 
 /// Headers of one hop (RFC 9110 §7.6.1).
@@ -13,20 +15,14 @@ const HOP: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-/// Headers that carry credentials for the provider, or nothing but the provider's business.
-const NOT_TEXT: [&str; 12] = [
+/// Headers that carry credentials for the provider, or that are read here and so say nothing else.
+const NOT_TEXT: [&str; 6] = [
     "authorization",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
     "host",
-    "content-type",
     "content-encoding",
-    "accept",
-    "accept-encoding",
-    "anthropic-version",
-    "anthropic-beta",
-    "openai-organization",
 ];
 
 /// Whether every name the request gives for its host is this one: `:authority`, absolute request target and `Host`
@@ -75,6 +71,30 @@ pub fn strip_hop(headers: &mut HeaderMap) {
 /// Whether a header's value is text that a process could put anything into.
 pub fn is_text(name: &HeaderName) -> bool {
     !NOT_TEXT.contains(&name.as_str())
+}
+
+/// A request target as its reader has it (RFC 3986 §2.1; `+` in a query is a space). Escapes that are none stay.
+pub fn percent_decoded(target: &str) -> Cow<'_, str> {
+    if !target.contains(['%', '+']) {
+        return target.into();
+    }
+    let hex = |digit: &u8| char::from(*digit).to_digit(16);
+    let mut decoded = Vec::with_capacity(target.len());
+    let mut rest = target.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        decoded.push(match (first, after) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, after @ ..])
+                if let (Some(high), Some(low)) = (hex(high), hex(low)) =>
+            {
+                rest = after;
+                (high << 4 | low) as u8
+            }
+            _ => *first,
+        });
+    }
+    String::from_utf8_lossy(&decoded).into_owned().into()
 }
 
 /// Whether the request asks for a WebSocket (RFC 6455 §4.1; over HTTP/2 RFC 8441).
@@ -126,6 +146,12 @@ mod tests {
             &request("https://api.openai.com/v1", &["other.example"]),
             host
         ));
+    }
+
+    #[test]
+    fn percent_escapes_are_read_and_what_is_none_stays() {
+        assert_eq!(percent_decoded("/v1?a=b"), "/v1?a=b");
+        assert_eq!(percent_decoded("/a%40b+c%2e%C3%A9%4%zz%"), "/a@b c.é%4%zz%");
     }
 
     #[test]

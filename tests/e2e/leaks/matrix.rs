@@ -92,15 +92,18 @@ fn a_header_and_the_target_hold_nothing_either() -> Result<()> {
     let client = world.client(&agent.bundle());
     let url = "https://api.anthropic.com/v1/messages";
     let body = r#"{"model":"stub","max_tokens":9,"messages":[]}"#;
-    for canary in canary::all()
-        .iter()
-        .filter(|canary| !canary.text.contains('\n'))
-    {
-        for http in ["--http1.1", "--http2"] {
-            let header = format!("x-note: {}", canary.text);
-            let ran = client.curl([http, "--header", &header, "--data", body, url])?;
-            ensure!(ran.stdout.contains("You said"), "{http} {canary:?} {ran:?}");
-        }
+    // A line break can't stand in a header.
+    let texts = bodies::texts()
+        .into_iter()
+        .filter(|text| !text.contains('\n'));
+    let headers: Vec<_> = (0..)
+        .zip(texts)
+        .map(|(number, text): (u32, _)| format!("x-note-{number}: {text}"))
+        .collect();
+    for http in ["--http1.1", "--http2"] {
+        let headers = headers.iter().flat_map(|header| ["--header", header]);
+        let ran = client.curl([http, "--data", body, url].into_iter().chain(headers))?;
+        ensure!(ran.stdout.contains("You said"), "{http} {ran:?}");
     }
     assert_nothing_shown(&world, &agent)?;
     let sent = world.upstream.record().requests().len();
