@@ -83,7 +83,7 @@ async fn forward(
     let request = Request::from_parts(parts, masked.body);
     let response = link.app.upstream.send(&link.target, request).await?;
     link.app.addresses.learn(link.target.original.0.ip());
-    respond::unmasked(response, endpoint, masked.tokens)
+    respond::unmasked(response, endpoint, masked.tokens, limits.response_body)
 }
 
 /// One host, one reading of the framing.
