@@ -87,8 +87,8 @@ fn heads(world: &World) -> Vec<String> {
 fn a_head_keeps_its_fields_their_order_and_their_case() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;
-    let fields = "zz-Odd-CASE: 1\\r\\nHOST: api.anthropic.com\\r\\nContent-Type: application/json\\r\\nx-a: 1\\r\\nContent-LENGTH: %d\\r\\n\
-                  User-Agent: own/1\\r\\nX-A: 2\\r\\nx-b:  two  words \\r\\naccept: */*\\r\\n";
+    let fields = "zz-Odd-CASE: 1\\r\\nHOST: api.anthropic.com\\r\\nContent-Type: application/json\\r\\nx-a: 1\\r\\nX-A: 2\\r\\nContent-LENGTH: %d\\r\\n\
+                  User-Agent: own/1\\r\\nx-b:  two  words \\r\\naccept: */*\\r\\n";
     let code = format!(
         "
 import raw

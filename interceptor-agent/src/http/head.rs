@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, Request, header};
+use http::{
+    HeaderMap, HeaderName, Request,
+    header::{self, Entry},
+};
 
 /// Headers of one hop (RFC 9110 §7.6.1).
 const HOP: [HeaderName; 7] = [
@@ -14,6 +17,9 @@ const HOP: [HeaderName; 7] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+/// Headers of one hop that no standard has any more.
+const HOP_BY_HABIT: [&str; 2] = ["keep-alive", "proxy-connection"];
 
 /// Headers that carry credentials for the provider, or that are read here and so say nothing else.
 const NOT_TEXT: [&str; 6] = [
@@ -61,11 +67,33 @@ pub fn strip_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&HOP) {
-        headers.remove(name);
+    remove(headers, |name| {
+        named.contains(name) || HOP.contains(name) || HOP_BY_HABIT.contains(&name.as_str())
+    });
+}
+
+/// Removes fields, and leaves the others in their order: `HeaderMap::remove` puts the last one into the gap.
+pub fn remove(headers: &mut HeaderMap, gone: impl Fn(&HeaderName) -> bool) {
+    if !headers.keys().any(&gone) {
+        return;
     }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    let mut last = None;
+    // Only the first of several values comes with its name.
+    for (name, value) in headers.drain() {
+        last = name.or(last);
+        if let Some(name) = last.as_ref().filter(|name| !gone(name)) {
+            kept.append(name, value);
+        }
+    }
+    *headers = kept;
+}
+
+/// Says the length of a body where one was said, in its place.
+pub fn set_length(headers: &mut HeaderMap, length: usize) {
+    if let Entry::Occupied(mut said) = headers.entry(header::CONTENT_LENGTH) {
+        said.insert(length.into());
+    }
 }
 
 /// Whether a header's value is text that a process could put anything into.
@@ -168,5 +196,32 @@ mod tests {
         strip_hop(&mut headers);
         assert_eq!(headers.len(), 1);
         assert!(headers.contains_key("x-end"));
+    }
+
+    #[test]
+    fn what_stays_stays_in_its_order() {
+        let names = ["a", "content-length", "te", "b", "c", "b", "d"];
+        let mut headers = HeaderMap::new();
+        for (name, value) in names.into_iter().zip(1..) {
+            headers.append(name, value.into());
+        }
+        strip_hop(&mut headers);
+        set_length(&mut headers, 99);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        let right = [
+            ("a", "1"),
+            ("content-length", "99"),
+            ("b", "4"),
+            ("b", "6"),
+            ("c", "5"),
+            ("d", "7"),
+        ];
+        assert_eq!(left, right);
+        remove(&mut headers, |name| name == header::CONTENT_LENGTH);
+        set_length(&mut headers, 99);
+        assert_eq!(headers.len(), 5, "none is added");
     }
 }

@@ -12,11 +12,10 @@ fn twenty_turns_keep_every_byte_of_the_turns_before() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;
     let client = world.client(&agent.bundle());
-    let tools = json!([{ "name": "t", "description": "of 10.0.0.1", "input_schema": { "type": "object" } }]);
-    for url in [MESSAGES, CHAT] {
-        let open = format!(
-            r#"{{"model":"stub","max_tokens":9,"system":"you are on 10.0.0.2","tools":{tools},"messages":["#
-        );
+    let anthropic = r#""system":"you are on 10.0.0.2","tools":[{"name":"t","description":"of 10.0.0.1","input_schema":{"type":"object"}}],"messages":["#;
+    let openai = r#""messages":[{"role":"system","content":"you are on 10.0.0.2"},"#;
+    for (url, open) in [(MESSAGES, anthropic), (CHAT, openai)] {
+        let open = format!(r#"{{"model":"stub","max_tokens":9,{open}"#);
         let (mut sent, mut earlier) = (open, String::new());
         for turn in 0..20 {
             // A new value, one that was said two turns ago, and one of another class.
@@ -43,7 +42,7 @@ fn twenty_turns_keep_every_byte_of_the_turns_before() -> Result<()> {
             sent.push_str(&format!(",{reply}"));
         }
         assert!(
-            earlier.contains("PRIVATE_IP_022") && earlier.contains("EC2_020"),
+            earlier.contains("PRIVATE_IP_021") && earlier.contains("EC2_020"),
             "{earlier}"
         );
     }
@@ -77,9 +76,9 @@ fn signed_blocks_pass_both_ways_with_whatever_they_hold() -> Result<()> {
     assert_eq!((&content[0], &content[1]), (&signed[0], &signed[1]));
     assert_eq!(content[2]["text"], "at PRIVATE_IP_001");
 
+    let signature = "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pk+stub/signature==";
     for (model, stream) in [
         ("stub-thinking-redacted", false),
-        ("stub-thinking-redacted", true),
         ("stub-thinking-redacted-cut", true),
     ] {
         let ask = json!({ "model": model, "text": "at 10.77.31.8", "stream": stream });
@@ -87,10 +86,7 @@ fn signed_blocks_pass_both_ways_with_whatever_they_hold() -> Result<()> {
         assert_eq!(got["thinking"], "They said: at PRIVATE_IP_001", "{ask}");
         assert_eq!(got["redacted"], "They said: at PRIVATE_IP_001", "{ask}");
         assert_eq!(got["text"], "You said: at 10.77.31.8", "{ask}");
-        assert_eq!(
-            got["signature"],
-            world.direct_client().python("anthropic_sdk.py", &ask)?["signature"]
-        );
+        assert_eq!(got["signature"], signature, "{ask}");
     }
     Ok(())
 }
