@@ -77,8 +77,8 @@ async fn forward(
     let masked = mask::request(link, endpoint, &mut parts, body).await?;
     record.masked(&masked.report, masked.took);
     head::strip_hop(&mut parts.headers);
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.remove(header::EXPECT);
+    head::remove(&mut parts.headers, |name| name == header::EXPECT);
+    head::set_length(&mut parts.headers, masked.body.len());
 
     let request = Request::from_parts(parts, masked.body);
     let response = link.app.upstream.send(&link.target, request).await?;

@@ -1,11 +1,15 @@
 //! End-to-end tests through the real kernel path, one module a theme. They need root, and fail without it.
 
 mod bind;
+mod clients;
 mod connect;
 mod direct;
 mod exchange;
+mod fidelity;
 mod getpeername;
+mod hosts;
 mod leaks;
 mod lifecycle;
+mod policy;
 mod sendmsg;
 mod sock_ops;

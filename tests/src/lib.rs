@@ -9,6 +9,7 @@ pub mod agent;
 pub mod canary;
 pub mod cgroup;
 pub mod client;
+pub mod coding;
 pub mod netns;
 pub mod sweep;
 mod sys;
