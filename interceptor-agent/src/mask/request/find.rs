@@ -53,14 +53,7 @@ impl Finder<'_> {
             }
         }
         if found.len() > at_first_sight {
-            found.sort_by_key(|finding| finding.start);
-            found.dedup_by(|next, kept| {
-                let overlap = next.start < kept.end;
-                if overlap {
-                    kept.end = kept.end.max(next.end);
-                }
-                overlap
-            });
+            self.detectors.join_overlaps(found, 0);
         }
     }
 

@@ -316,6 +316,18 @@ fn a_class_that_is_only_reported_leaves_as_it_is() {
 }
 
 #[test]
+fn of_findings_behind_escapes_and_before_them_the_strictest_counts() {
+    let text = r"mail 10.0.0.1\u0040example.com";
+    let masker = with_action("private_ip", Action::Report, Mode::Enforce);
+    assert_eq!(
+        masker.begin().text(text).unwrap().as_deref(),
+        Some("mail EMAIL_001")
+    );
+    let masker = with_action("email", Action::Block, Mode::Enforce);
+    assert!(masker.begin().text(text).is_err());
+}
+
+#[test]
 fn a_bare_text_shares_the_tokens_of_the_body() {
     let mut masking = masker().begin();
     masking
