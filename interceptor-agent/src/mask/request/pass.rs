@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     MaskError, State,
-    find::{Finder, Spot, Target, make_room, within},
+    find::{Finder, ROUNDS, Spot, Target, make_room, within},
     splice::{self, Splice},
     walk::{self, Span},
 };
@@ -230,15 +230,20 @@ impl<'m> Pass<'m> {
         };
         let targets: Vec<_> = parts.iter().map(target).collect();
         let inside = |(place, label)| within(&targets, place, label);
-        let known_spots = again.into_iter().flat_map(inside).collect();
-        let mut spots = self
-            .finder
-            .spots(text, &targets, found, known_spots, self.thorough);
-        let learn = |new, spot: &Spot| known.learn(&text[spot.range.clone()], spot.label) | new;
-        if spots.iter().fold(false, learn) {
+        let mut spots = again.into_iter().flat_map(inside).collect();
+        let mut found = found;
+        for _ in 0..ROUNDS {
+            spots = self
+                .finder
+                .spots(text, &targets, found, spots, self.thorough);
+            let learn = |new, spot: &Spot| known.learn(&text[spot.range.clone()], spot.label) | new;
+            if !spots.iter().fold(false, learn) {
+                break;
+            }
             known.find(text, |place, label| spots.extend(inside((place, label))));
-            make_room(text, &targets, &mut spots);
+            found = &[];
         }
+        make_room(text, &targets, &mut spots);
         if !spots.is_empty() {
             self.touched
                 .push((layer.in_request(range.clone()), layer.levels));
