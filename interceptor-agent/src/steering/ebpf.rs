@@ -7,7 +7,7 @@ mod events;
 mod pins;
 
 use std::{
-    io,
+    fs, io,
     net::IpAddr,
     os::fd::{AsFd as _, AsRawFd, BorrowedFd},
     path::{Path, PathBuf},
@@ -75,6 +75,7 @@ pub struct Ebpf {
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
     counters: PerCpuArray<MapData, u64>,
     listeners_netns: Mutex<u64>,
+    _only_one: fs::File,
 }
 
 impl Ebpf {
@@ -82,6 +83,7 @@ impl Ebpf {
     /// still: those share the maps.
     pub fn load(pin_dir: &Path) -> Result<(Self, Events), SteeringError> {
         let pins = pins::prepare(pin_dir)?;
+        let only_one = pins::lock(&pins)?;
         let set_retval =
             is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval)
                 .map_err(SteeringError::load)?;
@@ -135,6 +137,7 @@ impl Ebpf {
             programs: Mutex::new(object),
             listeners_netns: Mutex::new(0),
             pins,
+            _only_one: only_one,
         };
         Ok((steering, events))
     }
