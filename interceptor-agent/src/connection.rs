@@ -27,8 +27,11 @@ use crate::{
 pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: LocalAddr) {
     let _open = app.metrics.open();
     let Ok(steered) = app.steering.take(from, at) else {
-        // Never a guess: the connection is reset, and nothing of it was read.
-        return refuse(&app, client, None, &Opening::Closed, Reason::Lost).await;
+        // Never a guess: the connection is reset, and nothing of it was read. Most often the client gave up before it was
+        // accepted, which withdrew its hand-off.
+        app.metrics.connection("refuse");
+        app.metrics.refused(Reason::Lost.as_str());
+        return client.set_zero_linger().unwrap_or_default();
     };
     let mut server = None;
     loop {
@@ -40,7 +43,7 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
         match intercept::decide(&app.hosts, known, &opening) {
             _ if opening == Opening::Closed => return,
             Verdict::Refuse(reason) => {
-                return refuse(&app, client, Some(&steered), &opening, reason).await;
+                return refuse(&app, client, &steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
                 return intercept(&app, host, &opening, steered, Prefixed::new(read, client)).await;
@@ -184,7 +187,7 @@ async fn pass(
 async fn refuse(
     app: &App,
     mut client: TcpStream,
-    steered: Option<&Steered>,
+    steered: &Steered,
     opening: &Opening,
     reason: Reason,
 ) {
@@ -193,14 +196,14 @@ async fn refuse(
     let id = Id::new();
     app.metrics.connection("refuse");
     app.metrics.refused(reason.as_str());
-    let process = steered.map(|steered| &steered.process);
+    let process = &steered.process;
     tracing::warn!(
         %id,
         reason = reason.as_str(),
-        original = steered.map(|steered| tracing::field::display(steered.original.0)),
-        pid = process.map(|process| process.pid),
-        uid = process.map(|process| process.uid),
-        comm = process.map(|process| process.comm.as_str()),
+        original = %steered.original.0,
+        pid = process.pid,
+        uid = process.uid,
+        comm = process.comm,
         next_step = reason.next_step(),
         "connection refused"
     );
