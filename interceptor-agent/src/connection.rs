@@ -111,10 +111,15 @@ async fn intercept(
 async fn serve_http1(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
     let link = Arc::new(link);
     let limits = &link.app.limits;
-    let io = TokioIo::new(link.guard.watch(tls));
+    let (metrics, protocol) = (link.app.metrics.clone(), link.host.protocol);
+    let too_slow = move || {
+        metrics.refused(Reason::HeadTimeout.as_str());
+        Refusal::from(Reason::HeadTimeout).plain_response(protocol, &Id::new())
+    };
+    let io = TokioIo::new(link.guard.watch(tls, limits.header_timeout, too_slow));
     let connection = conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        .header_read_timeout(limits.idle_timeout)
         .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes)
         .preserve_header_case(true)
@@ -144,6 +149,7 @@ async fn serve_http2(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(200)
+        .keep_alive_interval(limits.idle_timeout)
         .adaptive_window(true)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(tls), service);
