@@ -213,6 +213,28 @@ mod tests {
     }
 
     #[test]
+    fn every_class_has_a_canary_and_finds_it() {
+        let detectors = interceptor_agent::mask::detector::Detectors::builtin();
+        let finds = |(id, class): (_, &interceptor_agent::mask::detector::Class)| {
+            let Some(canary) = all().iter().find(|canary| canary.class == class.name) else {
+                return false;
+            };
+            let mut findings = Vec::new();
+            detectors.scan(&canary.text, &mut findings);
+            findings.iter().any(|finding| {
+                finding.class == id && canary.text[finding.start..finding.end] == canary.value
+            })
+        };
+        let lost: Vec<_> = detectors
+            .classes()
+            .filter(|class| !finds(*class))
+            .map(|(_, class)| class.name)
+            .collect();
+        assert_eq!(lost, [""; 0]);
+        assert_eq!(all().len(), detectors.classes().count());
+    }
+
+    #[test]
     fn every_form_of_a_value_is_found_and_nothing_else() {
         let email = "ada.canary@corp-mail.example";
         assert_eq!(

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::cgroup::Cgroup;
@@ -93,6 +93,16 @@ impl<'w> Client<'w> {
         let printed = serde_json::from_str(&ran.stdout)
             .with_context(|| format!("{script} printed {:?}", ran.stdout))?;
         Ok((ran, printed))
+    }
+
+    /// Python code, which may import `raw` of `tests/clients/`: what it printed. An exception is an error.
+    pub fn code(&self, code: &str) -> Result<String> {
+        let ran = self
+            .clone()
+            .env("PYTHONPATH", scripts())
+            .run(python(), ["-c", code])?;
+        ensure!(ran.status.success(), "{}\nof:\n{code}", ran.stderr);
+        Ok(ran.stdout)
     }
 
     /// Runs a program to its end.
@@ -181,6 +191,10 @@ fn python() -> PathBuf {
     cache
         .unwrap_or_default()
         .join("interceptor/python/bin/python")
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
 fn read_all(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {

@@ -7,12 +7,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 
 const SCRIPT: &str = include_str!("sweep.sh");
+
+static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Starts the watcher and sweeps what dead runs left; does nothing from the second call on.
 pub fn arm() -> Result<()> {
@@ -57,11 +60,19 @@ pub fn on_signals() -> Result<()> {
                 _ = terminate.recv() => 143,
             }
         });
+        STOPPING.store(true, Ordering::SeqCst);
         // The watcher looks again after us, so a failure here is not the last word.
         let _ = now(std::process::id());
         std::process::exit(status);
     });
     Ok(())
+}
+
+/// Whether a signal is ending this process: what fails now fails because its ground is taken away. Waits for the end.
+pub fn wait_if_stopping() {
+    while STOPPING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
 }
 
 /// Removes at once what a run made.

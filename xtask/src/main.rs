@@ -84,26 +84,15 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
+/// Everything at once: built one by one, dependencies would be built again for each one's set of features.
 fn build_release(env: &Env) -> Result<()> {
-    Sh::cargo(env)
-        .args(["build", "--release", "--package", "interceptor-agent"])
-        .run()
+    Sh::cargo(env).args(["build", "--release", "--bins"]).run()
 }
 
-/// Builds the agent and a program of the tests package as whoever calls, and runs the program as root.
+/// Builds as whoever calls, and runs a program of the tests package as root.
 fn as_root(env: &Env, program: &str, args: Vec<OsString>) -> Result<()> {
     setup::run(env)?;
     build_release(env)?;
-    Sh::cargo(env)
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "interceptor-tests",
-            "--bin",
-            program,
-        ])
-        .run()?;
     let binary = env.target().join("release").join(program);
     Sh::root(
         binary,

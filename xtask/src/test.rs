@@ -14,20 +14,12 @@ const END_TO_END: &str = "interceptor-tests";
 
 /// Runs every test whose name contains `filter`, all of them even after a failure.
 pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
-    let agent = build(
-        env,
-        &[
-            "build",
-            "--package",
-            "interceptor-agent",
-            "--bin",
-            "interceptor",
-        ],
-    )?
-    .into_iter()
-    .find(|artifact| artifact.name == "interceptor")
-    .context("cargo built no agent")?
-    .executable;
+    // All members, as the tests are built: with the agent alone, dependencies would be built twice.
+    let agent = build(env, &["build", "--bins"])?
+        .into_iter()
+        .find(|artifact| artifact.name == "interceptor")
+        .context("cargo built no agent")?
+        .executable;
     let mut binaries = build(env, &["test", "--no-run"])?;
     binaries.retain(|artifact| artifact.is_test);
     // What fails soonest first; what needs root last.

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     match show() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            sweep::wait_if_stopping();
             eprintln!("\ndemo: {error:#}");
             ExitCode::FAILURE
         }
@@ -113,6 +114,7 @@ fn print_outcome(paint: &Paint, call: &Call, text: &str, values: &[String], outc
         added_ms,
         ..
     } = outcome;
+    let added = format!("{added_ms:.1} ms more than directly, {}", call.scope());
     println!("{verdict} {}", paint.bold(&call.name()));
     println!("    client sent  {}", paint.values(text, values));
     println!(
@@ -122,9 +124,7 @@ fn print_outcome(paint: &Paint, call: &Call, text: &str, values: &[String], outc
     println!("    client got   {}", paint.values(&outcome.got, values));
     println!(
         "    {}\n",
-        paint.dim(&format!(
-            "by           {command}, pid {pid}; added {added_ms:.1} ms"
-        ))
+        paint.dim(&format!("by           {command}, pid {pid}; {added}"))
     );
 }
 
