@@ -23,7 +23,7 @@ use crate::{
         ebpf::{Ebpf, Scope},
     },
     tls::{ca::Ca, leaf::Leaves, upstream},
-    upstream::{Dialer, Upstream},
+    upstream::{Patience, Upstream},
 };
 
 /// How long open exchanges may go on after a stop was asked for.
@@ -74,10 +74,14 @@ impl App {
             addresses: Addresses::default(),
             tls: TlsAcceptor::from(Leaves::new(ca)?.server_config()?),
             upstream: Upstream::new(
-                Dialer::new(Arc::clone(&steering), limits.connect_timeout),
+                Arc::clone(&steering),
                 client(&[b"http/1.1"]),
                 client(&[b"h2", b"http/1.1"]),
-                limits.connect_timeout,
+                Patience {
+                    connect: limits.connect_timeout,
+                    answer: limits.response_timeout,
+                    idle: limits.idle_timeout,
+                },
             ),
             masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             metrics: Metrics::default(),

@@ -215,7 +215,8 @@ async fn refuse(
                 .await
         }
         Opening::Tls(_) => client.write_all(&ACCESS_DENIED).await,
-        _ => client.set_zero_linger(),
+        // Dropped with no time to linger, a socket is reset.
+        _ => return client.set_zero_linger().unwrap_or_default(),
     };
     if said.is_ok() {
         // The client may be gone already; there is nobody left to tell.

@@ -41,10 +41,21 @@ pub async fn run(
     link: Arc<Link>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
+    let (parts, mut body) = request.into_parts();
+    let request = Request::from_parts(parts, ());
     let mut record = Record::begin(&link, &request);
-    let response = match forward(&link, request, &mut record).await {
+    let expects = request.headers().contains_key(header::EXPECT);
+    let response = match forward(&link, request, &mut body, &mut record).await {
         Ok(response) => response,
-        Err(refusal) => record.refuse(refusal),
+        Err(refusal) => {
+            // A client that is still sending would take the end of the connection for the answer; one that waits for
+            // a go-ahead sends nothing.
+            if !expects {
+                body::discard(&mut body).await;
+                link.guard.next();
+            }
+            record.refuse(refusal)
+        }
     };
     record.end(&response);
     Ok(response)
@@ -52,15 +63,16 @@ pub async fn run(
 
 async fn forward(
     link: &Link,
-    request: Request<Incoming>,
+    request: Request<()>,
+    body: &mut Incoming,
     record: &mut Record<'_>,
 ) -> Result<Response<Answer>, Refusal> {
     let limits = &link.app.limits;
     admit(link, &request)?;
-    let endpoint = endpoint(link, &request)?;
-    let (mut parts, incoming) = request.into_parts();
-    let body = body::read(incoming, limits.request_body, limits.body_timeout).await?;
+    let endpoint = endpoint(link, &request, body.is_end_stream())?;
+    let body = body::read(body, limits.request_body, limits.body_timeout).await?;
     link.guard.next();
+    let (mut parts, ()) = request.into_parts();
 
     let masked = mask::request(link, endpoint, &mut parts, body).await?;
     record.masked(&masked.report, masked.took);
@@ -71,11 +83,11 @@ async fn forward(
     let request = Request::from_parts(parts, masked.body);
     let response = link.app.upstream.send(&link.target, request).await?;
     link.app.addresses.learn(link.target.original.0.ip());
-    respond::unmasked(response, endpoint, masked.tokens)
+    respond::unmasked(response, endpoint, masked.tokens, limits.response_body)
 }
 
 /// One host, one reading of the framing.
-fn admit(link: &Link, request: &Request<Incoming>) -> Result<(), Refusal> {
+fn admit(link: &Link, request: &Request<()>) -> Result<(), Refusal> {
     if !head::is_for(request, &link.target.host) {
         return Err(Reason::HostMismatch.into());
     }
@@ -89,7 +101,11 @@ fn admit(link: &Link, request: &Request<Incoming>) -> Result<(), Refusal> {
 }
 
 /// How the body is read; `None`: there is none.
-fn endpoint(link: &Link, request: &Request<Incoming>) -> Result<Option<Endpoint>, Refusal> {
+fn endpoint(
+    link: &Link,
+    request: &Request<()>,
+    bodyless: bool,
+) -> Result<Option<Endpoint>, Refusal> {
     let app = &link.app;
     let (host, path) = (&link.host, request.uri().path());
     let websocket = head::is_websocket(request);
@@ -97,24 +113,21 @@ fn endpoint(link: &Link, request: &Request<Incoming>) -> Result<Option<Endpoint>
     let found = host.api_path(path).map_or(Route::Unknown, |path| {
         route(host.protocol, method, path, websocket)
     });
-    let generic = (!request.body().is_end_stream()).then_some(Endpoint::Generic);
-    let policy = match found {
+    let (policy, reason) = match found {
         Route::Body(endpoint) => return Ok(Some(endpoint)),
-        Route::NoBody if request.body().is_end_stream() => return Ok(None),
+        Route::NoBody if bodyless => return Ok(None),
         Route::NoBody => return Err(Refusal::new(Reason::BadRequest, "this path takes no body")),
         Route::UpgradeRequired => return Err(Reason::UpgradeRequired.into()),
         Route::SidePath => (app.side_path, Reason::SidePath),
         Route::Unknown => (app.unknown_path, Reason::UnknownPath),
     };
-    match policy {
-        // A WebSocket's frames would pass unmasked once it is open.
-        (_, reason) if websocket => Err(reason.into()),
-        (PathPolicy::Block, reason) if app.masker.mode() == Mode::Enforce => Err(reason.into()),
-        (PathPolicy::Allow, _) => Ok(generic),
-        (_, reason) => {
-            tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy, masked as any JSON");
-            app.metrics.refused("reported_path");
-            Ok(generic)
-        }
+    // A WebSocket's frames would pass unmasked once it is open, whatever the policy says of its path.
+    if websocket || (policy == PathPolicy::Block && app.masker.mode() == Mode::Enforce) {
+        return Err(reason.into());
     }
+    app.metrics.let_through(reason.as_str());
+    if policy != PathPolicy::Allow {
+        tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy, masked as any JSON");
+    }
+    Ok((!bodyless).then_some(Endpoint::Generic))
 }

@@ -14,6 +14,9 @@ pub use parser::parse;
 /// Deepest nesting of objects and arrays that [`parse`] accepts.
 pub const MAX_DEPTH: usize = 128;
 
+/// Most values and keys of a document that [`parse`] accepts: each takes 16 bytes beside the document itself.
+pub const MAX_VALUES: usize = 1 << 21;
+
 /// Why a document was refused; the side that sent it is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
@@ -37,6 +40,9 @@ pub enum JsonError {
         /// Byte offset of the bracket that goes too deep.
         offset: usize,
     },
+    /// More than [`MAX_VALUES`] values and keys.
+    #[error("JSON document of more than {MAX_VALUES} values")]
+    TooManyValues,
     /// Offsets don't fit 32 bits.
     #[error("JSON document of 4 GiB or more")]
     TooLarge,

@@ -46,6 +46,7 @@ pub struct Metrics {
     registry: Arc<Registry>,
     connections: Family<VerdictLabel, Counter>,
     refused: Family<ReasonLabel, Counter>,
+    let_through: Family<ReasonLabel, Counter>,
     exchanges: Family<ExchangeLabel, Counter>,
     findings: Family<ClassLabel, Counter>,
     fields: Counter,
@@ -62,6 +63,7 @@ impl Default for Metrics {
             registry: Arc::default(),
             connections: Family::default(),
             refused: Family::default(),
+            let_through: Family::default(),
             exchanges: Family::default(),
             findings: Family::default(),
             fields: Counter::default(),
@@ -81,6 +83,11 @@ impl Default for Metrics {
             "refused",
             "Connections and requests refused, by reason",
             metrics.refused.clone(),
+        );
+        registry.register(
+            "let_through",
+            "Requests that would be refused but for an operator's policy, by reason",
+            metrics.let_through.clone(),
         );
         registry.register(
             "exchanges",
@@ -142,6 +149,13 @@ impl Metrics {
     /// A connection or a request was refused.
     pub fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// A request passed because an operator's policy says so.
+    pub fn let_through(&self, reason: &'static str) {
+        self.let_through
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
     }
 
     /// A request was answered.

@@ -77,6 +77,13 @@ pub fn mount_bpffs(at: &Path) -> io::Result<()> {
     check(result)
 }
 
+/// Unmounts what is mounted there, once nobody uses it any more (`MNT_DETACH`).
+pub fn unmount(at: &Path) -> io::Result<()> {
+    let at = c_path(at)?;
+    // SAFETY: a NUL-terminated string that outlives the call.
+    check(unsafe { libc::umount2(at.as_ptr(), libc::MNT_DETACH) })
+}
+
 /// Opens a pinned object (`BPF_OBJ_GET`).
 pub fn open_pin(path: &Path) -> io::Result<OwnedFd> {
     #[repr(C)]

@@ -12,10 +12,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
+use crate::{original_dst::OrigDstAddr, steering::Steering};
 pub use body::{MaskedBody, UpstreamBody};
-pub use dial::Dialer;
-
-use crate::original_dst::OrigDstAddr;
+use dial::Dialer;
 use pool::{Pool, Sender};
 
 const H2: &[u8] = b"h2";
@@ -50,7 +49,7 @@ pub enum UpstreamError {
         /// What rustls said.
         error: io::Error,
     },
-    /// Connecting or the handshake took too long.
+    /// Connecting, the handshake or the answer took too long.
     #[error("{host} did not answer in {} s", .after.as_secs())]
     Timeout {
         /// Whom we asked.
@@ -74,23 +73,34 @@ pub struct Upstream {
     http1: TlsConnector,
     http2: TlsConnector,
     pool: Arc<Pool>,
-    handshake: Duration,
+    patience: Patience,
+}
+
+/// How long a provider is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a TCP connection and its TLS handshake.
+    pub connect: Duration,
+    /// For the head of an answer, and for each next piece of it.
+    pub answer: Duration,
+    /// For the next use of a connection before it is closed.
+    pub idle: Duration,
 }
 
 impl Upstream {
     /// `http1` and `http2` are the TLS configurations that offer only HTTP/1.1, and both.
     pub fn new(
-        dialer: Dialer,
+        steering: Arc<dyn Steering>,
         http1: Arc<rustls::ClientConfig>,
         http2: Arc<rustls::ClientConfig>,
-        handshake: Duration,
+        patience: Patience,
     ) -> Self {
         Self {
-            dialer,
+            dialer: Dialer::new(steering, patience.connect),
             http1: http1.into(),
             http2: http2.into(),
-            pool: Arc::default(),
-            handshake,
+            pool: Arc::new(Pool::new(patience.idle)),
+            patience,
         }
     }
 
@@ -111,10 +121,15 @@ impl Upstream {
                 Some(sender) => (sender, true),
                 None => (self.connect(target).await?, false),
             };
-            match sender.send(request).await {
+            let sending = tokio::time::timeout(self.patience.answer, sender.send(request));
+            match sending
+                .await
+                .map_err(|_| timeout(target, self.patience.answer))?
+            {
                 Ok(response) => {
                     let back = Arc::clone(&self.pool).keep(target, sender);
-                    return Ok(response.map(|body| UpstreamBody::new(body, back)));
+                    let pause = self.patience.answer;
+                    return Ok(response.map(|body| UpstreamBody::new(body, back, pause)));
                 }
                 Err(mut failed) => match failed.take_message() {
                     Some(unsent) if reused => request = unsent,
@@ -135,13 +150,9 @@ impl Upstream {
     }
 
     async fn connect(&self, target: &Target) -> Result<Sender, UpstreamError> {
-        let limit = self.handshake;
-        let timeout = || UpstreamError::Timeout {
-            host: target.host.clone(),
-            after: limit,
-        };
+        let limit = self.patience.connect;
         let connecting = tokio::time::timeout(limit, self.handshake(target));
-        let tls = connecting.await.map_err(|_| timeout())??;
+        let tls = connecting.await.map_err(|_| timeout(target, limit))??;
         let http2 = tls.get_ref().1.alpn_protocol() == Some(H2);
         let broken = |error| UpstreamError::Broken {
             host: target.host.clone(),
@@ -151,7 +162,8 @@ impl Upstream {
         if http2 {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
-                .adaptive_window(true)
+                .initial_connection_window_size(16 << 20)
+                .initial_stream_window_size(1 << 20)
                 .keep_alive_interval(Duration::from_secs(30))
                 .handshake(io)
                 .await
@@ -188,5 +200,12 @@ impl Upstream {
             &self.http1
         };
         connector.connect(name, tcp).await.map_err(untrusted)
+    }
+}
+
+fn timeout(target: &Target, after: Duration) -> UpstreamError {
+    UpstreamError::Timeout {
+        host: target.host.clone(),
+        after,
     }
 }

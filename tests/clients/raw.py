@@ -1,8 +1,11 @@
 """Sockets of every kind, and HTTP by hand over them, with Python's standard library alone."""
 
+import gzip
+import http.client
 import json
 import socket
 import ssl
+import zlib
 
 ANTHROPIC = ("198.51.100.11", 443)
 MPTCP = 262
@@ -91,3 +94,23 @@ def refused(call):
     except OSError as error:
         return type(error).__name__
     return "none"
+
+
+def post(host, path, body, coding=None, chunk=None):
+    """A body posted with http.client: compressed, or in chunks of so many bytes. Status and answer."""
+    if coding:
+        body = {"gzip": gzip.compress, "deflate": zlib.compress}[coding](body)
+    headers = {"Content-Type": "application/json"} | ({"Content-Encoding": coding} if coding else {})
+    connection = http.client.HTTPSConnection(host, timeout=20)
+    if chunk:
+        headers["Transfer-Encoding"] = "chunked"
+        body = [body[at : at + chunk] for at in range(0, len(body), chunk)]
+    connection.request("POST", path, body, headers, encode_chunked=bool(chunk))
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def escaped(text):
+    """A JSON string in which every character is an escape."""
+    units = text.encode("utf-16-be")
+    return '"' + "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)) + '"'

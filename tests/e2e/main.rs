@@ -3,7 +3,9 @@
 mod bind;
 mod connect;
 mod direct;
+mod exchange;
 mod getpeername;
+mod leaks;
 mod lifecycle;
 mod sendmsg;
 mod sock_ops;

@@ -1,33 +1,25 @@
 //! `interceptor exec`: one command under interception, trust included.
 
+mod session;
+
 use std::{
     ffi::OsString,
-    fs,
     os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{ExitCode, ExitStatus},
 };
 
 use anyhow::Context as _;
 use tokio::{
     process::{Child, Command},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 use super::log;
-use crate::{
-    app::Agent,
-    config::Config,
-    steering::{
-        cgroup::{self, Cgroup},
-        ebpf,
-    },
-    sys,
-    tls::ca,
-};
+use crate::{app::Agent, config::Config, sys, tls::ca};
+use session::Session;
 
-/// Where a session's own CA lives while its command runs.
-const SESSIONS: &str = "/run/interceptor";
+pub(super) use session::sweep;
 
 /// Arguments of `interceptor exec`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +27,7 @@ const SESSIONS: &str = "/run/interceptor";
     after_help = "Without --config the built-in policy is used, with a CA of its own that is gone with the command."
 )]
 pub struct Args {
-    /// The configuration; its cgroup, port and pin folder are replaced by ones of this command's own
+    /// The configuration; its cgroup, port, pin folder and admin address are replaced by the command's own
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The command and its arguments
@@ -51,100 +43,69 @@ impl Args {
         };
         log::init(&config.log);
         sys::raise_descriptor_limit()?;
-        let session = Session::new(config, self.config.is_none())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
-        let status = runtime.block_on(session.run(&self.command))?;
+        let status = runtime.block_on(async {
+            // Before there is anything that a signal could leave behind.
+            let signals = Signals::new()?;
+            let session = Session::begin(config, self.config.is_none())?;
+            run(&session, &self.command, signals).await
+        })?;
         Ok(exit_code(status))
     }
 }
 
-/// What one command needs, removed when it is dropped.
-struct Session {
-    config: Config,
-    cgroup: Option<Cgroup>,
-    own_ca: Option<PathBuf>,
+async fn run(
+    session: &Session,
+    command: &[OsString],
+    mut signals: Signals,
+) -> anyhow::Result<ExitStatus> {
+    let agent = Agent::start(session.config(), session.cgroup()).await?;
+    let mut child = spawn(session, command)?;
+    let status = signals.wait(&mut child).await?;
+    agent.stop().await;
+    Ok(status)
 }
 
-impl Session {
-    fn new(mut config: Config, own_ca: bool) -> anyhow::Result<Self> {
-        let name = format!("exec-{}", std::process::id());
-        config.steering.pin_dir.push(&name);
-        config.steering.listen_port = 0;
-        config.admin.listen = None;
-        let mut session = Self {
-            config,
-            cgroup: None,
-            own_ca: None,
-        };
-        if own_ca {
-            let folder = Path::new(SESSIONS).join(&name);
-            session.own_ca = Some(folder.clone());
-            session.config.tls.ca_dir = folder.join("ca");
-            let names = session.config.hosts.names();
-            ca::init(&session.config.tls.ca_dir, &names, &ca::Options::default())?;
-        }
-        let below = cgroup::own()?.join(format!("interceptor-{name}"));
-        session.cgroup =
-            Some(Cgroup::create(&below).context("`interceptor exec` needs root: try sudo")?);
-        Ok(session)
-    }
-
-    async fn run(&self, command: &[OsString]) -> anyhow::Result<ExitStatus> {
-        let Some(cgroup) = &self.cgroup else {
-            anyhow::bail!("the session has no cgroup")
-        };
-        let agent = Agent::start(&self.config, cgroup).await?;
-        let mut child = self.spawn(command, cgroup)?;
-        let status = wait(&mut child).await?;
-        agent.stop().await;
-        Ok(status)
-    }
-
-    fn spawn(&self, command: &[OsString], cgroup: &Cgroup) -> anyhow::Result<Child> {
-        let Some((program, arguments)) = command.split_first() else {
-            anyhow::bail!("no command was given")
-        };
-        let mut child = std::process::Command::new(program);
-        child
-            .args(arguments)
-            .envs(ca::trust_variables(&self.config.tls.ca_dir));
-        sys::join_before_exec(&mut child, cgroup.procs()?);
-        Command::from(child)
-            .spawn()
-            .with_context(|| program.to_string_lossy().into_owned())
-    }
+fn spawn(session: &Session, command: &[OsString]) -> anyhow::Result<Child> {
+    let (program, arguments) = command.split_first().context("no command was given")?;
+    let mut child = std::process::Command::new(program);
+    child
+        .args(arguments)
+        .envs(ca::trust_variables(&session.config().tls.ca_dir));
+    sys::join_before_exec(&mut child, session.cgroup().procs()?);
+    Command::from(child)
+        .spawn()
+        .with_context(|| program.to_string_lossy().into_owned())
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        // Processes the command left behind would run on without an agent: they end with it.
-        if let Some(Err(error)) = self.cgroup.take().map(Cgroup::kill_and_remove) {
-            eprintln!("interceptor: {error}");
-        }
-        if let Err(error) = ebpf::uninstall(&self.config.steering.pin_dir) {
-            eprintln!("interceptor: {error}");
-        }
-        if let Some(folder) = &self.own_ca
-            && let Err(error) = fs::remove_dir_all(folder)
-        {
-            eprintln!("interceptor: {}: {error}", folder.display());
-        }
-    }
+/// What would end us: an interrupt from the terminal reaches the command by itself, a SIGTERM is passed on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
 }
 
-/// Waits for the command. An interrupt from the terminal reaches it by itself; a SIGTERM is passed on.
-async fn wait(child: &mut Child) -> anyhow::Result<ExitStatus> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    loop {
-        tokio::select! {
-            status = child.wait() => return Ok(status?),
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {
-                if let Some(pid) = child.id() {
-                    sys::terminate(pid)?;
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn wait(&mut self, child: &mut Child) -> anyhow::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                status = child.wait() => return Ok(status?),
+                _ = self.interrupt.recv() => {}
+                _ = self.hang_up.recv() => {}
+                _ = self.terminate.recv() => {
+                    if let Some(pid) = child.id() {
+                        sys::terminate(pid)?;
+                    }
                 }
             }
         }

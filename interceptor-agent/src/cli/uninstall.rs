@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use super::exec;
 use crate::{config::Config, steering::ebpf};
 
 /// Arguments of `interceptor uninstall`.
@@ -25,6 +26,10 @@ impl Args {
                 "removed {links} links and their maps below {}: nothing is steered any more",
                 pins.display()
             ),
+        }
+        match exec::sweep() {
+            0 => {}
+            swept => println!("removed what {swept} killed `interceptor exec` left behind"),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -23,7 +23,7 @@ pub enum BodyError {
 /// Reads a body of at most `limit` bytes, with at most `patience` between two pieces. A body that comes in one piece
 /// is not copied.
 pub async fn read(
-    mut body: Incoming,
+    body: &mut Incoming,
     limit: usize,
     patience: Duration,
 ) -> Result<Bytes, BodyError> {
@@ -61,4 +61,21 @@ pub async fn read(
     } else {
         joined.freeze()
     })
+}
+
+/// Reads what a refused request still sends and forgets it, so that the client comes to read the answer. Gives up on
+/// one that sends more than a few maximal requests, or slowly; its connection is then closed.
+pub async fn discard(body: &mut Incoming) {
+    const MOST: usize = 256 << 20;
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let reading = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await
+            && read < MOST
+        {
+            read += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // Whoever is too slow is cut off, which is all that is left to tell.
+    let _ = tokio::time::timeout(PATIENCE, reading).await;
 }

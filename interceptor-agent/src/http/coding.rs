@@ -128,10 +128,10 @@ impl Coding {
     }
 
     async fn decode(self, coded: &[u8], limit: usize) -> Result<Vec<u8>, CodingError> {
-        let mut rest = coded;
+        let mut input = std::io::Cursor::new(coded);
         let mut plain = Vec::with_capacity(coded.len().saturating_mul(4).min(limit));
         let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        self.reader(&mut rest)
+        self.reader(&mut input)
             .take(most)
             .read_to_end(&mut plain)
             .await
@@ -139,8 +139,8 @@ impl Coding {
         if plain.len() > limit {
             return Err(CodingError::TooLong(limit));
         }
-        // Bytes behind the end are read by nobody here, and so by nobody there.
-        if rest.is_empty() {
+        // Bytes behind the end are read by nobody here; the provider might read them.
+        if input.position() == coded.len() as u64 {
             Ok(plain)
         } else {
             Err(CodingError::Broken)

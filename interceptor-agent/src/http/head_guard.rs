@@ -154,8 +154,10 @@ mod tests {
             "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nhost: x\r\nCONTENT-LENGTH: 4\r\n\r\n",
         ];
         let one = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nX: Content-Length\r\n\r\nContent-Length: 4\r\n\r\n";
-        for cut in 0..both[1].len() {
-            assert!(both.iter().all(|head| ambiguous(head, cut)), "cut at {cut}");
+        for head in both {
+            for cut in 0..head.len() {
+                assert!(ambiguous(head, cut), "{head} cut at {cut}");
+            }
         }
         for cut in 0..one.len() {
             assert!(!ambiguous(one, cut), "cut at {cut}");

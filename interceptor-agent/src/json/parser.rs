@@ -1,6 +1,6 @@
 //! The grammar: one pass over the bytes, no recursion.
 
-use super::{Doc, JsonError, Kind, MAX_DEPTH, Node};
+use super::{Doc, JsonError, Kind, MAX_DEPTH, MAX_VALUES, Node};
 
 /// Parses one whole document: UTF-8, no trailing bytes but white space, nesting up to [`MAX_DEPTH`].
 ///
@@ -74,6 +74,9 @@ impl Parser<'_> {
 
     /// One scalar whole, or the opening bracket of a container, whose node index is the answer.
     fn value(&mut self) -> Result<Option<u32>, JsonError> {
+        if self.nodes.len() >= MAX_VALUES {
+            return Err(JsonError::TooManyValues);
+        }
         let start = self.at;
         let kind = match self.peek() {
             Some(b'"') => return self.string().map(|()| None),
@@ -305,6 +308,16 @@ mod tests {
         assert!(matches!(
             parse("{\"a\":".repeat(1_000_000).as_bytes()),
             Err(JsonError::TooDeep { .. })
+        ));
+    }
+
+    #[test]
+    fn the_number_of_values_is_limited() {
+        let zeros = |count: usize| format!("[0{}]", ",0".repeat(count - 1));
+        assert!(parse(zeros(MAX_VALUES - 1).as_bytes()).is_ok());
+        assert!(matches!(
+            parse(zeros(MAX_VALUES).as_bytes()),
+            Err(JsonError::TooManyValues)
         ));
     }
 

@@ -21,6 +21,7 @@ impl<'a> Decoded<'a> {
         for escape in Escapes::new(raw) {
             if resume.is_empty() {
                 text.reserve(raw.len());
+                resume.reserve(raw.len() / 64);
             }
             text.push_str(&raw[from..escape.raw.start]);
             text.push(escape.char);

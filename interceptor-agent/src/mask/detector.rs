@@ -11,6 +11,7 @@ mod shape;
 
 use std::collections::BTreeMap;
 
+pub(super) use check::starts_word;
 use prefilter::Prefilter;
 use row::{Row, Site};
 use shape::Shape;

@@ -8,7 +8,7 @@ mod pass;
 mod splice;
 mod walk;
 
-use std::fmt;
+use std::{fmt, mem};
 
 use bytes::Bytes;
 
@@ -43,13 +43,9 @@ impl Masker {
 
     /// Begins one request, which has one set of tokens.
     pub fn begin(&self) -> Masking<'_> {
-        let numbering = Numbering::new(&self.labels);
         Masking {
             masker: self,
-            state: State {
-                numbering,
-                report: Report::default(),
-            },
+            state: State::new(&self.labels),
         }
     }
 
@@ -90,15 +86,32 @@ struct State<'m> {
     report: Report,
 }
 
+impl<'m> State<'m> {
+    fn new(labels: &'m Labels) -> Self {
+        Self {
+            numbering: Numbering::new(labels),
+            report: Report::default(),
+        }
+    }
+}
+
 impl Masking<'_> {
-    /// Masks a JSON body.
+    /// Masks a JSON body. A quick pass does, unless a replacement brings something else to light: then a
+    /// thorough one begins anew.
     ///
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
     pub fn body(&mut self, endpoint: Endpoint, raw: &Bytes) -> Result<Outcome, MaskError> {
         let doc = json::parse(raw)?;
-        let masked = self.complete(|pass| pass.body(&doc, endpoint.schema()))?;
-        Ok(match masked {
+        let pass = |state, thorough| {
+            Pass::new(self.masker.finder(), state, thorough).body(&doc, endpoint.schema())
+        };
+        let (mut result, mut state) = pass(self.state.clone(), false);
+        if let Err(MaskError::Incomplete { .. }) = result {
+            (result, state) = pass(self.state.clone(), true);
+        }
+        self.state = state;
+        Ok(match self.enforced(result?) {
             None => Outcome::Unchanged(MaskedBytes(raw.clone())),
             Some(masked) => Outcome::Masked(MaskedBytes(masked.into())),
         })
@@ -109,7 +122,10 @@ impl Masking<'_> {
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
     pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
-        self.complete(|pass| pass.text(text))
+        let state = mem::replace(&mut self.state, State::new(&self.masker.labels));
+        let (result, state) = Pass::new(self.masker.finder(), state, true).text(text);
+        self.state = state;
+        Ok(self.enforced(result?))
     }
 
     /// The tokens handed out, and what was seen. In [`Mode::DryRun`] nothing left masked: no tokens.
@@ -121,20 +137,8 @@ impl Masking<'_> {
         (tokens, self.state.report)
     }
 
-    /// Runs a pass whose result shows nothing that policy keeps back: a quick one, and if a replacement
-    /// brought something else to light, a thorough one.
-    fn complete(
-        &mut self,
-        run: impl Fn(&mut Pass) -> Result<Option<String>, MaskError>,
-    ) -> Result<Option<String>, MaskError> {
-        let mut pass = Pass::new(self.masker.finder(), self.state.clone(), false);
-        let mut result = run(&mut pass);
-        if let Err(MaskError::Incomplete { .. }) = result {
-            pass = Pass::new(self.masker.finder(), self.state.clone(), true);
-            result = run(&mut pass);
-        }
-        self.state = pass.into_state();
-        result.map(|masked| masked.filter(|_| self.masker.mode == Mode::Enforce))
+    fn enforced(&self, masked: Option<String>) -> Option<String> {
+        masked.filter(|_| self.masker.mode == Mode::Enforce)
     }
 }
 
@@ -211,7 +215,7 @@ impl Outcome {
 pub enum MaskError {
     /// The client's body is not JSON that can be read without doubt.
     #[error("the request body is {0}")]
-    NotJson(#[from] JsonError),
+    NotJson(JsonError),
     /// Policy refuses requests with this class.
     #[error("the request contains {class}, which policy blocks")]
     Blocked {
@@ -224,6 +228,12 @@ pub enum MaskError {
         /// Name of the class.
         class: &'static str,
     },
+}
+
+impl From<JsonError> for MaskError {
+    fn from(error: JsonError) -> Self {
+        Self::NotJson(error)
+    }
 }
 
 /// What was seen in a request. No values.
@@ -246,5 +256,7 @@ impl Report {
     }
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

@@ -8,14 +8,14 @@ mod escaping;
 use std::{borrow::Cow, mem, sync::Arc};
 
 pub use self::escaping::Escaping;
-use super::token::TokenMap;
+use super::{detector::starts_word, token::TokenMap};
 
 /// The tokens of one exchange, ready to be looked for.
 ///
-/// A token counts where it is not preceded by a letter, digit or underscore (`PRIVATE_IP_001` does not
-/// contain `IP_001`) and not followed by a digit (`EC2_0010` is another token). Letters and underscores may
-/// follow: models write `EC2_001s` and `EC2_001_backup`. In code a `\n`, `\r`, `\t` or a percent escape may
-/// stand before a token, and each underscore may have a Markdown backslash. The longest token wins.
+/// A token counts wherever a detector lets a value start, so that what was masked is put back when the model
+/// repeats it: not after a letter or digit, but after an underscore or an escape (`\n`, `%3D`). It is not followed
+/// by a digit (`EC2_0010` is another token); letters and underscores may follow, models write `EC2_001s` and
+/// `EC2_001_backup`. Each underscore may have a Markdown backslash. The leftmost and longest token wins.
 pub struct Tokens {
     map: Arc<TokenMap>,
     /// Sorted, so that a prefix is a range of them.
@@ -147,23 +147,18 @@ fn narrow(names: &[Box<str>], at: usize, byte: u8) -> &[Box<str>] {
     &names[..names.partition_point(|name| name.as_bytes().get(at) == Some(&byte))]
 }
 
-/// The three characters before a place, the last one lowest; zero where there are none.
+/// The eight characters before a place, the last one lowest; zero where there are none.
 #[derive(Default)]
-struct Before(u32);
+struct Before(u64);
 
 impl Before {
     fn push(&mut self, byte: u8) {
-        self.0 = self.0 << 8 | u32::from(byte);
+        self.0 = self.0 << 8 | u64::from(byte);
     }
 
     fn is_boundary(&self) -> bool {
-        let [_, third, second, last] = self.0.to_be_bytes();
-        if last != b'_' && !last.is_ascii_alphanumeric() {
-            return true;
-        }
-        let escape = second == b'\\' && matches!(last, b'n' | b'r' | b't');
-        let percent = third == b'%' && second.is_ascii_hexdigit() && last.is_ascii_hexdigit();
-        escape || percent
+        let bytes = self.0.to_be_bytes();
+        starts_word(&bytes, bytes.len())
     }
 }
 

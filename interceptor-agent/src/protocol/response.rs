@@ -73,34 +73,39 @@ pub fn piece_event(endpoint: Endpoint, channel: Channel, like: Value<'_>) -> Opt
     }
 }
 
-/// Kinds of objects that must come back to the provider exactly as it sent them.
-const OPAQUE_TYPES: [&str; 4] = [
-    "thinking",
-    "thinking_delta",
-    "redacted_thinking",
-    "signature_delta",
-];
+/// Whether an object of this `type` must come back to the provider exactly as it sent it.
+fn is_opaque_type(name: &str) -> bool {
+    matches!(
+        name,
+        "thinking" | "thinking_delta" | "redacted_thinking" | "signature_delta"
+    )
+}
 
-/// Names of strings that aren't text: signed or encrypted, padding, or the API's own words.
-const OPAQUE_NAMES: [&str; 17] = [
-    "thinking",
-    "signature",
-    "reasoning_details",
-    "thought_signature",
-    "encrypted_content",
-    "encrypted_index",
-    "obfuscation",
-    "id",
-    "tool_call_id",
-    "tool_use_id",
-    "request_id",
-    "type",
-    "object",
-    "role",
-    "model",
-    "stop_reason",
-    "finish_reason",
-];
+/// Whether what stands below this key isn't text: signed or encrypted, padding, or the API's own words.
+fn is_opaque_name(name: &str) -> bool {
+    let signed = matches!(
+        name,
+        "thinking"
+            | "signature"
+            | "thought_signature"
+            | "reasoning_details"
+            | "encrypted_content"
+            | "encrypted_index"
+    );
+    let own = matches!(
+        name,
+        "id" | "tool_call_id"
+            | "tool_use_id"
+            | "request_id"
+            | "type"
+            | "object"
+            | "role"
+            | "model"
+            | "stop_reason"
+            | "finish_reason"
+    );
+    signed || own || name == "obfuscation"
+}
 
 /// Calls `visit` for every string of a response that is text, in document order, and says whether it holds JSON itself.
 /// What a tool is called with is text throughout, its keys too: `id` and `type` are the tool's own words there.
@@ -112,28 +117,29 @@ fn walk<'d>(value: Value<'d>, all: bool, visit: &mut impl FnMut(Value<'d>, bool)
     match value.kind() {
         Kind::String => visit(value, false),
         Kind::Array => value.items().for_each(|item| walk(item, all, visit)),
-        Kind::Object if !all && is_opaque(value) => {}
-        Kind::Object => {
+        Kind::Object if all => {
             for (name, value) in value.entries() {
-                let named = |expected: &str| name.is_str(expected);
-                if all {
-                    visit(name, false);
-                    walk(value, all, visit);
-                } else if named("arguments") && value.kind() == Kind::String {
-                    visit(value, true);
-                } else if !OPAQUE_NAMES.into_iter().any(named) {
-                    walk(value, named("input"), visit);
+                visit(name, false);
+                walk(value, all, visit);
+            }
+        }
+        Kind::Object => {
+            let kind = value.get("type").and_then(Value::text);
+            if kind.is_some_and(|kind| is_opaque_type(&kind)) {
+                return;
+            }
+            for (name, value) in value.entries() {
+                let is_string = value.kind() == Kind::String;
+                match name.text().unwrap_or_default().as_ref() {
+                    "arguments" if is_string => visit(value, true),
+                    "input" => walk(value, true, visit),
+                    name if is_opaque_name(name) => {}
+                    _ => walk(value, false, visit),
                 }
             }
         }
         Kind::Number | Kind::True | Kind::False | Kind::Null => {}
     }
-}
-
-fn is_opaque(object: Value<'_>) -> bool {
-    object
-        .get("type")
-        .is_some_and(|kind| OPAQUE_TYPES.into_iter().any(|opaque| kind.is_str(opaque)))
 }
 
 /// An `index` member; 0 where a provider leaves it out.

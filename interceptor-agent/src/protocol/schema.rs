@@ -6,7 +6,7 @@
 pub struct Schema {
     /// Top-level keys that are numbered first, in this order, whatever order the client wrote them in.
     pub first: &'static [&'static str],
-    /// The top-level key whose elements are numbered last, one by one: the conversation.
+    /// The top-level key whose elements are numbered next, one by one: the conversation. All other keys follow it.
     pub turns: &'static str,
     /// Keys below which the API's structure goes on. Below any other key everything is the user's:
     /// strings, keys and numbers.

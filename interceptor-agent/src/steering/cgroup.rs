@@ -69,7 +69,7 @@ impl Cgroup {
     }
 
     /// Ends every process in it and below (`cgroup.kill`, Linux 5.14) and removes it.
-    pub fn kill_and_remove(self) -> Result<(), SteeringError> {
+    pub fn kill_and_remove(&self) -> Result<(), SteeringError> {
         let kill = self.path.join("cgroup.kill");
         fs::write(&kill, "1").map_err(SteeringError::at(&kill))?;
         let removed = (0..100).find_map(|_| match fs::remove_dir(&self.path) {

@@ -3,11 +3,13 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Sleep;
 
 use super::pool::Keep;
 use crate::mask::request::MaskedBytes;
@@ -54,13 +56,46 @@ impl Body for MaskedBody {
 pub struct UpstreamBody {
     incoming: Incoming,
     keep: Option<Keep>,
+    pause: Duration,
+    /// Runs while the provider is waited for.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why an answer breaks off.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokenAnswer {
+    /// The connection failed.
+    #[error("the provider broke the answer off: {0}")]
+    Connection(#[from] hyper::Error),
+    /// Nothing came for too long.
+    #[error("the provider's answer stopped for {} s", .0.as_secs())]
+    Stalled(Duration),
 }
 
 impl UpstreamBody {
-    pub(super) fn new(incoming: Incoming, keep: Option<Keep>) -> Self {
-        let mut body = Self { incoming, keep };
+    pub(super) fn new(incoming: Incoming, keep: Option<Keep>, pause: Duration) -> Self {
+        let mut body = Self {
+            incoming,
+            keep,
+            pause,
+            deadline: None,
+        };
         body.release_if_done();
         body
+    }
+
+    fn wait(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenAnswer>>> {
+        let pause = self.pause;
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+        deadline
+            .as_mut()
+            .poll(context)
+            .map(|()| Some(Err(BrokenAnswer::Stalled(pause))))
     }
 
     fn release_if_done(&mut self) {
@@ -74,23 +109,26 @@ impl UpstreamBody {
 
 impl Body for UpstreamBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BrokenAnswer;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let polled = Pin::new(&mut self.incoming).poll_frame(context);
-        match &polled {
-            Poll::Ready(None) => {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
+            return self.wait(context);
+        };
+        self.deadline = None;
+        match &frame {
+            None => {
                 if let Some(keep) = self.keep.take() {
                     keep.release();
                 }
             }
-            Poll::Ready(Some(Ok(_))) => self.release_if_done(),
-            _ => {}
+            Some(Ok(_)) => self.release_if_done(),
+            Some(Err(_)) => {}
         }
-        polled
+        Poll::Ready(frame.map(|frame| frame.map_err(BrokenAnswer::from)))
     }
 
     fn is_end_stream(&self) -> bool {

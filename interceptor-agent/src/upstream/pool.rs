@@ -14,9 +14,6 @@ use hyper::{
 
 use super::{MaskedBody, Target};
 
-/// Shorter than the keep-alive of providers' front ends (60 s and more).
-const IDLE: Duration = Duration::from_secs(30);
-
 /// Idle HTTP/1.1 connections kept a target.
 const PER_TARGET: usize = 64;
 
@@ -78,14 +75,27 @@ fn for_http2(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
     request
 }
 
+/// An unused connection, and since when.
+type Idle = (http1::SendRequest<MaskedBody>, Instant);
+
 /// The pool. Taking prefers the connection used last, so that unused ones age out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
-    http1: Mutex<HashMap<Target, Vec<(http1::SendRequest<MaskedBody>, Instant)>>>,
+    idle: Duration,
+    http1: Mutex<HashMap<Target, Vec<Idle>>>,
     http2: Mutex<HashMap<Target, http2::SendRequest<MaskedBody>>>,
 }
 
 impl Pool {
+    /// Connections unused for `idle` are not used again.
+    pub(super) fn new(idle: Duration) -> Self {
+        Self {
+            idle,
+            http1: Mutex::default(),
+            http2: Mutex::default(),
+        }
+    }
+
     pub(super) async fn take(&self, target: &Target) -> Option<Sender> {
         while let Some(mut sender) = self.candidate(target) {
             if sender.ready().await {
@@ -107,7 +117,7 @@ impl Pool {
         let mut idle = lock(&self.http1);
         let senders = idle.get_mut(target)?;
         while let Some((sender, since)) = senders.pop() {
-            if since.elapsed() < IDLE && !sender.is_closed() {
+            if since.elapsed() < self.idle && !sender.is_closed() {
                 return Some(Sender::Http1(sender));
             }
         }
@@ -141,7 +151,7 @@ impl Pool {
     /// Closes what has been idle too long; called now and then.
     pub(super) fn sweep(&self) {
         lock(&self.http1).retain(|_, senders| {
-            senders.retain(|(sender, since)| since.elapsed() < IDLE && !sender.is_closed());
+            senders.retain(|(sender, since)| since.elapsed() < self.idle && !sender.is_closed());
             !senders.is_empty()
         });
         lock(&self.http2).retain(|_, sender| !sender.is_closed());

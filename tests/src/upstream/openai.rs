@@ -82,7 +82,7 @@ fn chunk(ask: &Ask, choices: &Value) -> String {
 }
 
 fn choices(ask: &Ask) -> u64 {
-    ask.body["n"].as_u64().unwrap_or(1)
+    ask.body["n"].as_u64().unwrap_or(1).min(16)
 }
 
 fn finish_reason(ask: &Ask) -> &'static str {

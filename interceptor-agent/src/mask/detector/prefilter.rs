@@ -46,40 +46,40 @@ pub struct Prefilter {
     bits: Box<[u64; WORDS]>,
     /// Windows set in the words before each one.
     ranks: Box<[u32; WORDS]>,
-    /// For each set window, by rank, where its candidates start; one more at the end.
+    /// For each set window, by rank, where its patterns start; one more at the end.
     starts: Vec<u32>,
-    candidates: Vec<Candidate>,
+    /// Patterns to look at, window after window.
+    watching: Vec<u16>,
+    /// By pattern, in the order given.
+    watches: Vec<Watch>,
 }
 
-/// A pattern that may match around the window just seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Candidate {
-    /// Index of the pattern, in the order given.
-    pub pattern: u16,
-    /// How far before the window's last byte the match would start.
-    back: u16,
+/// Where a pattern is watched.
+struct Watch {
+    /// How far the window's last byte is from the start of a match.
+    back: usize,
+    /// One more byte that every match has, looked at first: its offset from the start, and what it may be.
+    probe: (usize, Set),
 }
 
 impl Prefilter {
     /// Compiles the windows of all patterns.
     pub fn new<'s>(shapes: impl Iterator<Item = &'s Shape>) -> Self {
-        let mut windows: BTreeMap<usize, Vec<Candidate>> = BTreeMap::new();
+        let mut windows: BTreeMap<usize, Vec<u16>> = BTreeMap::new();
+        let mut watches = Vec::new();
         for (index, shape) in shapes.enumerate() {
-            let (sets, back) = rarest_window(shape);
-            let candidate = Candidate {
-                pattern: index as u16,
-                back,
-            };
-            for window in expand(sets) {
-                windows.entry(window).or_default().push(candidate);
+            let (window, watch) = watch(shape);
+            watches.push(watch);
+            for window in expand(window) {
+                windows.entry(window).or_default().push(index as u16);
             }
         }
         let mut bits = Box::new([0; WORDS]);
-        let (mut starts, mut candidates) = (vec![0], Vec::new());
-        for (window, at_window) in windows {
+        let (mut starts, mut watching) = (vec![0], Vec::new());
+        for (window, patterns) in windows {
             bits[window >> 6] |= 1 << (window & 63);
-            candidates.extend(at_window);
-            starts.push(candidates.len() as u32);
+            watching.extend(patterns);
+            starts.push(watching.len() as u32);
         }
         let mut ranks = Box::new([0; WORDS]);
         for word in 1..WORDS {
@@ -89,11 +89,12 @@ impl Prefilter {
             bits,
             ranks,
             starts,
-            candidates,
+            watching,
+            watches,
         }
     }
 
-    /// Calls back with each candidate of a text and the position at which its pattern would match.
+    /// Calls back with each pattern that may match in a text and the position at which it would.
     #[inline]
     pub fn run(&self, text: &[u8], mut candidate: impl FnMut(u16, usize)) {
         let mut window = 0u32;
@@ -101,8 +102,16 @@ impl Prefilter {
             window = window << CLASS_BITS | u32::from(CLASS_OF[byte as usize]);
             let at = (window & ((1 << WINDOW_BITS) - 1)) as usize;
             if self.bits[at >> 6] >> (at & 63) & 1 == 1 {
-                for &Candidate { pattern, back } in self.candidates(at) {
-                    if let Some(start) = index.checked_sub(back as usize) {
+                for &pattern in self.watching(at) {
+                    let Watch {
+                        back,
+                        probe: (offset, set),
+                    } = self.watches[pattern as usize];
+                    let start = index.wrapping_sub(back);
+                    if text
+                        .get(start.wrapping_add(offset))
+                        .is_some_and(|&byte| contains(set, byte))
+                    {
                         candidate(pattern, start);
                     }
                 }
@@ -111,28 +120,52 @@ impl Prefilter {
     }
 
     #[cold]
-    fn candidates(&self, window: usize) -> &[Candidate] {
+    fn watching(&self, window: usize) -> &[u16] {
         let below = self.bits[window >> 6] & ((1 << (window & 63)) - 1);
         let rank = (self.ranks[window >> 6] + below.count_ones()) as usize;
-        &self.candidates[self.starts[rank] as usize..self.starts[rank + 1] as usize]
+        &self.watching[self.starts[rank] as usize..self.starts[rank + 1] as usize]
     }
 }
 
-/// The window of a pattern that is rarest in ordinary text, and how far its last byte is from the start of a match.
+/// The window of a pattern that is rarest in ordinary text, and the rarest byte beside it.
 ///
 /// # Panics
 /// When a pattern is too short to have a window; a test compiles every one.
-fn rarest_window(shape: &Shape) -> ([u64; 3], u16) {
-    let heads: Vec<u64> = shape.heads().into_iter().map(classes).collect();
-    if shape.starts_run() {
-        return ([!heads[0], heads[0], heads[1]], 1);
-    }
-    let (offset, window) = heads
-        .windows(3)
-        .enumerate()
-        .min_by_key(|(_, window)| window.iter().map(|&set| frequency(set)).product::<u64>())
-        .expect("a pattern has at least three fixed bytes");
-    ([window[0], window[1], window[2]], offset as u16 + 2)
+fn watch(shape: &Shape) -> ([u64; 3], Watch) {
+    let sets = shape.heads();
+    let heads: Vec<u64> = sets.iter().copied().map(classes).collect();
+    let (window, last) = if shape.starts_run() {
+        ([before_run(heads[0]), heads[0], heads[1]], 1)
+    } else {
+        let (offset, window) = heads
+            .windows(3)
+            .enumerate()
+            .min_by_key(|(_, window)| window.iter().map(|&set| frequency(set)).product::<u64>())
+            .expect("a pattern has at least three fixed bytes");
+        ([window[0], window[1], window[2]], offset + 2)
+    };
+    // Of equals the farthest: runs end before it.
+    let probe = (0..heads.len())
+        .rev()
+        .filter(|&offset| offset > last || offset + 2 < last)
+        .min_by_key(|&offset| frequency(heads[offset]))
+        .unwrap_or(last);
+    (
+        window,
+        Watch {
+            back: last,
+            probe: (probe, sets[probe]),
+        },
+    )
+}
+
+/// What a run may start after: of letters only those that end an escape (`\n`, `%3D`), or every hexadecimal digest would
+/// be full of candidates.
+fn before_run(run: u64) -> u64 {
+    let letters = (b'a'..=b'z')
+        .chain(b'A'..=b'Z')
+        .filter(|byte| !b"nrtABCDEF".contains(byte));
+    letters.fold(!run, |set, byte| set & !(1 << CLASS_OF[byte as usize]))
 }
 
 fn classes(set: Set) -> u64 {
@@ -185,8 +218,8 @@ mod tests {
     #[test]
     fn a_run_is_reported_where_it_starts() {
         assert_eq!(
-            candidates(&[r"\b\d{2}"], "1234, 5 and x67"),
-            vec![(0, 0), (0, 13)]
+            candidates(&[r"\b\d{2}"], "1234, 5, x89 and \\n67"),
+            vec![(0, 0), (0, 19)]
         );
     }
 }

@@ -2,6 +2,7 @@
 
 mod aws;
 mod credentials;
+mod models;
 mod network;
 mod personal;
 mod vendors;
@@ -16,6 +17,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         network::ROWS,
         personal::ROWS,
         credentials::ROWS,
+        models::ROWS,
         vendors::ROWS,
     ]
     .into_iter()

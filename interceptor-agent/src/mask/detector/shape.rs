@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, ops::Range};
 /// One compiled pattern.
 ///
 /// Understood are literal ASCII, `[a-z]` sets with ranges, `\d` (digit), `\w` (letter, digit or `_`), escapes of
-/// punctuation, `?`, `*`, `+`, `{n}`, `{n,}`, `{n,m}`, one `(…)` around the part that is the value, a leading `(?i)`, and a
+/// punctuation, `?`, `*`, `+`, `{n}`, `{n,}`, `{n,m}` (without a limit: 1024), one `(…)` around the part that is the value, a leading `(?i)`, and a
 /// leading `\b`, which asks that the byte before is none that the pattern could start with.
 #[derive(Debug)]
 pub struct Shape {
@@ -21,6 +21,9 @@ struct Element {
     min: u32,
     max: u32,
 }
+
+/// Where a pattern sets no limit. Every candidate costs at most its limits, so no text makes a scan quadratic.
+const LONGEST_RUN: u32 = 1024;
 
 /// A set of ASCII bytes, one bit each.
 pub type Set = u128;
@@ -194,14 +197,14 @@ impl Parser<'_> {
     fn repetition(&mut self) -> (u32, u32) {
         let (min, max) = match self.rest.first() {
             Some(b'?') => (0, 1),
-            Some(b'*') => (0, u32::MAX),
-            Some(b'+') => (1, u32::MAX),
+            Some(b'*') => (0, LONGEST_RUN),
+            Some(b'+') => (1, LONGEST_RUN),
             Some(b'{') => {
                 self.bump();
                 let min = self.number().expect("a repetition needs a number");
                 let max = if self.rest.first() == Some(&b',') {
                     self.bump();
-                    self.number().unwrap_or(u32::MAX)
+                    self.number().unwrap_or(LONGEST_RUN)
                 } else {
                     min
                 };

@@ -1,6 +1,9 @@
 //! Every row's samples, and what holds for all rows together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use super::*;
 
@@ -20,7 +23,7 @@ fn scan(detectors: &Detectors, text: &str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn every_row_finds_its_hits_and_only_those() {
-    let detectors = Detectors::builtin();
+    let detectors = &*DETECTORS;
     for row in rows::all() {
         assert!(
             !row.hits.is_empty() && !row.misses.is_empty(),
@@ -39,14 +42,14 @@ fn every_row_finds_its_hits_and_only_those() {
                 })
                 .collect();
             let text = sample.replace(['»', '«'], "");
-            let found: Vec<_> = scan(&detectors, &text)
+            let found: Vec<_> = scan(detectors, &text)
                 .into_iter()
                 .filter(|found| found.0 == row.class.name)
                 .collect();
             assert_eq!(found, expected, "in {text:?}");
         }
         for text in row.misses {
-            let found = scan(&detectors, text);
+            let found = scan(detectors, text);
             assert!(
                 !found.iter().any(|found| found.0 == row.class.name),
                 "{found:?} in {text:?}"
@@ -80,10 +83,10 @@ fn names_are_unique_and_labels_make_tokens() {
 
 #[test]
 fn findings_are_appended_in_order_with_offsets_in_the_text() {
-    let detectors = Detectors::builtin();
+    let detectors = &*DETECTORS;
     let text = "인스턴스 i-0123456789abcdef0는 10.0.1.100에, 메일 a@example.com";
     assert_eq!(
-        scan(&detectors, text),
+        scan(detectors, text),
         [
             ("ec2_instance", "i-0123456789abcdef0".to_owned()),
             ("private_ip", "10.0.1.100".to_owned()),
@@ -103,30 +106,30 @@ fn findings_are_appended_in_order_with_offsets_in_the_text() {
 
 #[test]
 fn overlapping_findings_become_one_that_covers_them() {
-    let detectors = Detectors::builtin();
+    let detectors = &*DETECTORS;
     let key = concat!("sk-ant-", "api03-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6-cXV4");
     assert_eq!(
-        scan(&detectors, &format!("https://me:{key}@example.com/")),
+        scan(detectors, &format!("https://me:{key}@example.com/")),
         [("anthropic_key", key.to_owned())]
     );
     assert_eq!(
-        scan(&detectors, &format!("Authorization: Bearer {key}")),
+        scan(detectors, &format!("Authorization: Bearer {key}")),
         [("anthropic_key", key.to_owned())]
     );
     let host = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
-    assert_eq!(scan(&detectors, host), [("service_host", host.to_owned())]);
+    assert_eq!(scan(detectors, host), [("service_host", host.to_owned())]);
 }
 
 #[test]
 fn tokens_of_an_earlier_masking_are_not_found() {
-    let detectors = Detectors::builtin();
+    let detectors = &*DETECTORS;
     for text in [
         "postgres://app:URL_PASSWORD_001@HOST_001:5432/db",
         "Authorization: Bearer SECRET_BEARER_001",
         "arn:aws:iam::ACCOUNT_001:role/x in PRIVATE_IP_001/16 and EMAIL_001",
         "Authorization: Basic SECRET_BASIC_012",
     ] {
-        assert_eq!(scan(&detectors, text), [], "{text}");
+        assert_eq!(scan(detectors, text), [], "{text}");
     }
 }
 
@@ -136,8 +139,8 @@ fn actions_come_from_the_config() {
         ("email".to_owned(), Action::Allow),
         ("vpc".to_owned(), Action::Block),
     ]);
-    let detectors = Detectors::with_actions(&actions).expect("both are classes");
-    assert_eq!(scan(&detectors, "a@example.com vpc-0a1b2c3d").len(), 1);
+    let detectors = &Detectors::with_actions(&actions).expect("both are classes");
+    assert_eq!(scan(detectors, "a@example.com vpc-0a1b2c3d").len(), 1);
     let (vpc, _) = detectors
         .classes()
         .find(|(_, class)| class.name == "vpc")
@@ -163,4 +166,41 @@ fn nothing_found_allocates_nothing() {
         &mut findings,
     );
     assert_eq!(findings.capacity(), 0);
+}
+
+static DETECTORS: LazyLock<Detectors> = LazyLock::new(Detectors::builtin);
+
+proptest::proptest! {
+    #[test]
+    fn findings_are_in_order_apart_and_on_character_boundaries(pieces in proptest::collection::vec(piece(), 0..12)) {
+        let text = pieces.concat();
+        let mut findings = Vec::new();
+        DETECTORS.scan(&text, &mut findings);
+        let mut end = 0;
+        for found in findings {
+            proptest::prop_assert!(end <= found.start && found.start < found.end, "{found:?} in {text:?}");
+            proptest::prop_assert!(text.get(found.start..found.end).is_some(), "{found:?} in {text:?}");
+            end = found.end;
+        }
+    }
+}
+
+/// Samples of every row, cut anywhere, and anything else: together they meet in all ways.
+fn piece() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let samples: Vec<_> = rows::all()
+        .flat_map(|row| row.hits)
+        .map(|sample| sample.replace(['»', '«'], ""))
+        .collect();
+    let cut = (
+        proptest::sample::select(samples),
+        any::<proptest::sample::Index>(),
+    )
+        .prop_map(|(sample, index)| {
+            sample
+                .chars()
+                .take(1 + index.index(sample.chars().count()))
+                .collect()
+        });
+    prop_oneof![cut, any::<String>(), "[-_.:@/=é ]"]
 }

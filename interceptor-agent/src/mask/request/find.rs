@@ -7,7 +7,7 @@ use memchr::{memchr, memrchr};
 use super::super::{
     Mode,
     decode::Decoded,
-    detector::{Action, ClassId, Detectors, Finding},
+    detector::{Action, ClassId, Detectors, Finding, starts_word},
     token::{Labels, Ranges, token},
 };
 
@@ -182,8 +182,8 @@ impl Finder<'_> {
     }
 }
 
-/// Widens spots until their tokens are tokens to a reader: not behind a letter, digit or underscore, not
-/// before a digit, not next to one another. Sorts and merges them.
+/// Widens spots until their tokens are tokens to a reader: where a value may start, not before a digit, not
+/// next to one another. Sorts and merges them.
 fn make_room(text: &str, targets: &[Target], spots: &mut Vec<Spot>) {
     spots.sort_by_key(|spot| spot.range.start);
     let mut apart: Vec<Spot> = Vec::with_capacity(spots.len());
@@ -217,32 +217,20 @@ fn make_room(text: &str, targets: &[Target], spots: &mut Vec<Spot>) {
 }
 
 fn widened(text: &[u8], room: Range<usize>, spot: Range<usize>) -> Range<usize> {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let before = |start: usize| &text[room.start..start];
+    // `AWS_` before `SECRET_001` would make another label's token of it.
+    let in_label = |start| matches!(before(start), [.., b'A'..=b'Z' | b'0'..=b'9' | b'\\', b'_']);
     let mut start = spot.start.max(room.start);
-    let word = start;
-    while let Some(&before) = text[room.start..start].last() {
-        match (before, &text[start..word]) {
-            // The escape of a line break or of one byte ends there: what follows it stands by itself.
-            (b'\\', [b'n' | b'r' | b't', ..]) => {
-                start += 1;
-                break;
-            }
-            (b'%', [high, low, ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                start += 2;
-                break;
-            }
-            // Any other escape is taken whole rather than broken.
-            (b'\\', [_, ..]) => start -= 1,
-            _ if is_word(before) => start -= 1,
-            _ => break,
-        }
+    while start > room.start && (in_label(start) || !starts_word(before(start), start - room.start))
+    {
+        start -= 1;
     }
-    let end = spot.end.max(start);
-    let digits = text[end..room.end]
+    let behind = &text[spot.end.max(start)..room.end];
+    let digits = behind
         .iter()
         .take_while(|byte| byte.is_ascii_digit())
         .count();
-    start..end + digits
+    start..room.end - behind.len() + digits
 }
 
 /// The runs of lines of `text` that have a backslash.
@@ -292,14 +280,15 @@ mod tests {
 
     #[test]
     fn a_spot_takes_in_what_its_token_would_stick_to() {
-        assert_eq!(roomy("my_V12 é", &[(3, 4)]), ["my_V12"]);
-        assert_eq!(roomy("éVx", &[(2, 3)]), ["V"]);
+        assert_eq!(roomy("my_V12 é", &[(3, 4)]), ["V12"]);
+        assert_eq!(roomy("an MY_V", &[(6, 7)]), ["MY_V"]);
+        assert_eq!(roomy("éxVx", &[(3, 4)]), ["xV"]);
         assert_eq!(
             roomy(
                 r"\nV \u000aV %20V \tabV",
                 &[(2, 3), (10, 11), (15, 16), (21, 22)]
             ),
-            ["V", r"\u000aV", "V", "abV"]
+            ["V", "V", "V", "abV"]
         );
     }
 
@@ -319,5 +308,30 @@ mod tests {
             ["a\\n\nb\\", "\\"]
         );
         assert_eq!(escaped_lines("none\n").count(), 0);
+    }
+
+    #[test]
+    fn a_value_shows_and_a_token_does_not() {
+        let detectors = Detectors::builtin();
+        let labels = Labels::new(detectors.classes().map(|(_, class)| class.label));
+        let finder = Finder {
+            detectors: &detectors,
+            labels: &labels,
+            mode: Mode::Enforce,
+        };
+        let shows = |text| {
+            finder
+                .visible(text)
+                .map(|class| detectors.class(class).name)
+        };
+        assert_eq!(
+            shows("EC2_001 and i-0123456789abcdef0"),
+            Some("ec2_instance")
+        );
+        assert_eq!(
+            shows(r#"{"a": "\u0069-0123456789abcdef0"}"#),
+            Some("ec2_instance")
+        );
+        assert_eq!(shows("EC2_001 mailto:EMAIL_002"), None);
     }
 }

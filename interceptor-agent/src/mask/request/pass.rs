@@ -78,19 +78,19 @@ impl<'m> Pass<'m> {
         }
     }
 
-    pub fn into_state(self) -> State<'m> {
-        self.state
-    }
-
     /// Masks a document; None if nothing changes.
-    pub fn body(&mut self, doc: &Doc, schema: &Schema) -> Result<Option<String>, MaskError> {
+    pub fn body(
+        mut self,
+        doc: &Doc,
+        schema: &Schema,
+    ) -> (Result<Option<String>, MaskError>, State<'m>) {
         let layer = Layer {
             text: doc.text(),
             outer: None,
             levels: 1,
         };
+        let mut result = Ok(());
         for unit in walk::units(doc.root(), schema) {
-            let mut result = Ok(());
             for entry in unit {
                 entry.walk(schema, &mut |span| {
                     if result.is_ok() {
@@ -98,22 +98,21 @@ impl<'m> Pass<'m> {
                     }
                 });
             }
-            result?;
             self.number_unit();
         }
-        self.spliced(doc.text())
+        (result.and_then(|()| self.spliced(doc.text())), self.state)
     }
 
     /// Masks a plain text; None if nothing changes.
-    pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
+    pub fn text(mut self, text: &str) -> (Result<Option<String>, MaskError>, State<'m>) {
         let layer = Layer {
             text,
             outer: None,
             levels: 0,
         };
-        self.look(&layer, 0..text.len(), &[(0..text.len(), false)])?;
+        let result = self.look(&layer, 0..text.len(), &[(0..text.len(), false)]);
         self.number_unit();
-        self.spliced(text)
+        (result.and_then(|()| self.spliced(text)), self.state)
     }
 
     fn span(&mut self, layer: &Layer, span: Span) -> Result<(), MaskError> {

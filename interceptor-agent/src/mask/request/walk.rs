@@ -49,8 +49,9 @@ pub(super) fn units<'d>(root: Value<'d>, schema: &Schema) -> Vec<Vec<Entry<'d>>>
     }
     first
         .into_iter()
-        .chain([other])
         .chain(turns)
+        // Last, so that a value that changes with every call moves no token of the conversation.
+        .chain([other])
         .filter(|unit| !unit.is_empty())
         .collect()
 }
@@ -220,9 +221,9 @@ mod tests {
             [
                 "s",
                 r#"t properties p "description":"d""#,
-                r#""user_id":"x""#,
                 "u1",
-                "a1"
+                "a1",
+                r#""user_id":"x""#
             ]
         );
     }
@@ -257,7 +258,7 @@ mod tests {
             "input_audio":{"data":"bm8=","format":"wav"}},{"type":"text","text":"t"}]}],"seed":7,"top_k":5,"new_field":{"type":"y"}}"#;
         assert_eq!(
             spans(Endpoint::OpenAiChat, body),
-            [r#"5 "type":"y""#, "f {}", "wav t"]
+            ["f {}", "wav t", r#"5 "type":"y""#]
         );
     }
 

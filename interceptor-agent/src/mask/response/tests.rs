@@ -150,6 +150,9 @@ fn what_is_held_goes_out_when_the_stream_breaks_off() {
         let out = sse(Endpoint::OpenAiChat, &format!("{delta}{end}"));
         assert_eq!(out, format!("{cut}{end}{between}{ours}\n\n"), "{end:?}");
     }
+    let done = "data: [DONE]\n\n";
+    let out = sse(Endpoint::OpenAiChat, &format!("{delta}\n\n{done}"));
+    assert_eq!(out, format!("{cut}\n\n{ours}\n\n{done}"));
 }
 
 #[test]

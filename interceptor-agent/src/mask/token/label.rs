@@ -29,10 +29,6 @@ impl Labels {
         Self { names }
     }
 
-    pub fn len(&self) -> usize {
-        self.names.len()
-    }
-
     pub fn name(&self, label: usize) -> &'static str {
         self.names[label]
     }

@@ -1,6 +1,6 @@
 //! Which number each value of a label gets: the next one that no literal in the conversation so far uses.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Labels, TokenMap, token};
 
@@ -8,8 +8,8 @@ use super::{Labels, TokenMap, token};
 #[derive(Clone)]
 pub(in crate::mask) struct Numbering<'l> {
     labels: &'l Labels,
-    /// By label index.
-    numbers: Vec<Numbers>,
+    /// By label index; few of the many labels occur in a request.
+    numbers: BTreeMap<usize, Numbers>,
 }
 
 #[derive(Clone, Default)]
@@ -23,14 +23,14 @@ impl<'l> Numbering<'l> {
     pub fn new(labels: &'l Labels) -> Self {
         Self {
             labels,
-            numbers: Vec::new(),
+            numbers: BTreeMap::new(),
         }
     }
 
     /// Whether this number was handed out to a value.
     pub fn is_taken(&self, label: usize, number: u32) -> bool {
         self.numbers
-            .get(label)
+            .get(&label)
             .is_some_and(|of| (1..=of.last).contains(&number) && !of.reserved.contains(&number))
     }
 
@@ -59,7 +59,7 @@ impl<'l> Numbering<'l> {
     /// Every token handed out, with its value.
     pub fn into_map(self) -> TokenMap {
         let labels = self.labels;
-        let all = self.numbers.into_iter().enumerate();
+        let all = self.numbers.into_iter();
         all.flat_map(|(label, of)| {
             of.by_value
                 .into_iter()
@@ -69,10 +69,7 @@ impl<'l> Numbering<'l> {
     }
 
     fn of(&mut self, label: usize) -> &mut Numbers {
-        if self.numbers.is_empty() {
-            self.numbers.resize(self.labels.len(), Numbers::default());
-        }
-        &mut self.numbers[label]
+        self.numbers.entry(label).or_default()
     }
 }
 

@@ -160,7 +160,7 @@ pub const ROWS: &[Row] = &[
     Row {
         patterns: &[
             "ABSKQmVkcm9ja0FQSUtleS[A-Za-z0-9+/=]{90,}",
-            "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=]*",
+            "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=]{0,4096}",
         ],
         hits: &[
             "AWS_BEARER_TOKEN_BEDROCK=»bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29tLz9BY3Rpb249Q2Fs«",

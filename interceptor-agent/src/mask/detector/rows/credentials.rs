@@ -34,7 +34,7 @@ pub const ROWS: &[Row] = &[
         ..Row::new("private_key", "PRIVATE_KEY")
     },
     Row {
-        patterns: &[r"eyJ[\w-]{8,}=*\.[\w-]*"],
+        patterns: &[r"eyJ[\w-]{8,2048}=*\."],
         check: jwt,
         confidence: 0.98,
         hits: &[
@@ -50,8 +50,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         patterns: &[
-            r"(?i)bearer[ :]+([\w.~+/=-]{16,})",
-            r"(?i)bearer%20([\w.~+/=-]{16,})",
+            r"(?i)bearer[ :]+([\w.~+/=-]{16,8192})",
+            r"(?i)bearer%20([\w.~+/=-]{16,8192})",
         ],
         check: bearer,
         entropy: 3.0,
@@ -137,35 +137,26 @@ fn in_body(byte: u8) -> bool {
 }
 
 fn jwt(site: &Site<'_>) -> Option<Range<usize>> {
-    const LONGEST_HEADER: usize = 4096;
-    let token = site.bytes(site.all.clone());
-    let header = token.split(|&byte| byte == b'.').next()?;
-    let payload = token.len() - header.len() - 1;
+    const LONGEST_HEADER: usize = 2048;
+    const LEAST_PAYLOAD: usize = 4;
     let mut buffer = [0; LONGEST_HEADER];
-    let header = base64(header, &mut buffer)?;
-    memmem::find(header, b"\"alg\"")?;
-    if payload < 4 || json::parse(header).ok()?.root().get("alg").is_none() {
-        return None;
-    }
-    // A signature, or the further parts of an encrypted token.
-    let mut end = site.all.end;
-    for _ in 0..3 {
-        let Some((b'.', part)) = site.text[end..]
-            .split_first()
-            .map(|(first, rest)| (*first, rest))
-        else {
+    let header = site.all.start..site.all.end - 1;
+    let decoded = base64(site.bytes(header.clone()), &mut buffer)?;
+    memmem::find(decoded, b"\"alg\"")?;
+    json::parse(decoded).ok()?.root().get("alg")?;
+    // Payload and signature, or the four further parts of an encrypted token.
+    let mut end = header.end;
+    for _ in 0..4 {
+        let Some((b'.', part)) = site.text[end..].split_first() else {
             break;
         };
-        let length = part
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-            .count();
-        if length == 0 {
-            break;
+        let in_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        match part.iter().take_while(in_part).count() {
+            0 => break,
+            length => end += 1 + length,
         }
-        end += 1 + length;
     }
-    Some(site.all.start..end)
+    (end > header.end + LEAST_PAYLOAD).then_some(header.start..end)
 }
 
 fn bearer(site: &Site<'_>) -> Option<Range<usize>> {

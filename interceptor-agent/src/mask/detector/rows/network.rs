@@ -7,10 +7,10 @@ use std::{
 
 use crate::mask::detector::row::{Row, Site};
 
-/// IPv6 is watched at its first colon; version 4 at the start of a digit run.
+/// Every IPv6 address in use starts with four digits (2000::/3, fc00::/7, fe80::/10); shorter ones are paths of C++ and Rust.
 const ADDRESS: &[&str] = &[
     r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}",
-    "[0-9A-Fa-f]:[0-9A-Fa-f:]",
+    "[23fF][0-9A-Fa-f]{3}:[0-9A-Fa-f:]",
 ];
 
 /// Addresses of hosts and interfaces.
@@ -44,8 +44,8 @@ pub const ROWS: &[Row] = &[
         ],
         misses: &[
             "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",
-            "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 ~1.2.3.4 foo-1.2.3.4.tar.gz",
-            "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1",
+            "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 __version__ = \"1.2.3.4\" ~1.2.3.4 foo-1.2.3.4.tar.gz",
+            "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1\n    2.7.2.2\n",
             "2024:01:02 2001:db8 2001::db8::1 12345:db8::1",
         ],
         ..Row::new("public_ip", "PUBLIC_IP")
@@ -136,9 +136,9 @@ fn version_before(site: &Site<'_>, private: bool) -> bool {
     let gap = before
         .iter()
         .rev()
-        .take_while(|byte| b" \t:=\"'(\\".contains(byte))
+        .take_while(|byte| b" \t:=\"'(\\_".contains(byte))
         .count()
-        .min(6);
+        .min(8);
     let word = before[..before.len() - gap]
         .rsplit(|byte| !byte.is_ascii_alphabetic())
         .next()
@@ -152,64 +152,49 @@ fn version_before(site: &Site<'_>, private: bool) -> bool {
         || is(&["v", "ver", "firmware"])
         || !private
             && is(&[
-                "release", "build", "revision", "section", "chapter", "clause", "oid", "rfc",
+                "release", "build", "revision", "section", "sections", "chapter", "clause", "oid",
+                "rfc",
             ])
 }
 
-/// Four numbers below ten at the start of a line are a heading's number more often than an address.
+/// Four numbers below ten that start a line of a longer text number a heading or a version more often than a host.
 fn reads_as_heading(site: &Site<'_>, address: Ipv4Addr) -> bool {
     let small = address.octets().iter().all(|&octet| octet < 10);
-    let line = site.text[..site.all.start]
+    let indent = site.text[..site.all.start]
         .iter()
         .rev()
-        .take_while(|&&byte| byte != b'\n')
-        .take(8);
-    let own_line = site.text[..site.all.start].contains(&b'\n') || site.all.end < site.text.len();
-    small
-        && own_line
-        && line.clone().count() < 8
-        && line.clone().all(|byte| b" \t#*".contains(byte))
-        && site.after(1) == b" "
+        .take_while(|byte| b" \t#*".contains(byte))
+        .count();
+    let line_start = site.all.start - indent;
+    let own_line = line_start > 0 && site.text[line_start - 1] == b'\n'
+        || line_start == 0 && site.after(1) == b" ";
+    small && own_line && matches!(site.after(1), [] | [b' ' | b'\n' | b'\r'])
 }
 
 fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
     const LONGEST: usize = 45;
     let text = site.text;
-    let hexadecimal = text[..=site.all.start]
-        .iter()
-        .rev()
-        .take(5)
-        .take_while(|byte| byte.is_ascii_hexdigit())
-        .count();
-    let start = site.all.start + 1 - hexadecimal;
-    let first_colon = start == 0 || !matches!(text[start - 1], b':' | b'.');
-    if !first_colon || hexadecimal > 4 {
+    let start = site.all.start;
+    if matches!(site.before(1), [b':' | b'.']) {
         return None;
     }
-    let run = text[start..].iter().take(LONGEST + 2);
-    let length = run
-        .take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+    let in_address = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let length = text[start..]
+        .iter()
+        .take(LONGEST + 2)
+        .take_while(in_address)
         .count();
-    let mut run = &text[start..start + length];
-    while let [rest @ .., b'.'] = run {
-        run = rest;
-    }
-    if let [rest @ .., last, b':'] = run
-        && *last != b':'
-    {
-        run = match rest.len() {
-            0 => run,
-            length => &run[..length + 1],
-        };
-    }
+    // A sentence's stop or colon is none of the address's, but two colons are.
+    let run = match &text[start..start + length] {
+        [rest @ .., b'.'] => rest,
+        [.., b':', b':'] => &text[start..start + length],
+        [rest @ .., b':'] => rest,
+        run => run,
+    };
     let address: Ipv6Addr = std::str::from_utf8(run).ok()?.parse().ok()?;
     let [first, ..] = address.segments();
-    // Every address in use starts with four digits; shorter ones are paths of C++ and Rust.
-    let in_use =
-        matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf) && hexadecimal == 4;
-    let full =
-        run.iter().filter(|&&byte| byte == b':').count() == 7 && first != 0 && first < 0xff00;
-    (in_use || full).then(|| (address.into(), start..start + run.len()))
+    let in_use = matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf);
+    in_use.then(|| (address.into(), start..start + run.len()))
 }
 
 fn mac(site: &Site<'_>) -> Option<Range<usize>> {

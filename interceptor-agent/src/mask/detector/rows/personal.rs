@@ -24,7 +24,7 @@ pub const ROWS: &[Row] = &[
         ..Row::new("email", "EMAIL")
     },
     Row {
-        patterns: &[r"\b[2-6]\d{3}"],
+        patterns: &[r"\b[2-6]\d{3}[ .-]?\d{4}"],
         check: card,
         confidence: 0.9,
         hits: &[
@@ -135,7 +135,7 @@ fn card(site: &Site<'_>) -> Option<Range<usize>> {
     let digits = &digits[..count];
     let in_number = matches!(site.before(1), [b'.' | b'-'])
         || matches!(&text[length..], [b'.' | b'-', next, ..] if next.is_ascii_digit());
-    let varied = digits.iter().any(|digit| *digit != digits[0]);
+    let varied = digits.iter().any(|digit| *digit != digits[0]) && !digits.ends_with(b"0000000");
     (!in_number && varied && issued(digits) && luhn(digits))
         .then(|| site.all.start..site.all.start + length)
 }
@@ -174,7 +174,7 @@ fn issued(digits: &[u8]) -> bool {
         length @ 16..=19 => match prefix(4) {
             4000..=4999 => length == 16 || length == 19,
             5100..=5599 | 2221..=2720 | 2200..=2204 => length == 16,
-            3528..=3589 | 6011 | 6440..=6599 | 6200..=6299 | 8100..=8199 => true,
+            3528..=3589 | 6011 | 6440..=6599 | 6200..=6299 => true,
             5018 | 5019 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763 => true,
             _ => false,
         },
