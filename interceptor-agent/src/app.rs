@@ -24,6 +24,7 @@ use crate::{
     },
     tls::{ca::Ca, leaf::Leaves, upstream},
     upstream::{Patience, Upstream},
+    workers::Workers,
 };
 
 /// How long open exchanges may go on after a stop was asked for.
@@ -51,6 +52,8 @@ pub struct App {
     pub masker: Masker,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// The threads that connections are served on.
+    pub workers: Workers,
     /// Tells every task to finish.
     pub drain: Drain,
     /// One permit a connection.
@@ -85,6 +88,7 @@ impl App {
             ),
             masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             metrics: Metrics::default(),
+            workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
                 limits.connections.min(Semaphore::MAX_PERMITS),

@@ -72,10 +72,11 @@ async fn forward(
     let endpoint = endpoint(link, &request, body.is_end_stream())?;
     let body = body::read(body, limits.request_body, limits.body_timeout).await?;
     link.guard.next();
-    let (mut parts, ()) = request.into_parts();
+    let (parts, ()) = request.into_parts();
 
-    let masked = mask::request(link, endpoint, &mut parts, body).await?;
+    let masked = mask::request(link, endpoint, parts, body).await?;
     record.masked(&masked.report, masked.took);
+    let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);
     head::set_length(&mut parts.headers, masked.body.len());

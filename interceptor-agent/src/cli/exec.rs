@@ -43,7 +43,7 @@ impl Args {
         };
         log::init(&config.log);
         let descriptors = sys::raise_descriptor_limit()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         runtime.block_on(async {

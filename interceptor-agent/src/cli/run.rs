@@ -22,7 +22,7 @@ impl Args {
         sys::forbid_core_dumps()?;
         sys::raise_descriptor_limit()?;
         let cgroup = Cgroup::open(&config.steering.cgroup)?;
-        tokio::runtime::Builder::new_multi_thread()
+        tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
             .block_on(async {

@@ -8,9 +8,11 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, request::Parts};
+use tokio::runtime::Handle;
 
 use super::Link;
 use crate::{
+    app::App,
     http::{coding::Codings, head},
     mask::{
         Mode,
@@ -22,11 +24,12 @@ use crate::{
     upstream::MaskedBody,
 };
 
-/// Bodies above this are masked where they don't hold up other connections.
+/// Bodies above this, and coded ones, are masked where they don't hold up other connections.
 const LONG: usize = 256 * 1024;
 
 /// A request that may leave.
 pub(super) struct Masked {
+    pub(super) parts: Parts,
     pub(super) body: MaskedBody,
     pub(super) tokens: Arc<TokenMap>,
     pub(super) report: Report,
@@ -38,36 +41,44 @@ pub(super) struct Masked {
 pub(super) async fn request(
     link: &Link,
     endpoint: Option<Endpoint>,
-    parts: &mut Parts,
+    parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let codings = Codings::of(&parts.headers)?;
+    let long = body.len() > LONG || !codings.is_empty();
+    let work = masked(Arc::clone(&link.app), endpoint, parts, codings, body);
+    if !long {
+        return work.await;
+    }
+    let runtime = Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await;
+    done.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
+}
+
+async fn masked(
+    app: Arc<App>,
+    endpoint: Option<Endpoint>,
+    mut parts: Parts,
+    codings: Codings,
+    body: Bytes,
+) -> Result<Masked, Refusal> {
     let plain = if codings.is_empty() {
         body.clone()
     } else {
-        codings
-            .decode(&body, link.app.limits.request_body)
-            .await?
-            .into()
+        codings.decode(&body, app.limits.request_body).await?.into()
     };
     let started = Instant::now();
-    let mut masking = link.app.masker.begin();
-    let masked = match endpoint {
-        Some(endpoint) if plain.len() > LONG => {
-            tokio::task::block_in_place(|| masking.body(endpoint, &plain)).map(Some)
-        }
-        Some(endpoint) => masking.body(endpoint, &plain).map(Some),
-        None => Ok(None),
-    };
-    let outcome = match masked {
+    let mut masking = app.masker.begin();
+    let masked = endpoint.map(|endpoint| masking.body(endpoint, &plain));
+    let outcome = match masked.transpose() {
         // Nothing is enforced: what can't be read passes as it would without us.
-        Err(_) if link.app.masker.mode() != Mode::Enforce => {
-            Some(Outcome::Unchanged(link.app.masker.exempt_by_policy(plain)))
+        Err(_) if app.masker.mode() != Mode::Enforce => {
+            Some(Outcome::Unchanged(app.masker.exempt_by_policy(plain)))
         }
         masked => masked?,
     };
-    mask_headers(&mut masking, parts)?;
-    refuse_elsewhere(&mut masking, parts)?;
+    mask_headers(&mut masking, &mut parts)?;
+    refuse_elsewhere(&mut masking, &parts)?;
     let (tokens, report) = masking.finish();
     let took = started.elapsed();
     let body = match outcome {
@@ -80,6 +91,7 @@ pub(super) async fn request(
             .into(),
     };
     Ok(Masked {
+        parts,
         body,
         tokens: Arc::new(tokens),
         report,
