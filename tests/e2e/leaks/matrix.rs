@@ -76,7 +76,7 @@ fn every_place_with_the_python_sdks_over_each_http_version() -> Result<()> {
                     .last()
                     .context("the provider got it")?;
                 assert_eq!(
-                    (seen.version, &seen.json()["stream"] == &json!(true)),
+                    (seen.version, seen.json()["stream"] == true),
                     (version, stream)
                 );
             }
