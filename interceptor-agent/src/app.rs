@@ -142,6 +142,13 @@ impl Agent {
         ebpf.beat()?;
         ebpf.attach(cgroup)?;
 
+        if port != 0 && listener::is_ephemeral(port) {
+            tracing::warn!(
+                port,
+                next_step = "add it to net.ipv4.ip_local_reserved_ports, or choose another steering.listen_port",
+                "the kernel may give the agent's port to others while no agent runs"
+            );
+        }
         tasks::spawn(&app, &ebpf, events, steering.heartbeat);
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));

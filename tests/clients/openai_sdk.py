@@ -1,6 +1,7 @@
 """Calls OpenAI Chat Completions with the vendor's SDK.
 
-Argument, JSON: model, text, stream, n, repeat, and base_url if not the SDK's own. Prints JSON: what came back
+Argument, JSON: model, text, stream, n, repeat, http2, request_file (JSON: parameters beside or
+instead of the script's own), and base_url if not the SDK's own. Prints JSON: what came back
 (text and texts of all choices, tool), and the time of each call in milliseconds.
 """
 
@@ -11,13 +12,17 @@ import time
 import openai
 
 ask = json.loads(sys.argv[1])
-client = openai.OpenAI(api_key="sk-test", max_retries=0, timeout=10, base_url=ask.get("base_url"))
+http = openai.DefaultHttpxClient(http2=bool(ask.get("http2")))
+options = {"max_retries": 0, "timeout": 10, "http_client": http, "base_url": ask.get("base_url")}
+client = openai.OpenAI(api_key="sk-test", **options)
 request = {
     "model": ask["model"],
     "n": ask.get("n", 1),
     "messages": [{"role": "user", "content": ask["text"]}],
     "tools": [{"type": "function", "function": {"name": "echo", "parameters": {"type": "object"}}}],
 }
+if file := ask.get("request_file"):
+    request |= json.load(open(file))
 
 
 def call():

@@ -114,3 +114,25 @@ def escaped(text):
     """A JSON string in which every character is an escape."""
     units = text.encode("utf-16-be")
     return '"' + "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)) + '"'
+
+
+def hello(name, ech=False):
+    """A ClientHello: for a name or none, with an Encrypted ClientHello in it or not."""
+    context = ssl.create_default_context()
+    context.check_hostname = name is not None
+    outgoing = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name).do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    record = outgoing.read()
+    if not ech:
+        return record
+    body = record[9:]
+    at = 34
+    for width in (1, 2, 1):  # session id, cipher suites, compression methods
+        at += width + int.from_bytes(body[at : at + width], "big")
+    extensions = body[at + 2 :] + bytes.fromhex("fe0d 000b 00 0001 0001 07 0000 0001 ff")
+    body = body[:at] + len(extensions).to_bytes(2, "big") + extensions
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return record[:3] + len(message).to_bytes(2, "big") + message

@@ -1,21 +1,19 @@
 //! A canary of every class, through every client, coding, chunking and framing: the provider's bytes hold none.
 
+mod bodies;
+mod matrix;
+
 use anyhow::Result;
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, canary};
 use serde_json::{Value, json};
 
+use self::bodies::texts;
+
 const HOSTS: [(&str, &str); 2] = [
     ("api.anthropic.com", "/v1/messages"),
     ("api.openai.com", "/v1/chat/completions"),
 ];
-
-fn texts() -> Vec<&'static str> {
-    canary::all()
-        .iter()
-        .map(|canary| canary.text.as_str())
-        .collect()
-}
 
 /// A message with a block a canary, so that no text lends another its context.
 fn body(stream: bool) -> Value {
@@ -140,7 +138,7 @@ fn python_sdks_plain_streaming_and_with_tools() -> Result<()> {
 }
 
 /// The text of an answer of either provider.
-fn said(answer: &str, stream: bool) -> String {
+pub fn said(answer: &str, stream: bool) -> String {
     let pointers: &[&str] = if stream {
         &["/delta/text", "/choices/0/delta/content"]
     } else {

@@ -1,11 +1,18 @@
 //! End-to-end tests through the real kernel path, one module a theme. They need root, and fail without it.
 
+mod bad_input;
+mod bad_provider;
 mod bind;
+mod cli;
+mod clients;
 mod connect;
 mod direct;
 mod exchange;
+mod fidelity;
 mod getpeername;
+mod hosts;
 mod leaks;
 mod lifecycle;
+mod policy;
 mod sendmsg;
 mod sock_ops;

@@ -1,5 +1,6 @@
 //! Values that must never leave: one for each class, and the search for them in whatever form they may take.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -71,17 +72,37 @@ pub fn all() -> &'static [Canary] {
 pub fn leaks(haystack: &[u8]) -> Vec<String> {
     // Hex digits come in both cases, and no value depends on its case to be secret.
     let haystack = haystack.to_ascii_lowercase();
-    all()
-        .iter()
-        .flat_map(|canary| {
-            forms(&canary.value)
-                .into_iter()
-                .map(move |(form, needle)| (canary, form, needle))
-        })
-        .filter(|(_, _, needle)| contains(&haystack, &needle.to_ascii_lowercase()))
-        .map(|(canary, form, _)| format!("{} ({form})", canary.class))
-        .collect()
+    let mut shown = std::collections::BTreeSet::new();
+    for (at, start) in haystack.windows(START).enumerate() {
+        for (needle, name) in NEEDLES.get(start).into_iter().flatten() {
+            if haystack[at..].starts_with(needle) {
+                shown.insert(name);
+            }
+        }
+    }
+    shown.into_iter().cloned().collect()
 }
+
+/// Every form is longer than this; its first bytes lead to it, so that one pass over a haystack finds all.
+const START: usize = 6;
+
+/// What to look for, and what to call it.
+type Needle = (Vec<u8>, String);
+
+static NEEDLES: LazyLock<HashMap<Vec<u8>, Vec<Needle>>> = LazyLock::new(|| {
+    let mut needles: HashMap<_, Vec<Needle>> = HashMap::new();
+    for canary in all() {
+        for (form, needle) in forms(&canary.value) {
+            let needle = needle.to_ascii_lowercase();
+            let name = format!("{} ({form})", canary.class);
+            needles
+                .entry(needle[..START].to_vec())
+                .or_default()
+                .push((needle, name));
+        }
+    }
+    needles
+});
 
 fn listed() -> impl Iterator<Item = Canary> {
     include_str!("../canaries.txt")
@@ -176,21 +197,6 @@ fn base64(bytes: &[u8]) -> String {
         }
     }
     code
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    // std has no search in bytes; looking at the first byte first is quick enough here.
-    let Some((&first, rest)) = needle.split_first() else {
-        return false;
-    };
-    let mut from = 0;
-    while let Some(at) = haystack[from..].iter().position(|&byte| byte == first) {
-        from += at + 1;
-        if haystack[from..].starts_with(rest) {
-            return true;
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(300);
 /// How often idle connections and kernel counters are looked at.
 const TEND_EVERY: Duration = Duration::from_secs(5);
 
+/// A SYN to loopback that nobody answered for this long never will be.
+const HANDOFF_KEPT: Duration = Duration::from_secs(300);
+
 /// Starts the background tasks. They end with the drain, the heartbeat last: while open exchanges finish, new connects
 /// get the agent's own refusal.
 pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, events: Events, stale_after: Duration) {
@@ -129,6 +132,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
     loop {
         clock.tick().await;
         app.upstream.sweep();
+        app.metrics.handoffs(ebpf.sweep(HANDOFF_KEPT));
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }

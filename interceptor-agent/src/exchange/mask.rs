@@ -1,6 +1,7 @@
 //! The request's way through the masker: body, headers, target.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -77,7 +78,7 @@ async fn masked(
         masked => masked?,
     };
     mask_headers(&mut masking, &mut parts)?;
-    refuse_in_target(&mut masking, &parts, app.masker.mode())?;
+    refuse_elsewhere(&mut masking, &parts)?;
     let (tokens, report) = masking.finish();
     let took = started.elapsed();
     let body = match outcome {
@@ -113,16 +114,25 @@ fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refu
     Ok(())
 }
 
-/// A path or query is an address: replacing part of it would ask for something else.
-fn refuse_in_target(masking: &mut Masking<'_>, parts: &Parts, mode: Mode) -> Result<(), Refusal> {
+/// Where a token would ask for something else than was meant, a value that must not leave refuses the request.
+fn refuse_elsewhere(masking: &mut Masking<'_>, parts: &Parts) -> Result<(), Refusal> {
     let target = parts
         .uri
         .path_and_query()
         .map_or("", http::uri::PathAndQuery::as_str);
-    match masking.text(target)? {
-        Some(_) if mode == Mode::Enforce => {
-            Err(Refusal::new(Reason::Unmaskable, "in the path or the query"))
+    let names = parts
+        .headers
+        .keys()
+        .map(|name| ("a header's name", Cow::from(name.as_str())));
+    let texts = [
+        ("the method", parts.method.as_str().into()),
+        ("the path or the query", target.into()),
+        ("the path or the query", head::percent_decoded(target)),
+    ];
+    for (place, text) in texts.into_iter().chain(names) {
+        if masking.text(&text)?.is_some() {
+            return Err(Refusal::new(Reason::Unmaskable, format!("in {place}")));
         }
-        _ => Ok(()),
     }
+    Ok(())
 }

@@ -34,7 +34,8 @@ pub(super) fn unmasked(
         Framing::of_content_type(kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default());
     let unmasker = Unmasker::with_limits(endpoint, framing, tokens, limit, EVENT_LIMIT.min(limit));
     // The length changes; and values can't be put into coded bytes, so the answer leaves uncoded.
-    response.headers_mut().remove(header::CONTENT_LENGTH);
-    response.headers_mut().remove(header::CONTENT_ENCODING);
+    head::remove(response.headers_mut(), |name| {
+        *name == header::CONTENT_LENGTH || *name == header::CONTENT_ENCODING
+    });
     Ok(response.map(|body| Answer::unmasked(body, &codings, unmasker)))
 }

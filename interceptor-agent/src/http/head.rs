@@ -1,6 +1,11 @@
 //! Request heads: whom a request is for, and what of its headers goes on.
 
-use http::{HeaderMap, HeaderName, Request, header};
+use std::borrow::Cow;
+
+use http::{
+    HeaderMap, HeaderName, Request,
+    header::{self, Entry},
+};
 
 /// Headers of one hop (RFC 9110 §7.6.1).
 const HOP: [HeaderName; 7] = [
@@ -13,25 +18,23 @@ const HOP: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-/// Headers that carry credentials for the provider, or nothing but the provider's business.
-const NOT_TEXT: [&str; 12] = [
+/// Headers of one hop that no standard has any more.
+const HOP_BY_HABIT: [&str; 2] = ["keep-alive", "proxy-connection"];
+
+/// Headers that carry credentials for the provider, or that are read here and so say nothing else.
+const NOT_TEXT: [&str; 6] = [
     "authorization",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
     "host",
-    "content-type",
     "content-encoding",
-    "accept",
-    "accept-encoding",
-    "anthropic-version",
-    "anthropic-beta",
-    "openai-organization",
 ];
 
 /// Whether every name the request gives for its host is this one: `:authority`, absolute request target and `Host`
-/// (RFC 9112 §3.2). A front that reads another of them than we do would lead the request elsewhere.
-pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
+/// (RFC 9112 §3.2), each with this port or none. A front that reads another of them than we do would lead the request
+/// elsewhere.
+pub fn is_for<B>(request: &Request<B>, host: &str, port: u16) -> bool {
     let mut named = false;
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     let headers = request.headers().get_all(header::HOST).iter();
@@ -41,7 +44,7 @@ pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
         .chain(headers.map(|value| value.to_str().ok()))
     {
         let Some(name) = name else { return false };
-        if !same_host(name, host) {
+        if !same_host(name, host, port) {
             return false;
         }
         named = true;
@@ -49,8 +52,11 @@ pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
     named && request.headers().get_all(header::HOST).iter().count() <= 1
 }
 
-fn same_host(name: &str, host: &str) -> bool {
-    let name = name.strip_suffix(":443").unwrap_or(name);
+fn same_host(name: &str, host: &str, port: u16) -> bool {
+    let name = match name.rsplit_once(':') {
+        Some((name, given)) if given.parse() == Ok(port) => name,
+        _ => name,
+    };
     name.strip_suffix('.')
         .unwrap_or(name)
         .eq_ignore_ascii_case(host)
@@ -65,16 +71,62 @@ pub fn strip_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&HOP) {
-        headers.remove(name);
+    remove(headers, |name| {
+        named.contains(name) || HOP.contains(name) || HOP_BY_HABIT.contains(&name.as_str())
+    });
+}
+
+/// Removes fields, and leaves the others in their order: `HeaderMap::remove` puts the last one into the gap.
+pub fn remove(headers: &mut HeaderMap, gone: impl Fn(&HeaderName) -> bool) {
+    if !headers.keys().any(&gone) {
+        return;
     }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    let mut last = None;
+    // Only the first of several values comes with its name.
+    for (name, value) in headers.drain() {
+        last = name.or(last);
+        if let Some(name) = last.as_ref().filter(|name| !gone(name)) {
+            kept.append(name, value);
+        }
+    }
+    *headers = kept;
+}
+
+/// Says the length of a body where one was said, in its place.
+pub fn set_length(headers: &mut HeaderMap, length: usize) {
+    if let Entry::Occupied(mut said) = headers.entry(header::CONTENT_LENGTH) {
+        said.insert(length.into());
+    }
 }
 
 /// Whether a header's value is text that a process could put anything into.
 pub fn is_text(name: &HeaderName) -> bool {
     !NOT_TEXT.contains(&name.as_str())
+}
+
+/// A request target as its reader has it (RFC 3986 §2.1; `+` in a query is a space). Escapes that are none stay.
+pub fn percent_decoded(target: &str) -> Cow<'_, str> {
+    if !target.contains(['%', '+']) {
+        return target.into();
+    }
+    let hex = |digit: &u8| char::from(*digit).to_digit(16);
+    let mut decoded = Vec::with_capacity(target.len());
+    let mut rest = target.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        decoded.push(match (first, after) {
+            (b'+', _) => b' ',
+            (b'%', [high, low, after @ ..])
+                if let (Some(high), Some(low)) = (hex(high), hex(low)) =>
+            {
+                rest = after;
+                (high << 4 | low) as u8
+            }
+            _ => *first,
+        });
+    }
+    String::from_utf8_lossy(&decoded).into_owned().into()
 }
 
 /// Whether the request asks for a WebSocket (RFC 6455 §4.1; over HTTP/2 RFC 8441).
@@ -105,27 +157,54 @@ mod tests {
     #[test]
     fn every_name_has_to_agree() {
         let host = "api.openai.com";
-        assert!(is_for(&request("/v1", &["API.openai.com"]), host));
-        assert!(is_for(&request("/v1", &["api.openai.com:443"]), host));
-        assert!(is_for(&request("https://api.openai.com/v1", &[]), host));
+        assert!(is_for(&request("/v1", &["API.openai.com"]), host, 443));
+        assert!(is_for(&request("/v1", &["api.openai.com:443"]), host, 443));
+        assert!(is_for(
+            &request("/v1", &["api.openai.com:8443"]),
+            host,
+            8443
+        ));
+        assert!(!is_for(
+            &request("/v1", &["api.openai.com:443"]),
+            host,
+            8443
+        ));
+        assert!(is_for(
+            &request("https://api.openai.com/v1", &[]),
+            host,
+            443
+        ));
         assert!(is_for(
             &request("https://api.openai.com/v1", &["api.openai.com."]),
-            host
+            host,
+            443
         ));
-        assert!(!is_for(&request("/v1", &[]), host), "no name at all");
-        assert!(!is_for(&request("/v1", &["other.example"]), host));
+        assert!(!is_for(&request("/v1", &[]), host, 443), "no name at all");
+        assert!(!is_for(&request("/v1", &["other.example"]), host, 443));
         assert!(
-            !is_for(&request("/v1", &["api.openai.com", "api.openai.com"]), host),
+            !is_for(
+                &request("/v1", &["api.openai.com", "api.openai.com"]),
+                host,
+                443
+            ),
             "two Host headers"
         );
         assert!(!is_for(
             &request("https://other.example/v1", &["api.openai.com"]),
-            host
+            host,
+            443
         ));
         assert!(!is_for(
             &request("https://api.openai.com/v1", &["other.example"]),
-            host
+            host,
+            443
         ));
+    }
+
+    #[test]
+    fn percent_escapes_are_read_and_what_is_none_stays() {
+        assert_eq!(percent_decoded("/v1?a=b"), "/v1?a=b");
+        assert_eq!(percent_decoded("/a%40b+c%2e%C3%A9%4%zz%"), "/a@b c.é%4%zz%");
     }
 
     #[test]
@@ -142,5 +221,32 @@ mod tests {
         strip_hop(&mut headers);
         assert_eq!(headers.len(), 1);
         assert!(headers.contains_key("x-end"));
+    }
+
+    #[test]
+    fn what_stays_stays_in_its_order() {
+        let names = ["a", "content-length", "te", "b", "c", "b", "d"];
+        let mut headers = HeaderMap::new();
+        for (name, value) in names.into_iter().zip(1..) {
+            headers.append(name, value.into());
+        }
+        strip_hop(&mut headers);
+        set_length(&mut headers, 99);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        let right = [
+            ("a", "1"),
+            ("content-length", "99"),
+            ("b", "4"),
+            ("b", "6"),
+            ("c", "5"),
+            ("d", "7"),
+        ];
+        assert_eq!(left, right);
+        remove(&mut headers, |name| name == header::CONTENT_LENGTH);
+        set_length(&mut headers, 99);
+        assert_eq!(headers.len(), 5, "none is added");
     }
 }

@@ -23,6 +23,16 @@ impl MaskedBody {
     pub fn empty() -> Self {
         Self(None)
     }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 impl From<MaskedBytes> for MaskedBody {
@@ -47,7 +57,7 @@ impl Body for MaskedBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+        SizeHint::with_exact(self.len() as u64)
     }
 }
 

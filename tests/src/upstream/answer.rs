@@ -9,23 +9,24 @@ use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
 
 use super::paced::Paced;
 use super::record::Seen;
 use super::{anthropic, openai};
+use crate::coding;
 
 /// The characters of one streamed delta.
 const DELTA: usize = 5;
 
 /// What a model's name asks for, words joined by `-`: `tool` (call the tool `echo` with the text), `thinking` (a
-/// signed thinking block first, which holds the text too), `slow` (20 ms between events), `cut` (the stream arrives
+/// signed thinking block first, which holds the text too), `redacted` (a redacted one that does), `slow` (20 ms between events), `cut` (the stream arrives
 /// in pieces of 7 bytes), `gzip` `br` `zstd` `deflate` (the answer's content coding), a number (an error of that
 /// status, with the text in its message).
 #[derive(Clone, Debug, Default)]
 pub struct Knobs {
     pub(super) tool: bool,
     pub(super) thinking: bool,
+    pub(super) redacted: bool,
     slow: bool,
     cut: bool,
     coding: Option<&'static str>,
@@ -39,6 +40,7 @@ impl Knobs {
             match word {
                 "tool" => knobs.tool = true,
                 "thinking" => knobs.thinking = true,
+                "redacted" => knobs.redacted = true,
                 "slow" => knobs.slow = true,
                 "cut" => knobs.cut = true,
                 "gzip" => knobs.coding = Some("gzip"),
@@ -121,7 +123,8 @@ impl Answer {
         let mut pieces: Vec<Bytes> = self.pieces.into_iter().map(Bytes::from).collect();
         if let Some(coding) = self.knobs.coding {
             response = response.header("content-encoding", coding);
-            pieces = cut(&encoded(coding, &pieces.concat()).await, 100);
+            let coded = coding::encoded(coding, &pieces.concat()).await;
+            pieces = cut(&coded.unwrap_or_default(), 100);
         }
         if self.knobs.cut {
             pieces = cut(&pieces.concat(), 7);
@@ -215,17 +218,4 @@ fn text(content: &Value) -> String {
 
 fn cut(bytes: &[u8], size: usize) -> Vec<Bytes> {
     bytes.chunks(size).map(Bytes::copy_from_slice).collect()
-}
-
-async fn encoded(coding: &str, plain: &[u8]) -> Vec<u8> {
-    use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
-    let mut coded = Vec::new();
-    let read = match coding {
-        "gzip" => GzipEncoder::new(plain).read_to_end(&mut coded).await,
-        "br" => BrotliEncoder::new(plain).read_to_end(&mut coded).await,
-        "zstd" => ZstdEncoder::new(plain).read_to_end(&mut coded).await,
-        _ => ZlibEncoder::new(plain).read_to_end(&mut coded).await,
-    };
-    assert!(read.is_ok(), "encoding from memory to memory can't fail");
-    coded
 }

@@ -21,6 +21,9 @@ fn whole(ask: &Ask) -> Value {
         content
             .push(json!({ "type": "thinking", "thinking": thought(ask), "signature": SIGNATURE }));
     }
+    if ask.knobs.redacted {
+        content.push(redacted(ask));
+    }
     content.push(if ask.knobs.tool {
         json!({ "type": "tool_use", "id": "toolu_stub", "name": "echo", "input": { "text": ask.text } })
     } else {
@@ -49,6 +52,10 @@ fn stream(ask: &Ask) -> Answer {
             json!({ "type": "thinking", "thinking": "", "signature": "" }),
             pieces,
         );
+        index += 1;
+    }
+    if ask.knobs.redacted {
+        block(&mut events, index, redacted(ask), []);
         index += 1;
     }
     if ask.knobs.tool {
@@ -102,6 +109,10 @@ fn event(data: Value) -> String {
 
 fn thought(ask: &Ask) -> String {
     format!("They said: {}", ask.text)
+}
+
+fn redacted(ask: &Ask) -> Value {
+    json!({ "type": "redacted_thinking", "data": thought(ask) })
 }
 
 fn message(ask: &Ask) -> Value {
