@@ -9,10 +9,14 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Shorter than any timeout of an exchange.
+const TICK: Duration = Duration::from_millis(500);
 
 /// The threads; they end when this is dropped.
 #[derive(Debug)]
@@ -84,8 +88,22 @@ impl Worker {
         };
         thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(stop.cancelled()))?;
+            .spawn(move || runtime.block_on(tick_until(stop)))?;
         Ok(worker)
+    }
+}
+
+/// Keeps the next timer near: a timer that comes before all others wakes its runtime by a system call, even from within,
+/// and the timeouts of an exchange would do that for each request.
+async fn tick_until(stop: CancellationToken) {
+    let ticking = async {
+        loop {
+            tokio::time::sleep(TICK).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = ticking => {}
     }
 }
 
@@ -101,8 +119,6 @@ impl Drop for Open {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -41,7 +41,7 @@ impl Args {
             Some(file) => Config::load(file)?,
             None => Config::parse("version = 1\n[log]\nlevel = \"warn\"")?,
         };
-        log::init(&config.log);
+        let _flush = log::init(&config.log)?;
         let descriptors = sys::raise_descriptor_limit()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -18,7 +18,7 @@ pub struct Args {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config::load(&self.config)?;
-        log::init(&config.log);
+        let _flush = log::init(&config.log)?;
         sys::forbid_core_dumps()?;
         sys::raise_descriptor_limit()?;
         let cgroup = Cgroup::open(&config.steering.cgroup)?;

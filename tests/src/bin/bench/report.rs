@@ -81,6 +81,7 @@ impl Results {
             row(many, "own CPU, µs", own_cpu, Compared::Alone),
             row(one, "requests/s", rate, Compared::Ratio),
             row(one, "median, µs", took, Compared::Added),
+            row(one, "own CPU, µs", own_cpu, Compared::Alone),
             row(long, "requests/s", rate, Compared::Ratio),
             row(long, "own CPU, µs", own_cpu, Compared::Alone),
             row(fresh, "requests/s", rate, Compared::Ratio),
