@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub(super) use check::starts_word;
 use prefilter::Prefilter;
 use row::{Row, Site};
-use shape::Shape;
+use shape::{Runs, Shape};
 
 /// Index of a class in the table of its [`Detectors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Ord, PartialOrd)]
@@ -130,8 +130,10 @@ impl Detectors {
     pub fn scan(&self, text: &str, findings: &mut Vec<Finding>) {
         let first = findings.len();
         let text = text.as_bytes();
+        let mut runs = Runs::default();
         self.prefilter.run(text, |pattern, at| {
-            findings.extend(self.examine(&self.patterns[pattern as usize], text, at))
+            let pattern = &self.patterns[pattern as usize];
+            findings.extend(self.examine(pattern, text, at, &mut runs))
         });
         self.join_overlaps(findings, first);
     }
@@ -154,9 +156,15 @@ impl Detectors {
             .map(|(index, row)| (ClassId(index as u16), &row.class))
     }
 
-    fn examine(&self, pattern: &Pattern, text: &[u8], at: usize) -> Option<Finding> {
+    fn examine(
+        &self,
+        pattern: &Pattern,
+        text: &[u8],
+        at: usize,
+        runs: &mut Runs,
+    ) -> Option<Finding> {
         let row = self.rows[pattern.row.0 as usize];
-        let matched = pattern.shape.match_at(text, at)?;
+        let matched = pattern.shape.match_at(text, at, runs)?;
         let site = Site {
             text,
             all: matched.all,

@@ -1,6 +1,9 @@
 //! A stream of events whose texts go on from event to event, each on a channel of its own.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytes::BytesMut;
 
@@ -29,6 +32,7 @@ impl EventStream {
             texts: Texts {
                 endpoint,
                 open: BTreeMap::new(),
+                holding: BTreeSet::new(),
                 line_end: b"\n",
             },
         }
@@ -50,7 +54,7 @@ impl EventStream {
     pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
         let rest = self.events.rest();
         self.texts.event(tokens, rest, out);
-        if !rest.raw().is_empty() && self.texts.is_holding() {
+        if !rest.raw().is_empty() && !self.texts.holding.is_empty() {
             out.extend_from_slice(&self.texts.line_end.repeat(2));
         }
         self.texts.end(tokens, out, |_| true);
@@ -61,6 +65,8 @@ impl EventStream {
 struct Texts {
     endpoint: Endpoint,
     open: BTreeMap<Channel, Text>,
+    /// Those of which something waits for more.
+    holding: BTreeSet<Channel>,
     line_end: &'static [u8],
 }
 
@@ -125,11 +131,9 @@ impl Texts {
         });
         let order = Order::of(&step, &self.open);
         let ends = |channel| order.gives_way(channel) || step.ends(channel);
-        if !(step.ends.is_empty() && order.starts.is_empty()) {
-            self.end(tokens, out, |channel| {
-                !order.places.contains_key(&channel) && ends(channel)
-            });
-        }
+        self.end(tokens, out, |channel| {
+            !order.places.contains_key(&channel) && ends(channel)
+        });
 
         let mut splice = Splice::new(doc.raw());
         let mut pieces = step.pieces.iter().peekable();
@@ -154,7 +158,9 @@ impl Texts {
                 false => text.pieces.push(tokens, raw),
             };
             splice.put(string.inner(), &piece);
-            if text.pieces.is_holding() && text.event.is_none() {
+            if !text.pieces.is_holding() {
+                self.holding.remove(&channel);
+            } else if self.holding.insert(channel) && text.event.is_none() {
                 text.event = response::piece_event(self.endpoint, channel, doc.root());
             }
         });
@@ -164,19 +170,15 @@ impl Texts {
         splice.finish()
     }
 
-    fn is_holding(&self) -> bool {
-        self.open.values().any(|text| text.pieces.is_holding())
-    }
-
     /// Writes what is held of the texts that end, each in an event of our own.
     fn end(&mut self, tokens: &Tokens, out: &mut BytesMut, ends: impl Fn(Channel) -> bool) {
-        for (&channel, text) in &mut self.open {
-            let (true, Some(event)) = (text.pieces.is_holding(), &text.event) else {
+        for channel in self.holding.extract_if(.., |&channel| ends(channel)) {
+            let Some(text) = self.open.get_mut(&channel) else {
                 continue;
             };
-            if !ends(channel) {
+            let Some(event) = &text.event else {
                 continue;
-            }
+            };
             let [head, tail] = &event.data;
             if let Some(name) = event.name {
                 out.extend_from_slice(b"event: ");
