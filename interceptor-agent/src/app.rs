@@ -24,6 +24,7 @@ use crate::{
     },
     tls::{ca::Ca, leaf::Leaves, upstream},
     upstream::{Patience, Upstream},
+    workers::Workers,
 };
 
 /// How long open exchanges may go on after a stop was asked for.
@@ -51,6 +52,8 @@ pub struct App {
     pub masker: Masker,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// The threads that connections are served on.
+    pub workers: Workers,
     /// Tells every task to finish.
     pub drain: Drain,
     /// One permit a connection.
@@ -85,6 +88,7 @@ impl App {
             ),
             masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             metrics: Metrics::default(),
+            workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
                 limits.connections.min(Semaphore::MAX_PERMITS),
@@ -138,6 +142,13 @@ impl Agent {
         ebpf.beat()?;
         ebpf.attach(cgroup)?;
 
+        if port != 0 && listener::is_ephemeral(port) {
+            tracing::warn!(
+                port,
+                next_step = "add it to net.ipv4.ip_local_reserved_ports, or choose another steering.listen_port",
+                "the kernel may give the agent's port to others while no agent runs"
+            );
+        }
         tasks::spawn(&app, &ebpf, events, steering.heartbeat);
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));

@@ -51,6 +51,9 @@ enum Command {
 
 /// Runs the command that the arguments name.
 pub fn main() -> anyhow::Result<ExitCode> {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{}", without_payload(panic.location()))
+    }));
     match Cli::parse().command {
         Command::Run(args) => args.run(),
         Command::Exec(args) => args.run(),
@@ -60,5 +63,37 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Unmask(args) => args.run(),
         Command::Ca(args) => args.run(),
         Command::Uninstall(args) => args.run(),
+    }
+}
+
+/// What is told of a panic. Its own message may quote the text that was worked on (slicing a string does), so only the
+/// place is said.
+fn without_payload(place: Option<&std::panic::Location<'_>>) -> String {
+    let place = place.map_or_else(String::new, |place| format!(" at {place}"));
+    format!("interceptor: internal error{place}; nothing was sent. Please report this line")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{self, Location};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_says_its_place_and_never_its_payload() {
+        static SAID: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
+        let earlier = panic::take_hook();
+        panic::set_hook(Box::new(|panic| {
+            if let Ok(mut said) = SAID.lock() {
+                *said = without_payload(panic.location());
+            }
+        }));
+        let secret = String::from("é4111111111111111");
+        let sliced = panic::catch_unwind(|| secret[1..].len());
+        panic::set_hook(earlier);
+        assert!(sliced.is_err());
+        let said = SAID.lock().unwrap();
+        assert!(said.contains("cli.rs") && !said.contains("4111"), "{said}");
+        assert!(!without_payload(Some(Location::caller())).is_empty());
     }
 }

@@ -27,8 +27,11 @@ use crate::{
 pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: LocalAddr) {
     let _open = app.metrics.open();
     let Ok(steered) = app.steering.take(from, at) else {
-        // Never a guess: the connection is reset, and nothing of it was read.
-        return refuse(&app, client, None, &Opening::Closed, Reason::Lost).await;
+        // Never a guess: the connection is reset, and nothing of it was read. Most often the client gave up before it was
+        // accepted, which withdrew its hand-off.
+        app.metrics.connection("refuse");
+        app.metrics.refused(Reason::Lost.as_str());
+        return client.set_zero_linger().unwrap_or_default();
     };
     let mut server = None;
     loop {
@@ -40,7 +43,7 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
         match intercept::decide(&app.hosts, known, &opening) {
             _ if opening == Opening::Closed => return,
             Verdict::Refuse(reason) => {
-                return refuse(&app, client, Some(&steered), &opening, reason).await;
+                return refuse(&app, client, &steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
                 return intercept(&app, host, &opening, steered, Prefixed::new(read, client)).await;
@@ -108,10 +111,15 @@ async fn intercept(
 async fn serve_http1(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
     let link = Arc::new(link);
     let limits = &link.app.limits;
-    let io = TokioIo::new(link.guard.watch(tls));
+    let (metrics, protocol) = (link.app.metrics.clone(), link.host.protocol);
+    let too_slow = move || {
+        metrics.refused(Reason::HeadTimeout.as_str());
+        Refusal::from(Reason::HeadTimeout).plain_response(protocol, &Id::new())
+    };
+    let io = TokioIo::new(link.guard.watch(tls, limits.header_timeout, too_slow));
     let connection = conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        .header_read_timeout(limits.idle_timeout)
         .max_headers(limits.header_fields)
         .max_buf_size(limits.header_bytes)
         .preserve_header_case(true)
@@ -141,6 +149,7 @@ async fn serve_http2(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(200)
+        .keep_alive_interval(limits.idle_timeout)
         .adaptive_window(true)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(tls), service);
@@ -184,7 +193,7 @@ async fn pass(
 async fn refuse(
     app: &App,
     mut client: TcpStream,
-    steered: Option<&Steered>,
+    steered: &Steered,
     opening: &Opening,
     reason: Reason,
 ) {
@@ -193,14 +202,14 @@ async fn refuse(
     let id = Id::new();
     app.metrics.connection("refuse");
     app.metrics.refused(reason.as_str());
-    let process = steered.map(|steered| &steered.process);
+    let process = &steered.process;
     tracing::warn!(
         %id,
         reason = reason.as_str(),
-        original = steered.map(|steered| tracing::field::display(steered.original.0)),
-        pid = process.map(|process| process.pid),
-        uid = process.map(|process| process.uid),
-        comm = process.map(|process| process.comm.as_str()),
+        original = %steered.original.0,
+        pid = process.pid,
+        uid = process.uid,
+        comm = process.comm,
         next_step = reason.next_step(),
         "connection refused"
     );

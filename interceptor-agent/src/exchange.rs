@@ -49,8 +49,8 @@ pub async fn run(
         Ok(response) => response,
         Err(refusal) => {
             // A client that is still sending would take the end of the connection for the answer; one that waits for
-            // a go-ahead sends nothing.
-            if !expects {
+            // a go-ahead, or has stopped, sends nothing.
+            if !expects && refusal.reason != Reason::BodyTimeout {
                 body::discard(&mut body).await;
                 link.guard.next();
             }
@@ -72,10 +72,11 @@ async fn forward(
     let endpoint = endpoint(link, &request, body.is_end_stream())?;
     let body = body::read(body, limits.request_body, limits.body_timeout).await?;
     link.guard.next();
-    let (mut parts, ()) = request.into_parts();
+    let (parts, ()) = request.into_parts();
 
-    let masked = mask::request(link, endpoint, &mut parts, body).await?;
+    let masked = mask::request(link, endpoint, parts, body).await?;
     record.masked(&masked.report, masked.took);
+    let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);
     head::set_length(&mut parts.headers, masked.body.len());
@@ -88,14 +89,23 @@ async fn forward(
 
 /// One host, one reading of the framing.
 fn admit(link: &Link, request: &Request<()>) -> Result<(), Refusal> {
-    if !head::is_for(request, &link.target.host) {
+    let target = &link.target;
+    if !head::is_for(request, &target.host, target.original.0.port()) {
         return Err(Reason::HostMismatch.into());
     }
-    if request.headers().contains_key(header::TRANSFER_ENCODING) && link.guard.is_ambiguous() {
-        return Err(Refusal::new(
-            Reason::BadRequest,
-            "both Content-Length and Transfer-Encoding",
-        ));
+    if target.http2 {
+        return Ok(());
+    }
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => {}
+        (Some(_), None) if !link.guard.is_ambiguous() => {}
+        _ => {
+            return Err(Refusal::new(
+                Reason::BadRequest,
+                "Content-Length and Transfer-Encoding leave open where it ends",
+            ));
+        }
     }
     Ok(())
 }

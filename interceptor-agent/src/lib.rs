@@ -31,3 +31,4 @@ pub mod steering;
 pub mod sys;
 pub mod tls;
 pub mod upstream;
+pub mod workers;

@@ -52,6 +52,27 @@ fn listen(
     TcpListener::from_std(socket.into())
 }
 
+/// Whether the kernel may hand this port to any socket that asks for none in particular, which no hook sees. The
+/// operator is to reserve it (`net.ipv4.ip_local_reserved_ports`, which counts for IPv6 too).
+pub fn is_ephemeral(port: u16) -> bool {
+    let read = |name: &str| {
+        std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_default()
+    };
+    let range = read("ip_local_port_range")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join("-");
+    contains(&range, port) && !contains(&read("ip_local_reserved_ports"), port)
+}
+
+/// Whether a list like `1024-2048,3000` has this port.
+fn contains(ranges: &str, port: u16) -> bool {
+    ranges.trim().split(',').any(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        matches!((first.parse(), last.parse()), (Ok(first), Ok(last)) if (first..=last).contains(&port))
+    })
+}
+
 fn lacks_ipv6(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -84,6 +105,13 @@ mod tests {
                 .iter()
                 .all(|listener| listener.local_addr().unwrap().ip().is_loopback())
         );
+    }
+
+    #[test]
+    fn port_lists() {
+        assert!(contains("32768-60999", 32768) && !contains("32768-60999", 15443));
+        assert!(contains("15443", 15443) && contains("1,15000-16000\n", 15443));
+        assert!(!contains("", 15443) && !contains("x-y", 15443));
     }
 
     #[tokio::test]

@@ -53,6 +53,7 @@ pub struct Metrics {
     masking: Histogram,
     kernel: Family<KernelLabel, Gauge>,
     open: Gauge,
+    handoffs: Gauge,
     ca_refused: Counter,
 }
 
@@ -72,6 +73,7 @@ impl Default for Metrics {
             ]),
             kernel: Family::default(),
             open: Gauge::default(),
+            handoffs: Gauge::default(),
             ca_refused: Counter::default(),
         };
         registry.register(
@@ -119,6 +121,11 @@ impl Default for Metrics {
             "open_connections",
             "Steered connections open now",
             metrics.open.clone(),
+        );
+        registry.register(
+            "handoffs_pending",
+            "Steered connects that the agent has not taken yet",
+            metrics.handoffs.clone(),
         );
         registry.register(
             "client_refused_ca",
@@ -186,6 +193,12 @@ impl Metrics {
                 .get_or_create(&ClassLabel { class })
                 .inc_by(count.into());
         }
+    }
+
+    /// Hand-offs that wait to be taken.
+    pub fn handoffs(&self, pending: usize) {
+        self.handoffs
+            .set(i64::try_from(pending).unwrap_or(i64::MAX));
     }
 
     /// A client broke the handshake off.

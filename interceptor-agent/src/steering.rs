@@ -52,6 +52,9 @@ pub enum SteeringError {
         /// The pinned link.
         pin: PathBuf,
     },
+    /// Somebody else's maps.
+    #[error("{0} is in use: another agent is running; stop it first, or set `steering.pin_dir`")]
+    Running(PathBuf),
     /// The programs could not be loaded.
     #[error(
         "the kernel refused the eBPF programs: {0}; `interceptor run` needs CAP_BPF, CAP_NET_ADMIN and Linux 5.14"

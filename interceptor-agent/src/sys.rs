@@ -172,32 +172,45 @@ pub fn forbid_core_dumps() -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
 }
 
-/// Raises the soft limit of open descriptors to the hard one: a connection takes two.
-pub fn raise_descriptor_limit() -> io::Result<()> {
+/// Raises the soft limit of open descriptors to the hard one, since a connection takes two. Returns what it was.
+pub fn raise_descriptor_limit() -> io::Result<libc::rlim_t> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: writes one rlimit.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
-    limit.rlim_cur = limit.rlim_max;
+    let soft = std::mem::replace(&mut limit.rlim_cur, limit.rlim_max);
     // SAFETY: reads one rlimit.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(soft)
 }
 
-/// Makes the command join a cgroup between fork and exec: no moment of it runs outside.
-pub fn join_before_exec(command: &mut std::process::Command, procs: std::fs::File) {
+/// Makes the command join a cgroup between fork and exec, so that no moment of it runs outside, with its own soft limit
+/// of open descriptors.
+pub fn join_before_exec(
+    command: &mut std::process::Command,
+    procs: std::fs::File,
+    descriptors: libc::rlim_t,
+) {
     use std::os::unix::process::CommandExt as _;
     let join = move || {
         // SAFETY: write(2) is async-signal-safe; the descriptor and the byte live.
         let written = unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) };
-        if written == 1 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
+        if written != 1 {
+            return Err(io::Error::last_os_error());
         }
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: async-signal-safe on Linux; writes one rlimit.
+        check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+        limit.rlim_cur = descriptors;
+        // SAFETY: as above; reads one rlimit.
+        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
     };
-    // SAFETY: the closure makes one system call and allocates nothing.
+    // SAFETY: the closure makes three system calls and allocates nothing.
     unsafe { command.pre_exec(join) };
 }
 

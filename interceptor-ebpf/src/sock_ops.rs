@@ -31,7 +31,7 @@ fn file(ctx: &SockOpsContext) {
         count(Counter::HandoffLost);
         return;
     }
-    // A miss leaves an entry until the map is full, which the agent's sweep prevents.
+    // A miss leaves an entry that the agent sweeps away.
     let _ = ctx.set_cb_flags((ctx.cb_flags() | BPF_SOCK_OPS_STATE_CB_FLAG) as i32);
 }
 

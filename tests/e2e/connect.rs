@@ -1,5 +1,8 @@
 //! `connect`: every kind of TCP socket is steered, QUIC is refused, and what is out of scope passes untouched.
 
+mod refused;
+mod sockets;
+
 use anyhow::Result;
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, canary};

@@ -1,5 +1,9 @@
 //! The agent killed, hung, and back again: calls are right or refused, and nothing gets out.
 
+mod again;
+mod growth;
+mod stop;
+
 use std::time::Duration;
 
 use anyhow::Result;
@@ -85,32 +89,58 @@ fn restarted_under_load_no_call_is_wrong() -> Result<()> {
     let world = World::new()?;
     let mut agent = Agent::start(&world, &Options::default())?;
     let client = world.client(&agent.bundle());
+    // Refused: no connection, a broken one, or an answer of the agent's own.
     let code = "
-import raw, time
-end, right, refused = time.time() + 4, 0, 0
-while time.time() < end:
+import pathlib, raw, sys, time
+right, refused = 0, 0
+while not pathlib.Path(sys.argv[1]).exists():
     try:
         answer = raw.exchange(raw.tls(raw.connect('v4')), raw.request('at 10.77.31.8'))
-        right += 'You said: at 10.77.31.8' in answer
-        refused += 'You said: at 10.77.31.8' not in answer and ' 200 OK' not in answer
-        assert ' 200 OK' not in answer or 'You said: at 10.77.31.8' in answer, answer
     except OSError:
         refused += 1
         time.sleep(0.01)
-print(right > 20 and refused > 0)
+        continue
+    if ' 200 OK' in answer and 'You said: at 10.77.31.8' in answer:
+        right += 1
+    else:
+        assert ' 200 OK' not in answer, answer
+        refused += 1
+print(right, refused)
 ";
-    let load = std::thread::scope(|scope| -> Result<String> {
-        let load = scope.spawn(|| client.code(code));
-        for _ in 0..2 {
-            std::thread::sleep(Duration::from_millis(800));
-            agent.kill()?;
-            std::thread::sleep(Duration::from_millis(200));
-            agent = Agent::start(&world, &Options::default())?;
-        }
-        load.join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    let over = world.dir().join("over");
+    let loads = std::thread::scope(|scope| -> Result<Vec<String>> {
+        let clients: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| client.code_with(code, [&over])))
+            .collect();
+        let cycles = (|| -> Result<()> {
+            for _ in 0..5 {
+                std::thread::sleep(Duration::from_millis(400));
+                agent.kill()?;
+                std::thread::sleep(Duration::from_millis(100));
+                agent = Agent::start(&world, &Options::default())?;
+            }
+            std::thread::sleep(Duration::from_millis(400));
+            Ok(())
+        })();
+        std::fs::write(&over, "")?;
+        cycles?;
+        let join = |client: std::thread::ScopedJoinHandle<'_, _>| {
+            client
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        clients.into_iter().map(join).collect()
     })?;
-    assert_eq!(load, "True\n");
+    let mut right = 0;
+    for load in loads {
+        let counts: Vec<u32> = load
+            .split_whitespace()
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        assert!(counts[0] > 0 && counts[1] > 0, "{counts:?}");
+        right += counts[0];
+    }
+    assert!(right > 20, "{right} calls were right");
     assert_eq!(
         canary::leaks(&world.upstream.record().everything()),
         [""; 0]

@@ -1,6 +1,9 @@
 //! End-to-end tests through the real kernel path, one module a theme. They need root, and fail without it.
 
+mod bad_input;
+mod bad_provider;
 mod bind;
+mod cli;
 mod clients;
 mod connect;
 mod direct;

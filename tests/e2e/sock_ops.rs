@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use interceptor_tests::agent::Options;
-use interceptor_tests::{Agent, World};
+use interceptor_tests::{Agent, World, pins};
 
 #[test]
 fn many_connections_at_once_each_reach_their_own_destination() -> Result<()> {
@@ -47,4 +47,50 @@ for kind, host in (('v4', '127.0.0.1'), ('mapped', '127.0.0.1')):
     assert_eq!(world.client(&agent.bundle()).code(code)?, "0\n0\n");
     assert_eq!(world.upstream.record().connections(), 0);
     Ok(())
+}
+
+#[test]
+fn a_connect_that_comes_to_nothing_takes_its_hand_off_back() -> Result<()> {
+    let world = World::new()?;
+    let mut agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    // Stopped for less than the heartbeat allows, it takes no connection: the kernel holds them, until they are closed.
+    agent.signal("STOP")?;
+    let code = "import raw; print(len([raw.connect(kind) for kind in ('v4', 'v6', 'mapped') * 5]))";
+    assert_eq!(client.code(code)?, "15\n");
+    assert_eq!(pins::pending(&world)?, 0);
+    agent.signal("CONT")?;
+    // Nobody listens, so the SYN itself is refused.
+    agent.kill()?;
+    let refused = "
+import raw
+print(sum(raw.refused(lambda: raw.connect(kind)) == 'ConnectionRefusedError' for kind in ('v4', 'v6', 'mapped') * 5))
+";
+    assert_eq!(client.code(refused)?, "15\n");
+    assert_eq!(pins::pending(&world)?, 0);
+    Ok(())
+}
+
+#[test]
+fn a_hand_off_is_filed_until_the_agent_takes_it() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    agent.signal("STOP")?;
+    // Held open by a client that waits for nothing but its end.
+    let code = "import raw, time; socks = [raw.connect('v4') for _ in range(7)]; time.sleep(2)";
+    std::thread::scope(|scope| -> Result<()> {
+        let holding = scope.spawn(|| client.code(code));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+        while pins::pending(&world)? < 7 {
+            assert!(std::time::Instant::now() < deadline, "nothing was filed");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        agent.signal("CONT")?;
+        while pins::pending(&world)? > 0 {
+            assert!(std::time::Instant::now() < deadline, "nothing was taken");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        holding.join().expect("the client's thread").map(drop)
+    })
 }

@@ -49,6 +49,14 @@ impl Default for Options {
 impl<'w> Agent<'w> {
     /// Makes a CA, starts the agent on the world's cgroup and waits until it is ready.
     pub fn start(world: &'w World, options: &Options) -> Result<Self> {
+        let config = Self::prepare(world, options)?;
+        let agent = Self::spawn(world, &config)?;
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
+    /// Writes the config, and makes a CA where the world has none. The config's path.
+    pub fn prepare(world: &World, options: &Options) -> Result<PathBuf> {
         let config = write_config(world, options)?;
         if !world.dir().join("ca/ca.pem").exists() {
             let made = Command::new(binary()?)
@@ -61,25 +69,29 @@ impl<'w> Agent<'w> {
                 String::from_utf8_lossy(&made.stderr)
             );
         }
-        let agent = Self::spawn(world, &config)?;
-        agent.wait_until_ready()?;
-        Ok(agent)
+        Ok(config)
     }
 
-    fn spawn(world: &'w World, config: &Path) -> Result<Self> {
+    /// The agent's program in the clients' namespace, for any of its commands.
+    pub fn command(world: &World) -> Result<Command> {
+        let mut netns = std::ffi::OsString::from("--net=");
+        netns.push(world.clients.path());
+        // Not `ip netns exec`, which mounts a /sys of its own over the cgroups.
+        let mut command = Command::new("nsenter");
+        command.arg(netns).arg(binary()?);
+        command.stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Starts the agent on a config and does not wait for it.
+    pub fn spawn(world: &'w World, config: &Path) -> Result<Self> {
         let log = File::options()
             .create(true)
             .append(true)
             .open(world.dir().join("agent.log"))?;
-        let mut netns = std::ffi::OsString::from("--net=");
-        netns.push(world.clients.path());
-        // Not `ip netns exec`, which mounts a /sys of its own over the cgroups.
-        let child = Command::new("nsenter")
-            .arg(netns)
-            .arg(binary()?)
+        let child = Self::command(world)?
             .args(["run", "--config"])
             .arg(config)
-            .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
@@ -99,6 +111,16 @@ impl<'w> Agent<'w> {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its memory in KiB: a line of `/proc/PID/status`, as in `VmRSS` (now) or `VmHWM` (the most it ever had).
+    pub fn memory(&self, line: &str) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let value = status
+            .lines()
+            .find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let number = value.and_then(|value| value.split_whitespace().next()?.parse().ok());
+        number.with_context(|| format!("no {line} in:\n{status}"))
     }
 
     /// Everything it wrote so far, also what earlier agents of this world did.
@@ -167,7 +189,8 @@ impl<'w> Agent<'w> {
         Ok(())
     }
 
-    fn wait_until_ready(&self) -> Result<()> {
+    /// Waits until it serves; fails, with its log, where it ends before.
+    pub fn wait_until_ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(15);
         loop {
             if matches!(self.admin("/ready"), Ok((200, _))) {

@@ -97,10 +97,21 @@ impl<'w> Client<'w> {
 
     /// Python code, which may import `raw` of `tests/clients/`: what it printed. An exception is an error.
     pub fn code(&self, code: &str) -> Result<String> {
+        self.code_with(code, [""; 0])
+    }
+
+    /// The same with arguments, which are in `sys.argv[1:]`.
+    pub fn code_with<S: AsRef<OsStr>>(
+        &self,
+        code: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<String> {
+        let mut argv: Vec<OsString> = vec!["-c".into(), code.into()];
+        argv.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         let ran = self
             .clone()
             .env("PYTHONPATH", scripts())
-            .run(python(), ["-c", code])?;
+            .run(python(), argv)?;
         ensure!(ran.status.success(), "{}\nof:\n{code}", ran.stderr);
         Ok(ran.stdout)
     }

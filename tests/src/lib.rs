@@ -11,6 +11,7 @@ pub mod cgroup;
 pub mod client;
 pub mod coding;
 pub mod netns;
+pub mod pins;
 pub mod sweep;
 mod sys;
 pub mod upstream;

@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod anthropic;
+pub mod flaw;
 mod openai;
 mod paced;
 mod record;

@@ -22,7 +22,8 @@ pub struct World {
     pub cgroup: Cgroup,
     /// Where clients and the agent live.
     pub clients: Netns,
-    _provider: Netns,
+    /// Where the stub provider listens.
+    pub provider: Netns,
     scratch: Scratch,
 }
 
@@ -45,7 +46,7 @@ impl World {
             upstream,
             cgroup,
             clients,
-            _provider: provider,
+            provider,
             scratch,
         })
     }

@@ -1,9 +1,12 @@
 //! What an agent does beside serving: give signs of life, read the kernel's events, keep addresses and pools fresh.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use interceptor_common::Counter;
-use tokio::{net::TcpListener, time};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time,
+};
 
 use super::App;
 use crate::{
@@ -19,10 +22,13 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(300);
 /// How often idle connections and kernel counters are looked at.
 const TEND_EVERY: Duration = Duration::from_secs(5);
 
+/// A SYN to loopback that nobody answered for this long never will be.
+const HANDOFF_KEPT: Duration = Duration::from_secs(300);
+
 /// Starts the background tasks. They end with the drain, the heartbeat last: while open exchanges finish, new connects
 /// get the agent's own refusal.
 pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, events: Events, stale_after: Duration) {
-    tokio::spawn(beat(Arc::clone(ebpf), stale_after / 6));
+    tokio::spawn(beat(Arc::clone(app), Arc::clone(ebpf), stale_after / 6));
     tokio::spawn(report(Arc::clone(app), events));
     tokio::spawn(resolve(Arc::clone(app)));
     tokio::spawn(tend(Arc::clone(app), Arc::clone(ebpf)));
@@ -36,7 +42,11 @@ pub(super) async fn accept(app: Arc<App>, listener: TcpListener) {
             () = app.drain.begun() => return,
         };
         match accepted {
-            Ok((client, from)) => take(&app, client, from),
+            Ok((client, from)) => {
+                if let Err(error) = take(&app, client, from) {
+                    tracing::debug!(%error, "a connection was gone before it was served");
+                }
+            }
             Err(error) => {
                 // Out of descriptors, most likely: the backlog holds the others until some are free.
                 tracing::warn!(%error, "accept");
@@ -46,29 +56,41 @@ pub(super) async fn accept(app: Arc<App>, listener: TcpListener) {
     }
 }
 
-fn take(app: &Arc<App>, client: tokio::net::TcpStream, from: SocketAddr) {
+/// Hands a connection over to a worker, whose epoll instance it belongs to from then on.
+fn take(app: &Arc<App>, client: TcpStream, from: SocketAddr) -> io::Result<()> {
     let (Ok(slot), Ok(at)) = (
         Arc::clone(&app.slots).try_acquire_owned(),
         client.local_addr(),
     ) else {
         app.metrics.refused(Reason::Busy.as_str());
-        return;
+        return Ok(());
     };
     // Small writes of a stream must not wait for one another; failing only costs speed.
     let _ = client.set_nodelay(true);
-    let serving = connection::serve(Arc::clone(app), client, ClientAddr(from), LocalAddr(at));
-    app.drain.spawn(async move {
-        serving.await;
-        drop(slot);
-    });
+    let client = client.into_std()?;
+    let (worker, open) = app.workers.least_busy();
+    let serving = {
+        let app = Arc::clone(app);
+        async move {
+            match TcpStream::from_std(client) {
+                Ok(client) => connection::serve(app, client, ClientAddr(from), LocalAddr(at)).await,
+                Err(error) => tracing::error!(%error, "a connection can't be watched"),
+            }
+            drop((slot, open));
+        }
+    };
+    app.drain.spawn_on(worker, serving);
+    Ok(())
 }
 
-/// On the runtime, not on a thread of its own: a runtime that hangs must look hung.
-async fn beat(ebpf: Arc<Ebpf>, every: Duration) {
+/// On the runtime, not on a thread of its own, and only while the workers answer: an agent that hangs must look hung.
+async fn beat(app: Arc<App>, ebpf: Arc<Ebpf>, every: Duration) {
     let mut clock = time::interval(every);
     loop {
         clock.tick().await;
-        if let Err(error) = ebpf.beat() {
+        if !app.workers.alive() {
+            tracing::warn!("a worker does not answer: if that lasts, connects will be refused");
+        } else if let Err(error) = ebpf.beat() {
             tracing::error!(%error, "no sign of life reaches the kernel: connects will be refused");
         }
     }
@@ -110,6 +132,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
     loop {
         clock.tick().await;
         app.upstream.sweep();
+        app.metrics.handoffs(ebpf.sweep(HANDOFF_KEPT));
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }

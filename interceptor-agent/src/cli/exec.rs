@@ -3,13 +3,13 @@
 mod session;
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
+    io,
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{ExitCode, ExitStatus},
 };
 
-use anyhow::Context as _;
 use tokio::{
     process::{Child, Command},
     signal::unix::{Signal, SignalKind, signal},
@@ -41,43 +41,38 @@ impl Args {
             Some(file) => Config::load(file)?,
             None => Config::parse("version = 1\n[log]\nlevel = \"warn\"")?,
         };
-        log::init(&config.log);
-        sys::raise_descriptor_limit()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let _flush = log::init(&config.log)?;
+        let descriptors = sys::raise_descriptor_limit()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let status = runtime.block_on(async {
+        runtime.block_on(async {
             // Before there is anything that a signal could leave behind.
-            let signals = Signals::new()?;
+            let mut signals = Signals::new()?;
             let session = Session::begin(config, self.config.is_none())?;
-            run(&session, &self.command, signals).await
-        })?;
-        Ok(exit_code(status))
+            let agent = Agent::start(session.config(), session.cgroup()).await?;
+            let code = match spawn(&session, &self.command, descriptors)? {
+                Ok(mut child) => exit_code(signals.wait(&mut child).await?),
+                Err(error) => not_started(&self.command[0], &error),
+            };
+            agent.stop().await;
+            Ok(code)
+        })
     }
 }
 
-async fn run(
+/// The outer error is ours, the inner one the command's.
+fn spawn(
     session: &Session,
     command: &[OsString],
-    mut signals: Signals,
-) -> anyhow::Result<ExitStatus> {
-    let agent = Agent::start(session.config(), session.cgroup()).await?;
-    let mut child = spawn(session, command)?;
-    let status = signals.wait(&mut child).await?;
-    agent.stop().await;
-    Ok(status)
-}
-
-fn spawn(session: &Session, command: &[OsString]) -> anyhow::Result<Child> {
-    let (program, arguments) = command.split_first().context("no command was given")?;
-    let mut child = std::process::Command::new(program);
+    descriptors: libc::rlim_t,
+) -> anyhow::Result<io::Result<Child>> {
+    let mut child = std::process::Command::new(&command[0]);
     child
-        .args(arguments)
+        .args(&command[1..])
         .envs(ca::trust_variables(&session.config().tls.ca_dir));
-    sys::join_before_exec(&mut child, session.cgroup().procs()?);
-    Command::from(child)
-        .spawn()
-        .with_context(|| program.to_string_lossy().into_owned())
+    sys::join_before_exec(&mut child, session.cgroup().procs()?, descriptors);
+    Ok(Command::from(child).spawn())
 }
 
 /// What would end us: an interrupt from the terminal reaches the command by itself, a SIGTERM is passed on.
@@ -118,4 +113,14 @@ fn exit_code(status: ExitStatus) -> ExitCode {
         .code()
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// 127 for a command that isn't there, 126 for one that can't be run, as shells have it.
+fn not_started(program: &OsStr, error: &io::Error) -> ExitCode {
+    eprintln!("interceptor: {}: {error}", program.to_string_lossy());
+    ExitCode::from(if error.kind() == io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    })
 }

@@ -18,11 +18,11 @@ pub struct Args {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config::load(&self.config)?;
-        log::init(&config.log);
+        let _flush = log::init(&config.log)?;
         sys::forbid_core_dumps()?;
         sys::raise_descriptor_limit()?;
         let cgroup = Cgroup::open(&config.steering.cgroup)?;
-        tokio::runtime::Builder::new_multi_thread()
+        tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
             .block_on(async {

@@ -7,10 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, request::Parts};
+use http::{HeaderValue, header::CONTENT_ENCODING, request::Parts};
+use tokio::runtime::Handle;
 
 use super::Link;
 use crate::{
+    app::App,
     http::{coding::Codings, head},
     mask::{
         Mode,
@@ -22,11 +24,12 @@ use crate::{
     upstream::MaskedBody,
 };
 
-/// Bodies above this are masked where they don't hold up other connections.
+/// Bodies above this, and coded ones, are masked where they don't hold up other connections.
 const LONG: usize = 256 * 1024;
 
 /// A request that may leave.
 pub(super) struct Masked {
+    pub(super) parts: Parts,
     pub(super) body: MaskedBody,
     pub(super) tokens: Arc<TokenMap>,
     pub(super) report: Report,
@@ -38,33 +41,44 @@ pub(super) struct Masked {
 pub(super) async fn request(
     link: &Link,
     endpoint: Option<Endpoint>,
-    parts: &mut Parts,
+    parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
-    let masker = &link.app.masker;
+    let long = body.len() > LONG || parts.headers.contains_key(CONTENT_ENCODING);
+    let work = masked(Arc::clone(&link.app), endpoint, parts, body);
+    if !long {
+        return work.await;
+    }
+    let runtime = Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work)).await;
+    done.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
+}
+
+async fn masked(
+    app: Arc<App>,
+    endpoint: Option<Endpoint>,
+    mut parts: Parts,
+    body: Bytes,
+) -> Result<Masked, Refusal> {
+    let masker = &app.masker;
     // Where nothing is enforced, what can't be read passes as it would without us.
     let enforces = masker.mode() == Mode::Enforce;
-    let (codings, plain) = match plain(link, parts, &body).await {
+    let (codings, plain) = match plain(&app, &parts, &body).await {
         Err(_) if !enforces => Default::default(),
         read => read.map(|(codings, plain)| (codings, Some(plain)))?,
     };
     let started = Instant::now();
     let mut masking = masker.begin();
-    let masked = match (endpoint, plain) {
-        (None, _) => Ok(None),
-        (Some(_), None) => Ok(Some(Outcome::Unchanged(
-            masker.exempt_by_policy(body.clone()),
-        ))),
-        (Some(endpoint), Some(plain)) if plain.len() > LONG => {
-            tokio::task::block_in_place(|| masking.body(endpoint, &plain)).map(Some)
-        }
-        (Some(endpoint), Some(plain)) => masking.body(endpoint, &plain).map(Some),
+    let as_it_came = || Outcome::Unchanged(masker.exempt_by_policy(body.clone()));
+    let outcome = match (endpoint, plain) {
+        (None, _) => None,
+        (Some(_), None) => Some(as_it_came()),
+        (Some(endpoint), Some(plain)) => match masking.body(endpoint, &plain) {
+            Err(_) if !enforces => Some(as_it_came()),
+            masked => Some(masked?),
+        },
     };
-    let outcome = match masked {
-        Err(_) if !enforces => Some(Outcome::Unchanged(masker.exempt_by_policy(body.clone()))),
-        masked => masked?,
-    };
-    match head(&mut masking, parts) {
+    match head(&mut masking, &mut parts) {
         Err(_) if !enforces => {}
         masked => masked?,
     }
@@ -80,6 +94,7 @@ pub(super) async fn request(
             .into(),
     };
     Ok(Masked {
+        parts,
         body,
         tokens: Arc::new(tokens),
         report,
@@ -88,14 +103,11 @@ pub(super) async fn request(
 }
 
 /// The body without its content codings, and those.
-async fn plain(link: &Link, parts: &Parts, body: &Bytes) -> Result<(Codings, Bytes), Refusal> {
+async fn plain(app: &App, parts: &Parts, body: &Bytes) -> Result<(Codings, Bytes), Refusal> {
     let codings = Codings::of(&parts.headers)?;
     let plain = match codings.is_empty() {
         true => body.clone(),
-        false => codings
-            .decode(body, link.app.limits.request_body)
-            .await?
-            .into(),
+        false => codings.decode(body, app.limits.request_body).await?.into(),
     };
     Ok((codings, plain))
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, header};
 
 use super::Link;
 use crate::{
@@ -59,9 +59,13 @@ impl<'l> Record<'l> {
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Response<Answer> {
         self.refused = Some(refusal.reason);
         self.link.app.metrics.refused(refusal.reason.as_str());
-        refusal
-            .response(self.link.host.protocol, &self.id)
-            .map(Answer::Own)
+        let mut response = refusal.response(self.link.host.protocol, &self.id);
+        if refusal.reason == Reason::BadRequest && !self.link.target.http2 {
+            // Nobody knows where such a request ends, and so where the next one begins (RFC 9112 §6.1).
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response.map(Answer::Own)
     }
 
     pub(super) fn end(self, response: &Response<Answer>) {

@@ -34,8 +34,9 @@ const NOT_TEXT: [&str; 7] = [
 ];
 
 /// Whether every name the request gives for its host is this one: `:authority`, absolute request target and `Host`
-/// (RFC 9112 §3.2). A front that reads another of them than we do would lead the request elsewhere.
-pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
+/// (RFC 9112 §3.2), each with this port or none. A front that reads another of them than we do would lead the request
+/// elsewhere.
+pub fn is_for<B>(request: &Request<B>, host: &str, port: u16) -> bool {
     let mut named = false;
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     let headers = request.headers().get_all(header::HOST).iter();
@@ -45,7 +46,7 @@ pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
         .chain(headers.map(|value| value.to_str().ok()))
     {
         let Some(name) = name else { return false };
-        if !same_host(name, host) {
+        if !same_host(name, host, port) {
             return false;
         }
         named = true;
@@ -53,8 +54,11 @@ pub fn is_for<B>(request: &Request<B>, host: &str) -> bool {
     named && request.headers().get_all(header::HOST).iter().count() <= 1
 }
 
-fn same_host(name: &str, host: &str) -> bool {
-    let name = name.strip_suffix(":443").unwrap_or(name);
+fn same_host(name: &str, host: &str, port: u16) -> bool {
+    let name = match name.rsplit_once(':') {
+        Some((name, given)) if given.parse() == Ok(port) => name,
+        _ => name,
+    };
     name.strip_suffix('.')
         .unwrap_or(name)
         .eq_ignore_ascii_case(host)
@@ -155,26 +159,47 @@ mod tests {
     #[test]
     fn every_name_has_to_agree() {
         let host = "api.openai.com";
-        assert!(is_for(&request("/v1", &["API.openai.com"]), host));
-        assert!(is_for(&request("/v1", &["api.openai.com:443"]), host));
-        assert!(is_for(&request("https://api.openai.com/v1", &[]), host));
+        assert!(is_for(&request("/v1", &["API.openai.com"]), host, 443));
+        assert!(is_for(&request("/v1", &["api.openai.com:443"]), host, 443));
+        assert!(is_for(
+            &request("/v1", &["api.openai.com:8443"]),
+            host,
+            8443
+        ));
+        assert!(!is_for(
+            &request("/v1", &["api.openai.com:443"]),
+            host,
+            8443
+        ));
+        assert!(is_for(
+            &request("https://api.openai.com/v1", &[]),
+            host,
+            443
+        ));
         assert!(is_for(
             &request("https://api.openai.com/v1", &["api.openai.com."]),
-            host
+            host,
+            443
         ));
-        assert!(!is_for(&request("/v1", &[]), host), "no name at all");
-        assert!(!is_for(&request("/v1", &["other.example"]), host));
+        assert!(!is_for(&request("/v1", &[]), host, 443), "no name at all");
+        assert!(!is_for(&request("/v1", &["other.example"]), host, 443));
         assert!(
-            !is_for(&request("/v1", &["api.openai.com", "api.openai.com"]), host),
+            !is_for(
+                &request("/v1", &["api.openai.com", "api.openai.com"]),
+                host,
+                443
+            ),
             "two Host headers"
         );
         assert!(!is_for(
             &request("https://other.example/v1", &["api.openai.com"]),
-            host
+            host,
+            443
         ));
         assert!(!is_for(
             &request("https://api.openai.com/v1", &["other.example"]),
-            host
+            host,
+            443
         ));
     }
 

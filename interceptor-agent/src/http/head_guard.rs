@@ -1,15 +1,20 @@
-//! Sees the raw head of each HTTP/1.1 request, for the one thing hyper doesn't tell: whether a request with
-//! `Transfer-Encoding` had a `Content-Length` too (request smuggling, RFC 9112 §6.1).
+//! Sees the raw head of each HTTP/1.1 request, for two things that hyper doesn't do: to tell whether a request with
+//! `Transfer-Encoding` had a `Content-Length` too (request smuggling, RFC 9112 §6.1), and to answer a head that dribbles
+//! without closing connections that are merely unused.
 
 use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use memchr::memmem;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Sleep,
+};
 
 /// A head longer than this is refused by the HTTP parser anyway.
 const MAX_HEAD: usize = 64 * 1024;
@@ -33,12 +38,27 @@ impl Default for State {
 }
 
 impl HeadGuard {
-    /// Wraps the stream that requests are read from.
-    pub fn watch<S>(&self, stream: S) -> Watched<S> {
+    /// Wraps the stream that requests are read from. A head that has begun has `patience` to be whole; then
+    /// `farewell` is written and the stream ends.
+    pub fn watch<S>(
+        &self,
+        stream: S,
+        patience: Duration,
+        farewell: impl FnOnce() -> Vec<u8> + Send + 'static,
+    ) -> Watched<S> {
         Watched {
             stream,
             guard: self.clone(),
+            patience,
+            farewell: Some(Box::new(farewell)),
+            deadline: None,
         }
+    }
+
+    /// Whether a head has begun and is not whole.
+    fn is_partial(&self) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(&*state, State::Head(head) if !head.is_empty())
     }
 
     /// Whether the request that was just parsed could be read in two ways. A pipelined head counts as one that could:
@@ -84,13 +104,15 @@ fn is_ambiguous(head: &[u8]) -> bool {
 }
 
 /// A stream whose reads the guard sees.
-#[derive(Debug)]
 pub struct Watched<S> {
     stream: S,
     guard: HeadGuard,
+    patience: Duration,
+    farewell: Option<Box<dyn FnOnce() -> Vec<u8> + Send>>,
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -98,10 +120,32 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, into);
-        if polled.is_ready() {
-            self.guard.feed(&into.filled()[before..]);
+        if polled.is_pending() {
+            return self.wait(context);
+        }
+        self.guard.feed(&into.filled()[before..]);
+        if !self.guard.is_partial() {
+            self.deadline = None;
+        } else if self.deadline.is_none() {
+            self.deadline = Some(Box::pin(tokio::time::sleep(self.patience)));
         }
         polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(deadline) = &mut self.deadline else {
+            return Poll::Pending;
+        };
+        if deadline.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        if let Some(farewell) = self.farewell.take() {
+            // One try: between two answers nothing else waits to be written, and the connection ends either way.
+            let _ = Pin::new(&mut self.stream).poll_write(context, &farewell());
+        }
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -171,5 +215,27 @@ mod tests {
         assert!(!guard.is_ambiguous());
         guard.next();
         assert!(guard.is_ambiguous());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_dribbles_is_answered_and_silence_is_not() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let patience = Duration::from_secs(15);
+        let (mut client, server) = tokio::io::duplex(1024);
+        let mut watched = HeadGuard::default().watch(server, patience, || b"too slow".to_vec());
+        let mut buffer = [0; 64];
+        let unused = tokio::time::timeout(patience * 10, watched.read(&mut buffer));
+        assert!(
+            unused.await.is_err(),
+            "an unused connection is nobody's fault"
+        );
+        client.write_all(b"GET / HT").await.unwrap();
+        assert_eq!(watched.read(&mut buffer).await.unwrap(), 8);
+        let error = watched.read(&mut buffer).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(watched);
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer, "too slow");
     }
 }

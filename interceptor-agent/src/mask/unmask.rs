@@ -22,6 +22,8 @@ pub struct Tokens {
     names: Vec<Box<str>>,
     /// Bytes that a token begins with.
     first: [bool; 256],
+    /// Those, and the backslash that an escape begins with; all others stand for themselves.
+    stops: [bool; 256],
 }
 
 /// What begins at some place of a text.
@@ -48,7 +50,14 @@ impl Tokens {
         for name in &names {
             first[usize::from(name.as_bytes()[0])] = true;
         }
-        Self { map, names, first }
+        let mut stops = first;
+        stops[usize::from(b'\\')] = true;
+        Self {
+            map,
+            names,
+            first,
+            stops,
+        }
     }
 
     /// Whether there is nothing to put back.
@@ -71,7 +80,15 @@ impl Tokens {
     ) -> (Cow<'r, [u8]>, usize) {
         let mut out = Vec::new();
         let (mut at, mut copied) = (0, 0);
-        while at < raw.len() {
+        loop {
+            let rest = &raw[at..];
+            let plain = rest.iter().position(|&byte| self.stops[usize::from(byte)]);
+            let plain = plain.unwrap_or(rest.len());
+            before.push_all(&rest[..plain]);
+            at += plain;
+            if at == raw.len() {
+                break;
+            }
             let Some((byte, length)) = escaping.read(&raw[at..]) else {
                 if last {
                     at = raw.len();
@@ -154,6 +171,12 @@ struct Before(u64);
 impl Before {
     fn push(&mut self, byte: u8) {
         self.0 = self.0 << 8 | u64::from(byte);
+    }
+
+    fn push_all(&mut self, bytes: &[u8]) {
+        for &byte in &bytes[bytes.len().saturating_sub(8)..] {
+            self.push(byte);
+        }
     }
 
     fn is_boundary(&self) -> bool {

@@ -7,7 +7,7 @@ mod events;
 mod pins;
 
 use std::{
-    io,
+    fs, io,
     net::IpAddr,
     os::fd::{AsFd as _, AsRawFd, BorrowedFd},
     path::{Path, PathBuf},
@@ -75,6 +75,7 @@ pub struct Ebpf {
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
     counters: PerCpuArray<MapData, u64>,
     listeners_netns: Mutex<u64>,
+    _only_one: fs::File,
 }
 
 impl Ebpf {
@@ -82,6 +83,7 @@ impl Ebpf {
     /// still: those share the maps.
     pub fn load(pin_dir: &Path) -> Result<(Self, Events), SteeringError> {
         let pins = pins::prepare(pin_dir)?;
+        let only_one = pins::lock(&pins)?;
         let set_retval =
             is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval)
                 .map_err(SteeringError::load)?;
@@ -135,6 +137,7 @@ impl Ebpf {
             programs: Mutex::new(object),
             listeners_netns: Mutex::new(0),
             pins,
+            _only_one: only_one,
         };
         Ok((steering, events))
     }
@@ -188,14 +191,22 @@ impl Ebpf {
         Ok(())
     }
 
-    /// Declares that the agent listens in the network namespace of this socket.
+    /// Declares that the agent listens in the network namespace of this socket, and in no other.
     pub fn ready(&self, listener: &impl AsRawFd) -> Result<(), SteeringError> {
         let cookie = sys::netns_cookie(listener)
             .map_err(SteeringError::io("SO_NETNS_COOKIE (Linux 5.14)"))?;
         *lock(&self.listeners_netns) = cookie;
-        lock(&self.netns)
-            .insert(cookie, 1, 0)
-            .map_err(SteeringError::load)
+        let mut netns = lock(&self.netns);
+        netns.insert(cookie, 1, 0).map_err(SteeringError::load)?;
+        let earlier: Vec<u64> = netns
+            .keys()
+            .flatten()
+            .filter(|key| *key != cookie)
+            .collect();
+        for key in earlier {
+            netns.remove(&key).map_err(SteeringError::load)?;
+        }
+        Ok(())
     }
 
     /// One sign of life.
@@ -212,9 +223,21 @@ impl Ebpf {
             .map_or(0, |values| values.iter().sum())
     }
 
-    /// Connections that were steered and not taken yet.
-    pub fn pending(&self) -> usize {
-        lock(&self.handoff).keys().count()
+    /// Drops hand-offs that nobody took within `patience`: connects that came to nothing and whose withdrawal was
+    /// missed. Returns how many are left.
+    pub fn sweep(&self, patience: Duration) -> usize {
+        let oldest = sys::monotonic_now()
+            .saturating_sub(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX));
+        let mut handoff = lock(&self.handoff);
+        let (stale, fresh): (Vec<_>, Vec<_>) = handoff
+            .iter()
+            .flatten()
+            .partition(|(_, original)| original.time < oldest);
+        for (key, _) in stale {
+            // Taken or withdrawn meanwhile.
+            let _ = handoff.remove(&key);
+        }
+        fresh.len()
     }
 }
 

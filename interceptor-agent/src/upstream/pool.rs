@@ -1,8 +1,9 @@
-//! Idle connections, by target. An HTTP/1.1 connection is lent to one exchange; an HTTP/2 one is shared.
+//! Idle connections, by thread and target. An HTTP/1.1 connection is lent to one exchange; an HTTP/2 one is shared.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -78,12 +79,15 @@ fn for_http2(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
 /// An unused connection, and since when.
 type Idle = (http1::SendRequest<MaskedBody>, Instant);
 
+/// A connection is used on the thread that drives it: an exchange never waits for another thread to wake up.
+type Key = (ThreadId, Target);
+
 /// The pool. Taking prefers the connection used last, so that unused ones age out.
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Duration,
-    http1: Mutex<HashMap<Target, Vec<Idle>>>,
-    http2: Mutex<HashMap<Target, http2::SendRequest<MaskedBody>>>,
+    http1: Mutex<HashMap<Key, Vec<Idle>>>,
+    http2: Mutex<HashMap<Key, http2::SendRequest<MaskedBody>>>,
 }
 
 impl Pool {
@@ -106,22 +110,23 @@ impl Pool {
     }
 
     fn candidate(&self, target: &Target) -> Option<Sender> {
+        let key = here(target);
         if target.http2 {
             let mut shared = lock(&self.http2);
-            match shared.get(target) {
+            match shared.get(&key) {
                 Some(sender) if !sender.is_closed() => return Some(Sender::Http2(sender.clone())),
-                Some(_) => drop(shared.remove(target)),
+                Some(_) => drop(shared.remove(&key)),
                 None => {}
             }
         }
         let mut idle = lock(&self.http1);
-        let senders = idle.get_mut(target)?;
+        let senders = idle.get_mut(&key)?;
         while let Some((sender, since)) = senders.pop() {
             if since.elapsed() < self.idle && !sender.is_closed() {
                 return Some(Sender::Http1(sender));
             }
         }
-        idle.remove(target);
+        idle.remove(&key);
         None
     }
 
@@ -130,19 +135,19 @@ impl Pool {
         match sender {
             Sender::Http1(sender) => Some(Keep {
                 pool: self,
-                target: target.clone(),
+                key: here(target),
                 sender,
             }),
             Sender::Http2(sender) => {
-                lock(&self.http2).insert(target.clone(), sender);
+                lock(&self.http2).insert(here(target), sender);
                 None
             }
         }
     }
 
-    fn put(&self, target: Target, sender: http1::SendRequest<MaskedBody>) {
+    fn put(&self, key: Key, sender: http1::SendRequest<MaskedBody>) {
         let mut idle = lock(&self.http1);
-        let senders = idle.entry(target).or_default();
+        let senders = idle.entry(key).or_default();
         if senders.len() < PER_TARGET && !sender.is_closed() {
             senders.push((sender, Instant::now()));
         }
@@ -162,14 +167,18 @@ impl Pool {
 #[derive(Debug)]
 pub struct Keep {
     pool: Arc<Pool>,
-    target: Target,
+    key: Key,
     sender: http1::SendRequest<MaskedBody>,
 }
 
 impl Keep {
     pub(super) fn release(self) {
-        self.pool.put(self.target, self.sender);
+        self.pool.put(self.key, self.sender);
     }
+}
+
+fn here(target: &Target) -> Key {
+    (thread::current().id(), target.clone())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::flaw::Flaw;
 use super::record::{Record, Seen, Tap};
 use super::{Sockets, answer, tls};
 use crate::coding;
@@ -56,7 +57,14 @@ async fn serve_https(listener: TcpListener, acceptor: TlsAcceptor, record: &Reco
                 sni: session.server_name().map(str::to_owned),
                 address,
             };
-            serve_connection(Tap::new(stream, record.clone()), peer, is_h2, record).await;
+            let flaw = peer.sni.as_deref().and_then(Flaw::of);
+            let mut stream = Tap::new(stream, record.clone());
+            if let Some(flaw) = flaw
+                && flaw.serve(&mut stream).await
+            {
+                return;
+            }
+            serve_connection(stream, peer, is_h2, record).await;
         });
     }
 }

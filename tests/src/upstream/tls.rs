@@ -14,6 +14,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::flaw::Flaw;
+
 pub(super) struct Ca {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -55,8 +57,16 @@ impl Ca {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         // Python 3.13 refuses a leaf without it.
         params.use_authority_key_identifier_extension = true;
+        let flaw = Flaw::of(host);
+        if let Some(flaw) = flaw {
+            flaw.spoil(&mut params)?;
+        }
         let key = KeyPair::generate()?;
-        let leaf = params.signed_by(&key, &self.issuer)?;
+        let leaf = if flaw == Some(Flaw::SelfSigned) {
+            params.self_signed(&key)?
+        } else {
+            params.signed_by(&key, &self.issuer)?
+        };
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
         let key = aws_lc_rs::sign::any_supported_type(&key)?;
         Ok(CertifiedKey::new(vec![leaf.der().clone()], key))

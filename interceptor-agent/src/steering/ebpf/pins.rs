@@ -1,7 +1,8 @@
 //! Where maps and links are pinned: `<pin_dir>/v<schema>/{maps,links}/<name>`.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
@@ -34,6 +35,16 @@ pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, SteeringError> {
         fs::create_dir_all(&folder).map_err(SteeringError::at(&folder))?;
     }
     Ok(version)
+}
+
+/// Taken for as long as the file is open: two agents on the same maps would steer into one another.
+pub(super) fn lock(pins: &Path) -> Result<File, SteeringError> {
+    let folder = File::open(pins).map_err(SteeringError::at(pins))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::WouldBlock) => Err(SteeringError::Running(pins.to_owned())),
+        Err(TryLockError::Error(error)) => Err(SteeringError::at(pins)(error)),
+    }
 }
 
 pub(super) fn map(pins: &Path, name: &str) -> PathBuf {

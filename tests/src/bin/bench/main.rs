@@ -1,0 +1,98 @@
+//! The bench: what it costs to have the agent in the way, against nothing and against HAProxy, all in one run.
+//!
+//! `bench [--quick] [--json]`. It reports and judges nothing: numbers of a busy machine fail no build.
+
+mod bed;
+mod certs;
+mod connects;
+mod engine;
+mod haproxy;
+mod load;
+mod provider;
+mod report;
+mod rounds;
+mod texts;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use interceptor_tests::{World, sweep};
+
+use self::bed::Bed;
+use self::report::Results;
+
+/// How much is measured.
+struct Effort {
+    rounds: usize,
+    /// Each way of each case in each round.
+    millis: u64,
+    /// Blocks of connects.
+    blocks: usize,
+}
+
+const FULL: Effort = Effort {
+    rounds: 7,
+    millis: 1000,
+    blocks: 100,
+};
+
+const QUICK: Effort = Effort {
+    rounds: 3,
+    millis: 250,
+    blocks: 30,
+};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            sweep::wait_if_stopping();
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok()
+        .context("TLS is set up twice")?;
+    let (mut json, mut effort) = (false, FULL);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            load::WORKER => return worker::run(),
+            "--json" => json = true,
+            "--quick" => effort = QUICK,
+            other => bail!("{other}: there are only --quick and --json"),
+        }
+    }
+    let results = measure(&effort)?;
+    if json {
+        println!("{:#}", results.json());
+    } else {
+        print!("{}", results.text());
+    }
+    Ok(())
+}
+
+fn measure(effort: &Effort) -> Result<Results> {
+    let tell = |what: &str| eprintln!("bench: {what}");
+    sweep::on_signals()?;
+    tell("mask engine");
+    let engine = engine::measure(effort.rounds)?;
+    let worlds = [World::new()?, World::new()?];
+    let mut bed = Bed::start(&worlds)?;
+    let idle = bed.memory("VmRSS")?;
+    tell("connects outside the scope");
+    let connects = connects::measure(&mut bed, &worlds[0].clients, effort.blocks)?;
+    let cases = rounds::measure(&mut bed, effort.rounds, effort.millis, tell)?;
+    Ok(Results {
+        cases,
+        engine,
+        connects,
+        idle,
+        peak: bed.memory("VmHWM")?,
+    })
+}

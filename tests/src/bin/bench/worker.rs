@@ -1,0 +1,45 @@
+//! The process that makes the load: takes jobs from standard input until it ends.
+
+mod connects;
+mod requests;
+mod session;
+mod streams;
+
+use std::io::{BufRead as _, Write as _};
+
+use anyhow::Result;
+
+use crate::load::{Done, Job};
+
+/// Does jobs until there are no more.
+pub fn run() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    for line in std::io::stdin().lock().lines() {
+        let job: Job = serde_json::from_str(&line?)?;
+        let done = one(&runtime, job).map_err(|error| format!("{error:#}"));
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{}", serde_json::to_string(&done)?)?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn one(runtime: &tokio::runtime::Runtime, job: Job) -> Result<Done> {
+    match job {
+        Job::Requests {
+            target,
+            length,
+            connections,
+            fresh,
+            millis,
+        } => runtime.block_on(requests::run(&target, length, connections, fresh, millis)),
+        Job::Streams {
+            target,
+            connections,
+            millis,
+        } => runtime.block_on(streams::run(&target, connections, millis)),
+        Job::Connects { address, count } => connects::run(address, count),
+    }
+}

@@ -1,0 +1,29 @@
+//! What an agent left pinned in its world's BPF file system, looked at without it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use aya::maps::{HashMap, Map, MapData};
+use interceptor_common::{HandoffKey, Original, SCHEMA};
+
+use crate::World;
+
+/// The folder that `steering.pin_dir` names.
+pub fn dir(world: &World) -> PathBuf {
+    world.bpffs().join("interceptor")
+}
+
+/// Original destinations that are filed and not taken yet.
+pub fn pending(world: &World) -> Result<usize> {
+    let path = map(world, "HANDOFF");
+    let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
+    let handoff: HashMap<_, HandoffKey, Original> = Map::HashMap(data).try_into()?;
+    Ok(handoff.keys().count())
+}
+
+fn map(world: &World, name: &str) -> PathBuf {
+    dir(world)
+        .join(Path::new(&format!("v{SCHEMA}")))
+        .join("maps")
+        .join(name)
+}
