@@ -166,14 +166,6 @@ fn no_word_of_the_api_carries_a_value() {
         ),
         (
             Endpoint::AnthropicMessages,
-            r#""content":[{"type":"thinking","thinking":"","signature":"to VALUE"}]"#,
-        ),
-        (
-            Endpoint::AnthropicMessages,
-            r#""content":[{"type":"redacted_thinking","data":"to VALUE"}]"#,
-        ),
-        (
-            Endpoint::AnthropicMessages,
             r#""content":[{"encrypted_content":"to VALUE","encrypted_index":"to VALUE"}]"#,
         ),
         (
