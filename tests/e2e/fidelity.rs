@@ -74,6 +74,22 @@ fn beside_a_masked_value_every_byte_stays() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_long_body_arrives_whole() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    let long = "Words, words and words. ".repeat(1 << 16);
+    let body = ODD.replace("\\b", &format!("{long} at 10.77.31.8"));
+    // Above 1 MiB curl asks first whether to send it.
+    for http in ["--http1.1", "--http2"] {
+        let got = post_file(&client, &world, body.as_bytes(), &[http, CHAT])?;
+        let masked = body.replace("10.77.31.8", "PRIVATE_IP_001");
+        assert!(got == masked.as_bytes(), "{http}: {} bytes", got.len());
+    }
+    Ok(())
+}
+
 /// The request heads that the provider got over HTTP/1.1, as they stood on the wire.
 fn heads(world: &World) -> Vec<String> {
     let all = String::from_utf8_lossy(&world.upstream.record().everything()).into_owned();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, request::Parts};
+use http::{HeaderValue, header::CONTENT_ENCODING, request::Parts};
 use tokio::runtime::Handle;
 
 use super::Link;
@@ -44,9 +44,8 @@ pub(super) async fn request(
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
-    let codings = Codings::of(&parts.headers)?;
-    let long = body.len() > LONG || !codings.is_empty();
-    let work = masked(Arc::clone(&link.app), endpoint, parts, codings, body);
+    let long = body.len() > LONG || parts.headers.contains_key(CONTENT_ENCODING);
+    let work = masked(Arc::clone(&link.app), endpoint, parts, body);
     if !long {
         return work.await;
     }
@@ -59,26 +58,30 @@ async fn masked(
     app: Arc<App>,
     endpoint: Option<Endpoint>,
     mut parts: Parts,
-    codings: Codings,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
-    let plain = if codings.is_empty() {
-        body.clone()
-    } else {
-        codings.decode(&body, app.limits.request_body).await?.into()
+    let masker = &app.masker;
+    // Where nothing is enforced, what can't be read passes as it would without us.
+    let enforces = masker.mode() == Mode::Enforce;
+    let (codings, plain) = match plain(&app, &parts, &body).await {
+        Err(_) if !enforces => Default::default(),
+        read => read.map(|(codings, plain)| (codings, Some(plain)))?,
     };
     let started = Instant::now();
-    let mut masking = app.masker.begin();
-    let masked = endpoint.map(|endpoint| masking.body(endpoint, &plain));
-    let outcome = match masked.transpose() {
-        // Nothing is enforced: what can't be read passes as it would without us.
-        Err(_) if app.masker.mode() != Mode::Enforce => {
-            Some(Outcome::Unchanged(app.masker.exempt_by_policy(plain)))
-        }
-        masked => masked?,
+    let mut masking = masker.begin();
+    let as_it_came = || Outcome::Unchanged(masker.exempt_by_policy(body.clone()));
+    let outcome = match (endpoint, plain) {
+        (None, _) => None,
+        (Some(_), None) => Some(as_it_came()),
+        (Some(endpoint), Some(plain)) => match masking.body(endpoint, &plain) {
+            Err(_) if !enforces => Some(as_it_came()),
+            masked => Some(masked?),
+        },
     };
-    mask_headers(&mut masking, &mut parts)?;
-    refuse_elsewhere(&mut masking, &parts)?;
+    match head(&mut masking, &mut parts) {
+        Err(_) if !enforces => {}
+        masked => masked?,
+    }
     let (tokens, report) = masking.finish();
     let took = started.elapsed();
     let body = match outcome {
@@ -97,6 +100,22 @@ async fn masked(
         report,
         took,
     })
+}
+
+/// The body without its content codings, and those.
+async fn plain(app: &App, parts: &Parts, body: &Bytes) -> Result<(Codings, Bytes), Refusal> {
+    let codings = Codings::of(&parts.headers)?;
+    let plain = match codings.is_empty() {
+        true => body.clone(),
+        false => codings.decode(body, app.limits.request_body).await?.into(),
+    };
+    Ok((codings, plain))
+}
+
+/// Masks the values of headers, and refuses what can't be masked.
+fn head(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
+    mask_headers(masking, parts)?;
+    refuse_elsewhere(masking, parts)
 }
 
 fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
@@ -135,4 +154,78 @@ fn refuse_elsewhere(masking: &mut Masking<'_>, parts: &Parts) -> Result<(), Refu
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::mask::{detector::Detectors, request::Masker};
+
+    const ID: &str = "i-0123456789abcdef0";
+
+    fn masked(method: &str, target: &str, name: &str, value: &[u8]) -> Result<Parts, Refusal> {
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(name, "first")
+            .header(name, value);
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
+        head(&mut masker.begin(), &mut parts).map(|()| parts)
+    }
+
+    #[test]
+    fn every_value_of_a_header_is_masked() {
+        for name in ["x-note", "accept", "content-type", "anthropic-beta"] {
+            let parts = masked("POST", "/", name, format!("at {ID}").as_bytes()).unwrap();
+            let values: Vec<_> = parts.headers.get_all(name).iter().collect();
+            assert_eq!(values, ["first", "at EC2_001"], "{name}");
+        }
+        let odd = [b"\xff ", ID.as_bytes()].concat();
+        let parts = masked("POST", "/", "x-note", &odd).unwrap();
+        assert!(
+            parts
+                .headers
+                .get_all("x-note")
+                .iter()
+                .all(|value| { !String::from_utf8_lossy(value.as_bytes()).contains(ID) })
+        );
+        let untouched = [b"\xff ", "nothing".as_bytes()].concat();
+        let parts = masked("POST", "/", "x-note", &untouched).unwrap();
+        let last = parts.headers.get_all("x-note").iter().next_back();
+        assert_eq!(last.map(HeaderValue::as_bytes), Some(&untouched[..]));
+    }
+
+    #[test]
+    fn credentials_for_the_provider_stay() {
+        let key = concat!("Bearer sk-ant-", "api03-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6-cXV4");
+        for name in ["authorization", "x-api-key", "cookie"] {
+            let parts = masked("POST", "/", name, key.as_bytes()).unwrap();
+            assert!(parts.headers.get_all(name).iter().any(|value| value == key));
+        }
+    }
+
+    #[test]
+    fn what_says_where_a_request_goes_carries_no_value() {
+        let target = format!("/v1/messages?at={ID}");
+        let cases = [
+            ("POST", target.as_str(), "x-note"),
+            ("POST", "/v1/messages?user=ann%40example.com", "x-note"),
+            ("POST", "/v1/%69-0123456789abcdef0", "x-note"),
+            ("POST", "/", ID),
+            ("POST", "/", "10.0.0.1"),
+            (ID, "/", "x-note"),
+        ];
+        for (method, target, name) in cases {
+            let refused = masked(method, target, name, b"").map(|_| ()).unwrap_err();
+            assert_eq!(
+                refused.reason,
+                Reason::Unmaskable,
+                "{method} {target} {name}"
+            );
+        }
+        assert!(masked("POST", "/v1/messages?beta=true&q=100%", "x-note", b"").is_ok());
+    }
 }

@@ -21,12 +21,14 @@ const HOP: [HeaderName; 7] = [
 /// Headers of one hop that no standard has any more.
 const HOP_BY_HABIT: [&str; 2] = ["keep-alive", "proxy-connection"];
 
-/// Headers that carry credentials for the provider, or that are read here and so say nothing else.
-const NOT_TEXT: [&str; 6] = [
+/// Headers that carry credentials for the provider, or that are read here and so say nothing else. A cookie is what the
+/// provider's own front set: Cloudflare's have a version in them that reads as an address, and are void when changed.
+const NOT_TEXT: [&str; 7] = [
     "authorization",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
+    "cookie",
     "host",
     "content-encoding",
 ];

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub(super) use check::starts_word;
 use prefilter::Prefilter;
 use row::{Row, Site};
-use shape::Shape;
+use shape::{Runs, Shape};
 
 /// Index of a class in the table of its [`Detectors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Ord, PartialOrd)]
@@ -130,13 +130,12 @@ impl Detectors {
     pub fn scan(&self, text: &str, findings: &mut Vec<Finding>) {
         let first = findings.len();
         let text = text.as_bytes();
+        let mut runs = Runs::default();
         self.prefilter.run(text, |pattern, at| {
-            findings.extend(self.examine(&self.patterns[pattern as usize], text, at))
+            let pattern = &self.patterns[pattern as usize];
+            findings.extend(self.examine(pattern, text, at, &mut runs))
         });
-        if findings.len() > first + 1 {
-            let kept = self.join_overlaps(&mut findings[first..]);
-            findings.truncate(first + kept);
-        }
+        self.join_overlaps(findings, first);
     }
 
     /// The class of an id that these detectors gave out.
@@ -157,19 +156,29 @@ impl Detectors {
             .map(|(index, row)| (ClassId(index as u16), &row.class))
     }
 
-    fn examine(&self, pattern: &Pattern, text: &[u8], at: usize) -> Option<Finding> {
+    fn examine(
+        &self,
+        pattern: &Pattern,
+        text: &[u8],
+        at: usize,
+        runs: &mut Runs,
+    ) -> Option<Finding> {
         let row = self.rows[pattern.row.0 as usize];
-        let matched = pattern.shape.match_at(text, at)?;
+        let matched = pattern.shape.match_at(text, at, runs)?;
         let site = Site {
             text,
             all: matched.all,
             value: matched.value,
         };
         let span = (row.check)(&site)?;
-        // Inside the match the pattern says what stands beside the value.
-        let starts = span.start > site.all.start || check::starts_word(text, span.start);
-        let ends = span.end < site.all.end || check::ends_word(text, span.end);
         let value = &text[span.clone()];
+        // Inside the match the pattern says what stands beside the value; punctuation is an edge by itself.
+        let is_wordy = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let starts = span.start > site.all.start
+            || !is_wordy(value.first())
+            || check::starts_word(text, span.start);
+        let ends =
+            span.end < site.all.end || !is_wordy(value.last()) || check::ends_word(text, span.end);
         if !starts || !ends || self.is_token(value) {
             return None;
         }
@@ -201,9 +210,13 @@ impl Detectors {
         }
     }
 
-    /// Joins findings that overlap to one that covers all of them, so nothing that any detector found is left out.
-    /// Its class is that of the strictest action, then the highest confidence, then the longest. Returns how many remain.
-    fn join_overlaps(&self, findings: &mut [Finding]) -> usize {
+    /// Sorts findings from `first` on and joins those that overlap to one that covers all of them, so nothing that any
+    /// detector found is left out. Its class is that of the strictest action, then the highest confidence, then the longest.
+    pub(super) fn join_overlaps(&self, all: &mut Vec<Finding>, first: usize) {
+        let findings = &mut all[first..];
+        if findings.len() < 2 {
+            return;
+        }
         findings.sort_unstable_by_key(|finding| (finding.start, finding.end, finding.class));
         let rank = |finding: &Finding| {
             let strictness = match self.action(finding.class) {
@@ -234,7 +247,7 @@ impl Detectors {
                 (joined.class, joined.confidence) = (next.class, next.confidence);
             }
         }
-        last + 1
+        all.truncate(first + last + 1);
     }
 }
 

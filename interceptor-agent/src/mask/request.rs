@@ -4,6 +4,7 @@
 //! are numbered unit by unit (see `walk`), so that a conversation that only grows keeps those it has.
 
 mod find;
+mod known;
 mod pass;
 mod splice;
 mod walk;
@@ -12,7 +13,7 @@ use std::{fmt, mem};
 
 use bytes::Bytes;
 
-use self::{find::Finder, pass::Pass};
+use self::{find::Finder, known::Known, pass::Pass};
 use super::{
     Mode,
     detector::{Class, ClassId, Detectors},
@@ -83,6 +84,7 @@ pub struct Masking<'m> {
 #[derive(Clone)]
 struct State<'m> {
     numbering: Numbering<'m>,
+    known: Known,
     report: Report,
 }
 
@@ -90,6 +92,7 @@ impl<'m> State<'m> {
     fn new(labels: &'m Labels) -> Self {
         Self {
             numbering: Numbering::new(labels),
+            known: Known::default(),
             report: Report::default(),
         }
     }

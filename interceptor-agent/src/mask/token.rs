@@ -8,7 +8,7 @@ mod numbering;
 
 use std::{collections::BTreeMap, fmt};
 
-pub(super) use label::{Labels, LookAlike, Ranges};
+pub(super) use label::{Labels, Ranges};
 pub(super) use numbering::Numbering;
 
 /// The token of a label's `number`: three digits, more once three don't suffice.

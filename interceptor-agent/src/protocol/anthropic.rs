@@ -5,7 +5,7 @@ pub mod stream;
 use super::{
     Endpoint,
     route::{Route, Row},
-    schema::{Opaque, Schema, When, always},
+    schema::{Looks, Place, Schema, opaque},
 };
 
 pub(super) const ROUTES: &[Row] = &[
@@ -41,30 +41,14 @@ pub const SCHEMA: Schema = Schema {
         "citations",
     ],
     opaque: &[
-        always("type"),
-        always("role"),
-        always("model"),
-        always("id"),
-        always("tool_use_id"),
-        always("media_type"),
-        always("encrypted_content"),
-        always("encrypted_index"),
-        Opaque {
-            key: "thinking",
-            when: When::Type("thinking"),
-        },
-        Opaque {
-            key: "signature",
-            when: When::Type("thinking"),
-        },
-        Opaque {
-            key: "data",
-            when: When::Type("redacted_thinking"),
-        },
-        Opaque {
-            key: "data",
-            when: When::Base64Media,
-        },
+        opaque("type", Looks::Name, Place::Anywhere),
+        opaque("role", Looks::Name, Place::Anywhere),
+        opaque("encrypted_content", Looks::Base64, Place::Anywhere),
+        opaque("encrypted_index", Looks::Base64, Place::Anywhere),
+        opaque("thinking", Looks::Any, Place::Type("thinking")),
+        opaque("signature", Looks::Base64, Place::Type("thinking")),
+        opaque("data", Looks::Base64, Place::Type("redacted_thinking")),
+        opaque("data", Looks::Base64, Place::BinaryMedia),
     ],
     json_text: &[],
 };

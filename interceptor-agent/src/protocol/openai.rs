@@ -5,7 +5,7 @@ pub mod stream;
 use super::{
     Endpoint,
     route::{Route, Row},
-    schema::{Opaque, Schema, When, always},
+    schema::{Looks, Place, Schema, opaque},
 };
 
 pub(super) const ROUTES: &[Row] = &[
@@ -47,19 +47,12 @@ pub const SCHEMA: Schema = Schema {
         "prediction",
     ],
     opaque: &[
-        always("type"),
-        always("role"),
-        always("model"),
-        always("id"),
-        always("tool_call_id"),
-        always("file_id"),
-        always("encrypted_content"),
-        // A number drawn at random, and one in fifty of its length reads as a payment card.
-        always("seed"),
-        Opaque {
-            key: "data",
-            when: When::Base64In("input_audio"),
-        },
+        opaque("type", Looks::Name, Place::Anywhere),
+        opaque("role", Looks::Name, Place::Anywhere),
+        opaque("encrypted_content", Looks::Base64, Place::Anywhere),
+        // Drawn at random, and one in fifty of its length reads as a payment card.
+        opaque("seed", Looks::Number, Place::Anywhere),
+        opaque("data", Looks::Base64, Place::Below("input_audio")),
     ],
     json_text: &["arguments"],
 };

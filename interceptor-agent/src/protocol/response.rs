@@ -1,5 +1,7 @@
 //! Which strings of a response are text, which are opaque, and which texts arrive over many events.
 
+use std::collections::BTreeSet;
+
 use super::{Endpoint, anthropic, openai};
 use crate::json::{Kind, Value};
 
@@ -22,11 +24,11 @@ pub struct Step<'d> {
     /// The pieces that it brings, in document order.
     pub pieces: Vec<(Channel, Value<'d>)>,
     /// The texts that end with it.
-    pub ends: Vec<Ends>,
+    pub ends: BTreeSet<Ends>,
 }
 
 /// Texts that end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ends {
     /// Those of one content block or choice.
     Block(u64),
@@ -37,9 +39,7 @@ pub enum Ends {
 impl Step<'_> {
     /// Whether the event ends this channel's text.
     pub fn ends(&self, channel: Channel) -> bool {
-        self.ends
-            .iter()
-            .any(|&ends| ends == Ends::All || ends == Ends::Block(channel.block))
+        self.ends.contains(&Ends::All) || self.ends.contains(&Ends::Block(channel.block))
     }
 }
 

@@ -17,25 +17,40 @@ pub struct Schema {
     pub json_text: &'static [&'static str],
 }
 
-/// A string or number that is left alone.
+/// A string or number that is left alone: where the API has it, as long as it looks as it must there.
 pub struct Opaque {
     /// Its key.
     pub key: &'static str,
-    /// Under which condition.
-    pub when: When,
+    /// What it looks like.
+    pub looks: Looks,
+    /// Where it stands.
+    pub place: Place,
 }
 
-/// When an [`Opaque`] key is opaque.
+/// What the value of an [`Opaque`] key looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    /// Wherever it stands in the API's structure.
-    Always,
+pub enum Looks {
+    /// Any text: the provider wrote it, and refuses it changed.
+    Any,
+    /// A word of the API's own: lower-case letters and `_`.
+    Name,
+    /// A number.
+    Number,
+    /// Base64, plain or URL-safe.
+    Base64,
+}
+
+/// Where in the API's structure an [`Opaque`] key stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Anywhere.
+    Anywhere,
     /// In an object whose `type` is this.
     Type(&'static str),
-    /// In an object that is the value of this key, if it is base64.
-    Base64In(&'static str),
-    /// If it is base64 and `media_type` beside it names a format without readable text.
-    Base64Media,
+    /// In an object that is the value of this key.
+    Below(&'static str),
+    /// In an object whose `media_type` names a format without readable text.
+    BinaryMedia,
 }
 
 /// Any JSON at all.
@@ -47,18 +62,40 @@ pub const GENERIC: Schema = Schema {
     json_text: &[],
 };
 
-/// Whether content of this media type is left alone: what it shows can't be found by looking at its bytes.
+/// Formats whose content is left alone: what they show can't be found by looking at their bytes.
+const BINARY_MEDIA: &[&str] = &[
+    "application/pdf",
+    "audio/aac",
+    "audio/flac",
+    "audio/mp3",
+    "audio/mp4",
+    "audio/mpeg",
+    "audio/ogg",
+    "audio/wav",
+    "audio/webm",
+    "audio/x-wav",
+    "image/avif",
+    "image/bmp",
+    "image/gif",
+    "image/heic",
+    "image/heif",
+    "image/jpeg",
+    "image/jpg",
+    "image/png",
+    "image/tiff",
+    "image/webp",
+    "video/mp4",
+    "video/mpeg",
+    "video/quicktime",
+    "video/webm",
+];
+
+/// Whether this is the media type, without parameters, of a format that is left alone.
 pub fn is_binary_media(media_type: &str) -> bool {
-    ["image/", "audio/", "video/"]
-        .iter()
-        .any(|family| media_type.starts_with(family))
-        || media_type == "application/pdf"
+    BINARY_MEDIA.contains(&media_type)
 }
 
-/// Shorthand for tables: keys that are opaque always.
-pub(super) const fn always(key: &'static str) -> Opaque {
-    Opaque {
-        key,
-        when: When::Always,
-    }
+/// Shorthand for tables.
+pub(super) const fn opaque(key: &'static str, looks: Looks, place: Place) -> Opaque {
+    Opaque { key, looks, place }
 }

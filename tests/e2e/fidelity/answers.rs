@@ -128,3 +128,36 @@ fn coded_answers_come_back_with_values() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn of_many_calls_at_once_each_gets_its_own_values() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let code = "
+import asyncio, httpx2, json, ssl
+def said(line):
+    if not line.startswith('data: {'):
+        return ''
+    return json.loads(line[6:]).get('delta', {}).get('text', '')
+async def call(client, number):
+    text = f'10.1.{number}.8 and i-0c4a1a57e9b3d{number:04x}'
+    body = {'model': 'stub-cut', 'max_tokens': 9, 'stream': True, 'messages': [{'role': 'user', 'content': text}]}
+    answer = await client.post('https://api.anthropic.com/v1/messages', json=body)
+    return ''.join(map(said, answer.text.splitlines())) == f'You said: {text}'
+async def main():
+    for http2 in (False, True):
+        async with httpx2.AsyncClient(http2=http2, timeout=20, verify=ssl.create_default_context()) as client:
+            print(sum(await asyncio.gather(*(call(client, number) for number in range(200)))))
+asyncio.run(main())
+";
+    let right = world.client(&agent.bundle()).code(code)?;
+    assert_eq!(right, "200\n200\n");
+    let record = world.upstream.record();
+    let tokens = record
+        .requests()
+        .iter()
+        .filter(|seen| seen.json()["messages"][0]["content"] == "PRIVATE_IP_001 and EC2_001")
+        .count();
+    assert_eq!(tokens, 400, "each has its own numbers");
+    Ok(())
+}

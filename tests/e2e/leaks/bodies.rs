@@ -31,6 +31,7 @@ pub fn messages() -> Value {
             { "role": "user", "content": [
                 { "type": "tool_result", "tool_use_id": "toolu_1", "content": blocks() },
                 { "type": "tool_result", "tool_use_id": "toolu_1", "is_error": true, "content": joined() },
+                { "type": "tool_result", "tool_use_id": "toolu_1", "content": escaped() },
                 { "type": "document", "title": joined(), "context": joined(),
                   "source": { "type": "text", "media_type": "text/plain", "data": joined() } },
             ] },
@@ -63,7 +64,9 @@ pub fn chat() -> Value {
               "function_call": { "name": "echo", "arguments": arguments },
               "tool_calls": [{ "id": "call_1", "type": "function", "function": { "name": "echo", "arguments": arguments } }] },
             { "role": "tool", "tool_call_id": "call_1", "content": joined() },
-            { "role": "tool", "tool_call_id": "call_1", "content": blocks() },
+            { "role": "assistant", "content": escaped(),
+              "tool_calls": [{ "id": "call_2", "type": "function", "function": { "name": "echo", "arguments": escaped() } }] },
+            { "role": "tool", "tool_call_id": "call_2", "content": blocks() },
             { "role": "user", "content": blocks() },
         ],
     })
@@ -78,6 +81,19 @@ pub fn texts() -> Vec<&'static str> {
 /// All texts in one.
 fn joined() -> String {
     texts().join("\n\n")
+}
+
+/// JSON as a text, in which every character of every string is an escape.
+fn escaped() -> String {
+    let escaped = |text: &str| -> String {
+        let escapes = text.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
+        escapes.collect()
+    };
+    let values: Vec<_> = texts()
+        .into_iter()
+        .map(|text| format!("\"{}\"", escaped(text)))
+        .collect();
+    format!(r#"{{"values":[{}]}}"#, values.join(","))
 }
 
 /// Each text a block, so that none lends another its context.

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, ops::Range};
 /// One compiled pattern.
 ///
 /// Understood are literal ASCII, `[a-z]` sets with ranges, `\d` (digit), `\w` (letter, digit or `_`), escapes of
-/// punctuation, `?`, `*`, `+`, `{n}`, `{n,}`, `{n,m}` (without a limit: 1024), one `(…)` around the part that is the value, a leading `(?i)`, and a
+/// punctuation, `?`, `*`, `+`, `{n}`, `{n,}`, `{n,m}` (without a limit: 512), one `(…)` around the part that is the value, a leading `(?i)`, and a
 /// leading `\b`, which asks that the byte before is none that the pattern could start with.
 #[derive(Debug)]
 pub struct Shape {
@@ -23,7 +23,7 @@ struct Element {
 }
 
 /// Where a pattern sets no limit. Every candidate costs at most its limits, so no text makes a scan quadratic.
-const LONGEST_RUN: u32 = 1024;
+const LONGEST_RUN: u32 = 512;
 
 /// A set of ASCII bytes, one bit each.
 pub type Set = u128;
@@ -33,6 +33,39 @@ pub type Set = u128;
 pub struct Match {
     pub all: Range<usize>,
     pub value: Range<usize>,
+}
+
+/// The last long run that was walked, so that candidates inside one another (`xoxb-xoxb-xoxb-…`) walk it once.
+#[derive(Default)]
+pub struct Runs {
+    set: Set,
+    run: Range<usize>,
+}
+
+impl Runs {
+    /// Shorter ones are as fast walked as remembered.
+    const LEAST: usize = 64;
+
+    /// How many bytes from `at` on are in the set, at most `limit`.
+    fn length(&mut self, set: Set, text: &[u8], at: usize, limit: usize) -> usize {
+        let walked = match self.run.contains(&at) && self.set == set {
+            true => self.run.end,
+            false => at,
+        };
+        let end = text.len().min(at.saturating_add(limit));
+        if walked >= end {
+            return end - at;
+        }
+        let more = text[walked..end]
+            .iter()
+            .take_while(|&&byte| contains(set, byte))
+            .count();
+        let length = walked + more - at;
+        if length >= Self::LEAST {
+            (self.set, self.run) = (set, at..walked + more);
+        }
+        length
+    }
 }
 
 impl Shape {
@@ -69,8 +102,12 @@ impl Shape {
     }
 
     /// Matches at one position of a text.
-    pub fn match_at(&self, text: &[u8], at: usize) -> Option<Match> {
+    pub fn match_at(&self, text: &[u8], at: usize, runs: &mut Runs) -> Option<Match> {
         if self.run_start && at > 0 && contains(self.elements[0].set, text[at - 1]) {
+            return None;
+        }
+        // The prefilter's guess may lie before the text's first byte, which wraps around.
+        if at > text.len() {
             return None;
         }
         let mut position = at;
@@ -79,12 +116,7 @@ impl Shape {
             if index == self.value.start {
                 value.start = position;
             }
-            let rest = text.get(position..)?;
-            let limit = rest.len().min(element.max as usize);
-            let taken = rest[..limit]
-                .iter()
-                .take_while(|&&byte| contains(element.set, byte))
-                .count();
+            let taken = runs.length(element.set, text, position, element.max as usize);
             if taken < element.min as usize {
                 return None;
             }
@@ -262,7 +294,7 @@ mod tests {
 
     fn value(pattern: &str, text: &str, at: usize) -> Option<Range<usize>> {
         Shape::new(pattern)
-            .match_at(text.as_bytes(), at)
+            .match_at(text.as_bytes(), at, &mut Runs::default())
             .map(|found| found.value)
     }
 
@@ -272,6 +304,21 @@ mod tests {
         assert_eq!(value(r"ab[0-9]{2,3}c?", "xab12c", 1), Some(1..6));
         assert_eq!(value(r"ab[0-9]{2}", "ab1", 0), None);
         assert_eq!(value(r"\w+w", "www", 0), None);
+    }
+
+    #[test]
+    fn a_run_that_is_remembered_is_as_long_as_one_that_is_walked() {
+        let text = ["ab-".repeat(100), "!".to_owned(), "ab-".repeat(300)].concat();
+        let mut runs = Runs::default();
+        for pattern in [r"ab-[\w-]{20,}", "ab-[a-z-]+!?", r"ab-[\w-]{70,80}"] {
+            let shape = Shape::new(pattern);
+            for at in 0..text.len() {
+                let ranges = |found: Option<Match>| found.map(|found| found.all);
+                let fresh = shape.match_at(text.as_bytes(), at, &mut Runs::default());
+                let again = shape.match_at(text.as_bytes(), at, &mut runs);
+                assert_eq!(ranges(again), ranges(fresh), "{pattern} at {at}");
+            }
+        }
     }
 
     #[test]

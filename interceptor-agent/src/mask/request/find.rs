@@ -53,14 +53,7 @@ impl Finder<'_> {
             }
         }
         if found.len() > at_first_sight {
-            found.sort_by_key(|finding| finding.start);
-            found.dedup_by(|next, kept| {
-                let overlap = next.start < kept.end;
-                if overlap {
-                    kept.end = kept.end.max(next.end);
-                }
-                overlap
-            });
+            self.detectors.join_overlaps(found, 0);
         }
     }
 
@@ -77,7 +70,7 @@ impl Finder<'_> {
         let masked = found
             .iter()
             .filter(|finding| self.detectors.action(finding.class) == Action::Mask);
-        spots.extend(masked.flat_map(|finding| self.within(targets, finding)));
+        spots.extend(masked.flat_map(|finding| self.of_finding(targets, finding)));
         make_room(text, targets, &mut spots);
         let rounds = if thorough { ROUNDS } else { 0 };
         for _ in 0..rounds {
@@ -159,32 +152,38 @@ impl Finder<'_> {
             if !tokens.cover(finding.start..finding.end) {
                 (finding.start, finding.end) =
                     (original(finding.start, false), original(finding.end, true));
-                spots.extend(self.within(targets, &finding));
+                spots.extend(self.of_finding(targets, &finding));
             }
         }
     }
 
-    /// The parts of a finding where a token can stand. What a detector saw across a quote is only masked
-    /// inside the quotes.
-    fn within(&self, targets: &[Target], finding: &Finding) -> impl Iterator<Item = Spot> {
+    fn of_finding(&self, targets: &[Target], finding: &Finding) -> impl Iterator<Item = Spot> {
         let label = self.labels.index(self.detectors.class(finding.class).label);
-        let (from, to) = (finding.start, finding.end);
-        targets
-            .iter()
-            .filter_map(move |Target { range, is_number }| {
-                let inside = range.start.max(from)..range.end.min(to);
-                (!inside.is_empty()).then_some(Spot {
-                    range: inside,
-                    label: label?,
-                    is_number: *is_number,
-                })
-            })
+        label
+            .into_iter()
+            .flat_map(move |label| within(targets, finding.start..finding.end, label))
     }
+}
+
+/// The parts of a range where a token can stand. What a detector saw across a quote is only masked inside the quotes.
+pub(super) fn within(
+    targets: &[Target],
+    place: Range<usize>,
+    label: usize,
+) -> impl Iterator<Item = Spot> {
+    targets.iter().filter_map(move |target| {
+        let range = target.range.start.max(place.start)..target.range.end.min(place.end);
+        (!range.is_empty()).then_some(Spot {
+            range,
+            label,
+            is_number: target.is_number,
+        })
+    })
 }
 
 /// Widens spots until their tokens are tokens to a reader: where a value may start, not before a digit, not
 /// next to one another. Sorts and merges them.
-fn make_room(text: &str, targets: &[Target], spots: &mut Vec<Spot>) {
+pub(super) fn make_room(text: &str, targets: &[Target], spots: &mut Vec<Spot>) {
     spots.sort_by_key(|spot| spot.range.start);
     let mut apart: Vec<Spot> = Vec::with_capacity(spots.len());
     for mut spot in spots.drain(..) {

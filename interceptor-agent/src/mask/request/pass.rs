@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     MaskError, State,
-    find::{Finder, Spot, Target},
+    find::{Finder, Spot, Target, make_room, within},
     splice::{self, Splice},
     walk::{self, Span},
 };
@@ -14,7 +14,6 @@ use crate::{
         Mode,
         decode::Decoded,
         detector::{Action, Finding},
-        token::LookAlike,
     },
     protocol::schema::Schema,
 };
@@ -180,8 +179,9 @@ impl<'m> Pass<'m> {
         Ok(())
     }
 
-    /// Keeps what has to be replaced until the unit is complete. A literal that a reader would take for a
-    /// token is kept out of the numbering, or if that number is taken, replaced by a token of its own.
+    /// Keeps what has to be replaced until the unit is complete: findings, and values that were found before. A
+    /// literal that a reader would take for a token is kept out of the numbering, or if that number is taken,
+    /// replaced by a token of its own.
     fn collect(
         &mut self,
         layer: &Layer,
@@ -208,28 +208,20 @@ impl<'m> Pass<'m> {
             }
         };
 
+        let State {
+            numbering, known, ..
+        } = &mut self.state;
+        let mut again = Vec::new();
         // Numbers taken so far are those of earlier units: the values of this one are numbered behind it.
-        let mut mistakable = Vec::new();
-        let State { numbering, .. } = &mut self.state;
-        self.finder.labels.look_alikes(
-            text,
-            |LookAlike {
-                 label,
-                 number,
-                 range,
-             }| {
-                if numbering.is_taken(label, number) {
-                    mistakable.push(Spot {
-                        range,
-                        label,
-                        is_number: false,
-                    });
-                } else {
-                    numbering.reserve(label, number);
-                }
-            },
-        );
-        if found.is_empty() && mistakable.is_empty() {
+        self.finder.labels.look_alikes(text, |literal| {
+            if numbering.is_taken(literal.label, literal.number) {
+                again.push((literal.range, literal.label));
+            } else {
+                numbering.reserve(literal.label, literal.number);
+            }
+        });
+        known.find(text, |place, label| again.push((place, label)));
+        if found.is_empty() && again.is_empty() {
             return;
         }
         let target = |(part, is_number): &(Range<usize>, bool)| Target {
@@ -237,9 +229,16 @@ impl<'m> Pass<'m> {
             is_number: *is_number,
         };
         let targets: Vec<_> = parts.iter().map(target).collect();
-        let spots = self
+        let inside = |(place, label)| within(&targets, place, label);
+        let known_spots = again.into_iter().flat_map(inside).collect();
+        let mut spots = self
             .finder
-            .spots(text, &targets, found, mistakable, self.thorough);
+            .spots(text, &targets, found, known_spots, self.thorough);
+        let learn = |new, spot: &Spot| known.learn(&text[spot.range.clone()], spot.label) | new;
+        if spots.iter().fold(false, learn) {
+            known.find(text, |place, label| spots.extend(inside((place, label))));
+            make_room(text, &targets, &mut spots);
+        }
         if !spots.is_empty() {
             self.touched
                 .push((layer.in_request(range.clone()), layer.levels));
@@ -249,7 +248,9 @@ impl<'m> Pass<'m> {
 
     /// The unit is complete: its values get their tokens.
     fn number_unit(&mut self) {
-        let State { numbering, report } = &mut self.state;
+        let State {
+            numbering, report, ..
+        } = &mut self.state;
         report.masked += self.hits.len();
         self.hits.sort_by_key(|hit| hit.range.start);
         for Hit {

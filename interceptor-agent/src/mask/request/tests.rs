@@ -156,6 +156,65 @@ fn thinking_stays_and_tool_input_is_masked_key_and_number_too() {
 }
 
 #[test]
+fn no_word_of_the_api_carries_a_value() {
+    for (endpoint, member) in [
+        (Endpoint::AnthropicMessages, r#""model":"VALUE""#),
+        (Endpoint::AnthropicMessages, r#""role":"VALUE""#),
+        (
+            Endpoint::AnthropicMessages,
+            r#""content":[{"type":"VALUE","id":"VALUE","tool_use_id":"VALUE"}]"#,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#""content":[{"type":"thinking","thinking":"","signature":"to VALUE"}]"#,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#""content":[{"type":"redacted_thinking","data":"to VALUE"}]"#,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#""content":[{"encrypted_content":"to VALUE","encrypted_index":"to VALUE"}]"#,
+        ),
+        (
+            Endpoint::AnthropicMessages,
+            r#""source":{"media_type":"image/VALUE","data":"to VALUE"}"#,
+        ),
+        (Endpoint::OpenAiChat, r#""seed":"VALUE""#),
+        (Endpoint::OpenAiChat, r#""tool_call_id":"VALUE""#),
+        (
+            Endpoint::OpenAiChat,
+            r#""image_url":{"url":"data:image/VALUE;base64,aaaa"}"#,
+        ),
+        (
+            Endpoint::OpenAiChat,
+            r#""image_url":{"url":"data:image/png;x=VALUE;base64,aaaa"}"#,
+        ),
+    ] {
+        let message = member.replace("VALUE", ID);
+        let (masked, _) = mask(endpoint, &format!(r#"{{"messages":[{{{message}}}]}}"#));
+        assert!(
+            masked.contains("EC2_001") && !masked.contains(ID),
+            "{masked}"
+        );
+    }
+}
+
+#[test]
+fn a_hundred_thousand_like_keys_take_no_time() {
+    for member in [
+        r#""data":"x","#,
+        r#""type":"thinking","signature":"x","#,
+        r#""EC2_001":"","#,
+    ] {
+        let body = format!(r#"{{"messages":[{{{}"k":1}}]}}"#, member.repeat(100_000));
+        let started = std::time::Instant::now();
+        messages(&body);
+        assert!(started.elapsed().as_secs() < 10, "{member}");
+    }
+}
+
+#[test]
 fn arguments_are_masked_inside_their_own_json() {
     let arguments = r#"{\"id\": \"\u0069-0123456789abcdef0\", \"card\": 4111111111111111, \"note\":\"a\\ni-0fedcba9876543210\"}"#;
     let body = format!(
@@ -184,6 +243,24 @@ fn json_quoted_in_a_chat_is_seen_through() {
     let masked =
         messages(r#"{"messages":[{"content":"log: {\"line\":\"a\\ni-0123456789abcdef0\"}"}]}"#);
     assert!(masked.contains(r#"a\\nEC2_001\"#), "{masked}");
+}
+
+#[test]
+fn what_was_masked_once_is_masked_wherever_it_stands_from_there_on() {
+    let body = format!(
+        r#"{{"messages":[{{"role":"user","content":"AWS account 123456789012, id {ID}, at 10.0.0.1 {} 123456789012"}},
+        {{"role":"assistant","content":[{{"type":"text","text":"It is 123456789012, no version 10.0.0.1, and two {ID}s."}},
+        {{"type":"tool_use","input":{{"ids":["123456789012"],"n":[123456789012],"near":1234567890123}}}}]}}]}}"#,
+        "-".repeat(80)
+    );
+    let masked = messages(&body);
+    for expected in [
+        "- ACCOUNT_001\"",
+        "It is ACCOUNT_001, no version PRIVATE_IP_001, and two EC2_001s.",
+        r#"{"ids":["ACCOUNT_001"],"n":["ACCOUNT_001"],"near":1234567890123}"#,
+    ] {
+        assert!(masked.contains(expected), "{expected} in {masked}");
+    }
 }
 
 #[test]
@@ -236,6 +313,18 @@ fn a_class_that_is_only_reported_leaves_as_it_is() {
     let mut masking = masker.begin();
     assert_eq!(masking.text(ID).unwrap(), None);
     assert_eq!(masking.finish().1.findings.len(), 1);
+}
+
+#[test]
+fn of_findings_behind_escapes_and_before_them_the_strictest_counts() {
+    let text = r"mail 10.0.0.1\u0040example.com";
+    let masker = with_action("private_ip", Action::Report, Mode::Enforce);
+    assert_eq!(
+        masker.begin().text(text).unwrap().as_deref(),
+        Some("mail EMAIL_001")
+    );
+    let masker = with_action("email", Action::Block, Mode::Enforce);
+    assert!(masker.begin().text(text).is_err());
 }
 
 #[test]

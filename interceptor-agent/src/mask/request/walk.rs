@@ -3,9 +3,11 @@
 //! A unit is what a client adds to a conversation at once: the system prompt, the tools, all other
 //! parameters, and then each message.
 
+use std::cell::OnceCell;
+
 use crate::{
     json::{Kind, Value},
-    protocol::schema::{Opaque, Schema, When, is_binary_media},
+    protocol::schema::{Looks, Place, Schema, is_binary_media},
 };
 
 /// A piece of a document that is looked at as one text.
@@ -101,23 +103,31 @@ impl<'d, V: FnMut(Span<'d>)> Walk<'_, &mut V> {
     /// `value` stands below the structural key `below`.
     fn structure(&mut self, value: Value<'d>, below: &str) {
         match value.kind() {
-            Kind::Object => value
-                .entries()
-                .for_each(|(key, child)| self.member(child, Some(value), below, key)),
+            Kind::Object => {
+                let object = Object::of(value);
+                for (key, child) in value.entries() {
+                    self.member(child, Some(&object), below, key);
+                }
+            }
             Kind::Array => value.items().for_each(|item| self.structure(item, below)),
             _ => free(value, self.visit),
         }
     }
 
-    fn member(&mut self, value: Value<'d>, object: Option<Value<'d>>, below: &str, key: Value<'d>) {
+    fn member(
+        &mut self,
+        value: Value<'d>,
+        object: Option<&Object<'d>>,
+        below: &str,
+        key: Value<'d>,
+    ) {
         if !is_plain_name(key.inner_raw()) {
             (self.visit)(Span::Text(key));
         }
-        let opaque =
-            |rule: &Opaque| key.is_str(rule.key) && applies(rule.when, object, below, value);
-        if matches!(value.kind(), Kind::String | Kind::Number)
-            && self.schema.opaque.iter().any(opaque)
-        {
+        let mut opaque = self.schema.opaque.iter();
+        if opaque.any(|rule| {
+            key.is_str(rule.key) && looks(value, rule.looks) && stands(object, below, rule.place)
+        }) {
             return;
         }
         if value.kind() == Kind::String && self.schema.json_text.iter().any(|name| key.is_str(name))
@@ -131,29 +141,54 @@ impl<'d, V: FnMut(Span<'d>)> Walk<'_, &mut V> {
     }
 }
 
-fn applies(when: When, object: Option<Value>, below: &str, value: Value) -> bool {
-    match when {
-        When::Always => true,
-        When::Type(name) => {
-            object.is_some_and(|object| every(object, "type", |kind| kind.is_str(name)))
+/// An object of the API's structure, with what says what its members are: looked up once, when first asked for.
+struct Object<'d> {
+    value: Value<'d>,
+    kind: OnceCell<Option<Value<'d>>>,
+    media_type: OnceCell<Option<Value<'d>>>,
+}
+
+impl<'d> Object<'d> {
+    fn of(value: Value<'d>) -> Self {
+        Self {
+            value,
+            kind: OnceCell::new(),
+            media_type: OnceCell::new(),
         }
-        When::Base64In(name) => below == name && is_base64(value),
-        When::Base64Media => {
-            let binary = |kind: Value| kind.text().is_some_and(|text| is_binary_media(&text));
-            object.is_some_and(|object| every(object, "media_type", binary)) && is_base64(value)
-        }
+    }
+
+    /// The value of `key`. Where keys repeat with different values, who knows which one the provider reads.
+    fn only(&self, key: &str) -> Option<Value<'d>> {
+        let named = |&(name, _): &(Value, Value)| name.is_str(key);
+        let mut values = self.value.entries().filter(named).map(|(_, value)| value);
+        let first = values.next()?;
+        values
+            .all(|other| other.inner_raw() == first.inner_raw())
+            .then_some(first)
     }
 }
 
-/// Whether `key` is there and all its values pass. Where keys repeat, who knows which one the provider reads.
-fn every(object: Value, key: &str, passes: impl Fn(Value) -> bool) -> bool {
-    let mut values = object
-        .entries()
-        .filter(|(name, _)| name.is_str(key))
-        .map(|(_, value)| passes(value));
-    values
-        .next()
-        .is_some_and(|first| first && values.all(|passed| passed))
+fn looks(value: Value, like: Looks) -> bool {
+    match (value.kind(), like) {
+        (Kind::String, Looks::Any) | (Kind::Number, Looks::Any | Looks::Number) => true,
+        (Kind::String, Looks::Name) => is_plain_name(value.inner_raw()),
+        (Kind::String, Looks::Base64) => is_base64(value),
+        _ => false,
+    }
+}
+
+fn stands(object: Option<&Object>, below: &str, place: Place) -> bool {
+    match place {
+        Place::Anywhere => true,
+        Place::Below(name) => below == name,
+        Place::Type(name) => object
+            .and_then(|object| *object.kind.get_or_init(|| object.only("type")))
+            .is_some_and(|kind| kind.is_str(name)),
+        Place::BinaryMedia => object
+            .and_then(|object| *object.media_type.get_or_init(|| object.only("media_type")))
+            .and_then(Value::text)
+            .is_some_and(|media_type| is_binary_media(&media_type)),
+    }
 }
 
 fn is_base64(value: Value) -> bool {
@@ -179,10 +214,10 @@ fn is_binary_url(value: Value) -> bool {
         })
 }
 
-/// Whether a key of the API's structure looks like a name the API chose. No class has such values.
-fn is_plain_name(key: &str) -> bool {
-    key.len() <= 40
-        && key
+/// Whether this looks like a name the API chose. No class has such values.
+fn is_plain_name(text: &str) -> bool {
+    text.len() <= 40
+        && text
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
@@ -223,7 +258,7 @@ mod tests {
                 r#"t properties p "description":"d""#,
                 "u1",
                 "a1",
-                r#""user_id":"x""#
+                r#"m "user_id":"x""#
             ]
         );
     }
@@ -234,7 +269,7 @@ mod tests {
             {"type":"tool_result","tool_use_id":"toolu","content":[{"type":"text","text":"out"}]}]}]}"#;
         assert_eq!(
             spans(Endpoint::AnthropicMessages, body),
-            [r#"n "id":"i" type 1 t out"#]
+            [r#"toolu n "id":"i" type 1 t toolu out"#]
         );
     }
 
@@ -247,7 +282,7 @@ mod tests {
             {"type":"document","source":{"type":"base64","media_type":"text/plain","data":"eWVz"}}]}]}"#;
         assert_eq!(
             spans(Endpoint::AnthropicMessages, body),
-            ["yes1 yes2 yes 3 eWVz"]
+            ["yes1 yes2 base64 image/png base64 image/png yes 3 base64 text/plain eWVz"]
         );
     }
 
@@ -258,7 +293,7 @@ mod tests {
             "input_audio":{"data":"bm8=","format":"wav"}},{"type":"text","text":"t"}]}],"seed":7,"top_k":5,"new_field":{"type":"y"}}"#;
         assert_eq!(
             spans(Endpoint::OpenAiChat, body),
-            ["f {}", "wav t", r#"5 "type":"y""#]
+            ["c f {}", "wav t", r#"5 "type":"y""#]
         );
     }
 

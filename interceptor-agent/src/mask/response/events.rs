@@ -1,6 +1,9 @@
 //! A stream of events whose texts go on from event to event, each on a channel of its own.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytes::BytesMut;
 
@@ -9,7 +12,7 @@ use super::{
     document::{Splice, escaping},
 };
 use crate::{
-    json::{self, Doc, Value},
+    json::{self, Doc},
     protocol::{
         Endpoint,
         response::{self, Channel, PieceEvent, Step},
@@ -29,6 +32,7 @@ impl EventStream {
             texts: Texts {
                 endpoint,
                 open: BTreeMap::new(),
+                holding: BTreeSet::new(),
                 line_end: b"\n",
             },
         }
@@ -50,7 +54,7 @@ impl EventStream {
     pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
         let rest = self.events.rest();
         self.texts.event(tokens, rest, out);
-        if !rest.raw().is_empty() && self.texts.is_holding() {
+        if !rest.raw().is_empty() && !self.texts.holding.is_empty() {
             out.extend_from_slice(&self.texts.line_end.repeat(2));
         }
         self.texts.end(tokens, out, |_| true);
@@ -61,7 +65,36 @@ impl EventStream {
 struct Texts {
     endpoint: Endpoint,
     open: BTreeMap<Channel, Text>,
+    /// Those of which something waits for more.
+    holding: BTreeSet<Channel>,
     line_end: &'static [u8],
+}
+
+/// In which order an event goes on with texts.
+struct Order {
+    /// The first piece of each text.
+    places: BTreeMap<Channel, usize>,
+    /// The last piece in each block that begins a text.
+    starts: BTreeMap<u64, usize>,
+}
+
+impl Order {
+    fn of(step: &Step<'_>, open: &BTreeMap<Channel, Text>) -> Self {
+        let (mut places, mut starts) = (BTreeMap::new(), BTreeMap::new());
+        for (place, &(channel, _)) in step.pieces.iter().enumerate() {
+            let first = *places.entry(channel).or_insert(place);
+            if first == place && !open.contains_key(&channel) {
+                starts.insert(channel.block, place);
+            }
+        }
+        Self { places, starts }
+    }
+
+    /// Whether the event begins another text behind this one's piece. Clients take the first piece of a block's next
+    /// text, a tool call after the content say, for the end of the texts before it.
+    fn gives_way(&self, channel: Channel) -> bool {
+        self.places.get(&channel) < self.starts.get(&channel.block)
+    }
 }
 
 struct Text {
@@ -91,30 +124,31 @@ impl Texts {
     }
 
     fn json<'a>(&mut self, tokens: &Tokens, doc: &Doc<'a>, out: &mut BytesMut) -> Cow<'a, [u8]> {
-        let step = response::step(self.endpoint, doc.root());
-        let started = self.started(&step);
-        let place = |channel| step.pieces.iter().position(|&(other, _)| other == channel);
-        let ends = |channel: Channel| {
-            let place = place(channel);
-            let gives_way = started.iter().any(|&(start, other)| {
-                other.block == channel.block && other != channel && place < Some(start)
-            });
-            gives_way || step.ends(channel)
-        };
+        let mut step = response::step(self.endpoint, doc.root());
+        // An empty piece begins no text.
+        step.pieces.retain(|(channel, piece)| {
+            !piece.inner().is_empty() || self.open.contains_key(channel)
+        });
+        let order = Order::of(&step, &self.open);
+        let ends = |channel| order.gives_way(channel) || step.ends(channel);
         self.end(tokens, out, |channel| {
-            place(channel).is_none() && ends(channel)
+            !order.places.contains_key(&channel) && ends(channel)
         });
 
         let mut splice = Splice::new(doc.raw());
+        let mut pieces = step.pieces.iter().peekable();
         response::texts(self.endpoint, doc.root(), &mut |string, nested| {
             let raw = string.inner_raw().as_bytes();
-            let is_string = |&&(_, piece): &&(_, Value<'_>)| piece.range() == string.range();
-            let Some(&(channel, _)) = step.pieces.iter().find(is_string) else {
+            // Both come in document order.
+            let at = string.range().start;
+            while pieces
+                .next_if(|(_, piece)| piece.range().start < at)
+                .is_some()
+            {}
+            let piece = pieces.next_if(|(_, piece)| piece.range().start == at);
+            let Some(&(channel, _)) = piece else {
                 return splice.put(string.inner(), &tokens.unmask(raw, escaping(nested)));
             };
-            if raw.is_empty() && !self.open.contains_key(&channel) {
-                return;
-            }
             let text = self.open.entry(channel).or_insert_with(|| Text {
                 pieces: Pieces::new(escaping(channel.nested)),
                 event: None,
@@ -124,7 +158,9 @@ impl Texts {
                 false => text.pieces.push(tokens, raw),
             };
             splice.put(string.inner(), &piece);
-            if text.pieces.is_holding() && text.event.is_none() {
+            if !text.pieces.is_holding() {
+                self.holding.remove(&channel);
+            } else if self.holding.insert(channel) && text.event.is_none() {
                 text.event = response::piece_event(self.endpoint, channel, doc.root());
             }
         });
@@ -134,31 +170,15 @@ impl Texts {
         splice.finish()
     }
 
-    /// Texts that the event begins, and at which piece. Clients take the first piece of a block's next
-    /// text, a tool call after the content say, for the end of the texts before it.
-    fn started(&self, step: &Step<'_>) -> Vec<(usize, Channel)> {
-        let pieces = step.pieces.iter().enumerate();
-        pieces
-            .filter(|(_, (channel, text))| {
-                !text.inner().is_empty() && !self.open.contains_key(channel)
-            })
-            .map(|(place, &(channel, _))| (place, channel))
-            .collect()
-    }
-
-    fn is_holding(&self) -> bool {
-        self.open.values().any(|text| text.pieces.is_holding())
-    }
-
     /// Writes what is held of the texts that end, each in an event of our own.
     fn end(&mut self, tokens: &Tokens, out: &mut BytesMut, ends: impl Fn(Channel) -> bool) {
-        for (&channel, text) in &mut self.open {
-            let (true, Some(event)) = (text.pieces.is_holding(), &text.event) else {
+        for channel in self.holding.extract_if(.., |&channel| ends(channel)) {
+            let Some(text) = self.open.get_mut(&channel) else {
                 continue;
             };
-            if !ends(channel) {
+            let Some(event) = &text.event else {
                 continue;
-            }
+            };
             let [head, tail] = &event.data;
             if let Some(name) = event.name {
                 out.extend_from_slice(b"event: ");

@@ -189,3 +189,17 @@ fn a_tools_input_has_no_opaque_names() {
     let expected = r#"{"id":"EC2_001","content":[{"type":"tool_use","input":{"id":"i-0abc","i-0abc":{"type":"thinking","signature":"i-0abc"}}},{"type":"thinking","thinking":"EC2_001"}]}"#;
     assert_eq!(out, expected);
 }
+
+#[test]
+fn an_event_of_many_texts_takes_no_time() {
+    let choice = |number| {
+        format!(
+            r#"{{"index":{number},"delta":{{"content":"E","tool_calls":[{{"index":{number},"function":{{"arguments":"EC2"}}}}]}},"finish_reason":"stop"}}"#
+        )
+    };
+    let choices: Vec<_> = (0..30_000).map(choice).collect();
+    let body = format!("data: {{\"choices\":[{}]}}\n\n", choices.join(","));
+    let started = std::time::Instant::now();
+    assert_eq!(sse(Endpoint::OpenAiChat, &body), body);
+    assert!(started.elapsed().as_secs() < 10);
+}

@@ -25,9 +25,9 @@ pub fn step<'d>(event: Value<'d>) -> Step<'d> {
         step.pieces
             .extend(text.map(|text| (channel(event, 0), text)));
     } else if is("content_block_stop") {
-        step.ends.push(Ends::Block(index(event)));
+        step.ends.insert(Ends::Block(index(event)));
     } else if is("message_delta") || is("message_stop") || is("error") {
-        step.ends.push(Ends::All);
+        step.ends.insert(Ends::All);
     }
     step
 }

@@ -30,7 +30,7 @@ pub fn step<'d>(chunk: Value<'d>) -> Step<'d> {
         .get("error")
         .is_some_and(|error| error.kind() != Kind::Null)
     {
-        step.ends.push(Ends::All);
+        step.ends.insert(Ends::All);
     }
     for choice in chunk.get("choices").into_iter().flat_map(Value::items) {
         let block = index(choice);
@@ -41,7 +41,7 @@ pub fn step<'d>(chunk: Value<'d>) -> Step<'d> {
             .get("finish_reason")
             .is_some_and(|reason| reason.kind() != Kind::Null)
         {
-            step.ends.push(Ends::Block(block));
+            step.ends.insert(Ends::Block(block));
         }
     }
     step.pieces.sort_by_key(|(_, text)| text.range().start);

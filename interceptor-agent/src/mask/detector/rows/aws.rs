@@ -146,6 +146,7 @@ pub const ROWS: &[Row] = &[
         confidence: 0.9,
         hits: &[
             "aws_secret_access_key = »wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY«",
+            "export AWS_SECRET_ACCESS_KEY=»wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY«\nAWS_REGION=",
             "AKIAIOSFODNN7EXAMPLE,»wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY«",
             "key »wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY« goes with AKIAIOSFODNN7EXAMPLE",
             r#"{\"SecretAccessKey\": \"»wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY«\"}"#,
@@ -153,6 +154,7 @@ pub const ROWS: &[Row] = &[
         misses: &[
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "the secret of commit 5f2e1c0a9b8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f",
+            "secret=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY=",
             "secret/path/to/Some1/directory/with/many/parts/x",
         ],
         ..Row::secret("aws_secret_key", "AWS_SECRET")
@@ -220,7 +222,7 @@ fn account(site: &Site<'_>) -> Option<Range<usize>> {
     (!in_uuid && !in_number).then(|| site.all.clone())
 }
 
-/// The first run of exactly 40 base64 characters within reach: after a name, or on either side of a key id.
+/// The first run of exactly 40 base64 characters, unpadded, within reach: after a name, or on either side of a key id.
 fn secret_key(site: &Site<'_>) -> Option<Range<usize>> {
     const REACH: usize = 100;
     let by_key_id = matches!(site.bytes(site.all.clone()), [b'A', _, _, b'A', ..]);
@@ -238,7 +240,8 @@ fn secret_key(site: &Site<'_>) -> Option<Range<usize>> {
             .take_while(|&&byte| is_base64(byte))
             .count();
         let whole = at == 0 || !is_base64(site.text[at - 1]);
-        if length == 40 && whole && looks_random(&site.text[at..at + 40]) {
+        let padded = site.text.get(at + length) == Some(&b'=');
+        if length == 40 && whole && !padded && looks_random(&site.text[at..at + 40]) {
             return Some(at..at + 40);
         }
         at += length + 1;
@@ -247,7 +250,7 @@ fn secret_key(site: &Site<'_>) -> Option<Range<usize>> {
 }
 
 fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
 fn looks_random(key: &[u8]) -> bool {

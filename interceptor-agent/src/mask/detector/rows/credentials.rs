@@ -23,6 +23,7 @@ pub const ROWS: &[Row] = &[
             "\"»-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0B\\n-----END PRIVATE KEY-----«\\n\"",
             "»-----BEGIN EC PRIVATE KEY-----\r\nMHcCAQEEIIGpLQHJ0Xx7\r\n-----END EC PRIVATE KEY-----«\r\n",
             "»-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQWGBGSVV4YBDAClvRnxez\n=8xQN\n-----END PGP PRIVATE KEY BLOCK-----«",
+            "key»-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIFHDBOBgkqhkiG9w0B\n-----END ENCRYPTED PRIVATE KEY-----«glued to words",
             "cut off: »-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA«",
         ],
         misses: &[

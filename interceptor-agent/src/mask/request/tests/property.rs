@@ -67,6 +67,21 @@ proptest! {
     }
 
     #[test]
+    fn what_a_model_said_goes_back_to_it_in_its_own_words(
+        said in prop::collection::vec(("(is |version |in |_|, )", 0usize..5, "( |s |_x |, |\n|'s )"), 1..8),
+    ) {
+        let asked = format!("account 123456789012 with {ID} and {OTHER} at 10.0.0.1, card 4111111111111111");
+        let turn = |text: &str| format!(r#"{{"content":"{}"}}"#, text.replace('\n', "\\n"));
+        let tokens = mask(Endpoint::AnthropicMessages, &format!(r#"{{"messages":[{}]}}"#, turn(&asked))).1;
+        let names = ["ACCOUNT_001", "EC2_001", "EC2_002", "PRIVATE_IP_001", "CARD_001"];
+        let said: String = said.iter().map(|(before, name, after)| format!("{before}{}{after}", names[*name])).collect();
+        let answer = turn(&unmask(&said, &tokens));
+        let (masked, again) = mask(Endpoint::AnthropicMessages, &format!(r#"{{"messages":[{},{answer}]}}"#, turn(&asked)));
+        prop_assert!(masked.ends_with(&format!("{}]}}", turn(&said))), "{} in {}", said, masked);
+        prop_assert_eq!(again, tokens);
+    }
+
+    #[test]
     fn no_escaping_hides_a_value(before in "[ -~é\\n]{0,8}", after in "[ -~é\\n]{0,8}", choices in prop::collection::vec(any::<u8>(), 1..40)) {
         let text = escaped(&format!("{before} {ID}, {after}"), &choices);
         let (masked, _) = mask(Endpoint::AnthropicMessages, &format!(r#"{{"system":"{text}"}}"#));
