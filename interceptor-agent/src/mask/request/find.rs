@@ -12,7 +12,7 @@ use super::super::{
 };
 
 /// How often a text is masked and looked at again before what still shows is given up on.
-const ROUNDS: usize = 4;
+pub(super) const ROUNDS: usize = 4;
 
 /// A part of a text in which tokens may stand: a key or a value, without quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]

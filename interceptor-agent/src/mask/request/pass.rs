@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     MaskError, State,
-    find::{Finder, Spot, Target, make_room, within},
+    find::{Finder, ROUNDS, Spot, Target, make_room, within},
     splice::{self, Splice},
     walk::{self, Span},
 };
@@ -229,21 +229,38 @@ impl<'m> Pass<'m> {
             is_number: *is_number,
         };
         let targets: Vec<_> = parts.iter().map(target).collect();
-        let inside = |(place, label)| within(&targets, place, label);
-        let known_spots = again.into_iter().flat_map(inside).collect();
-        let mut spots = self
-            .finder
-            .spots(text, &targets, found, known_spots, self.thorough);
-        let learn = |new, spot: &Spot| known.learn(&text[spot.range.clone()], spot.label) | new;
-        if spots.iter().fold(false, learn) {
-            known.find(text, |place, label| spots.extend(inside((place, label))));
-            make_room(text, &targets, &mut spots);
-        }
+        let spots = self.spots(text, &targets, found, again);
         if !spots.is_empty() {
             self.touched
                 .push((layer.in_request(range.clone()), layer.levels));
         }
         self.hits.extend(spots.into_iter().map(hit));
+    }
+
+    /// Where tokens go: at findings, at what was seen `again`, and wherever else the values that stand there do.
+    fn spots(
+        &mut self,
+        text: &str,
+        targets: &[Target],
+        mut found: &[Finding],
+        again: Vec<(Range<usize>, usize)>,
+    ) -> Vec<Spot> {
+        let known = &mut self.state.known;
+        let inside = |(place, label)| within(targets, place, label);
+        let mut spots: Vec<Spot> = again.into_iter().flat_map(inside).collect();
+        for _ in 0..ROUNDS {
+            spots = self
+                .finder
+                .spots(text, targets, found, spots, self.thorough);
+            let learn = |new, spot: &Spot| known.learn(&text[spot.range.clone()], spot.label) | new;
+            if !spots.iter().fold(false, learn) {
+                return spots;
+            }
+            known.find(text, |place, label| spots.extend(inside((place, label))));
+            found = &[];
+        }
+        make_room(text, targets, &mut spots);
+        spots
     }
 
     /// The unit is complete: its values get their tokens.

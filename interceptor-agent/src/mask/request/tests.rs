@@ -264,6 +264,16 @@ fn what_was_masked_once_is_masked_wherever_it_stands_from_there_on() {
 }
 
 #[test]
+fn what_a_known_value_brings_to_light_is_masked_too() {
+    // Six numbers are no address, until the last four of them are known to be one.
+    let masked = messages(r#"{"system":"10.0.0.1.203.0.113.12 [203.0.113.12"}"#);
+    assert_eq!(
+        masked,
+        r#"{"system":"PRIVATE_IP_001.PUBLIC_IP_001 [PUBLIC_IP_001"}"#
+    );
+}
+
+#[test]
 fn a_blocked_class_refuses_by_name_only() {
     let raw = Bytes::from(format!(r#"{{"messages":"{ID}"}}"#));
     let body = |mode| {
