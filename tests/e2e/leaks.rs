@@ -35,6 +35,8 @@ fn assert_nothing_leaked(world: &World, agent: &Agent<'_>) -> Result<()> {
         [""; 0],
         "what the provider got"
     );
+    // The log is written behind the exchanges.
+    agent.exchanges_after(world.upstream.record().requests().len() - 1)?;
     assert_eq!(canary::leaks(agent.log()?.as_bytes()), [""; 0], "the log");
     assert_eq!(
         canary::leaks(agent.metrics()?.as_bytes()),

@@ -171,6 +171,7 @@ fn paths_of_which_nothing_is_known_pass_masked_or_not_at_all() -> Result<()> {
             [""; 0],
             "{policy}"
         );
+        agent.exchanges_after(1)?;
         let said = agent.log()?.contains("let through by policy");
         assert_eq!(said, policy == "report");
         // What can't be read can't be masked, whatever the policy.

@@ -128,6 +128,18 @@ impl<'w> Agent<'w> {
         Ok(fs::read_to_string(self.dir.join("agent.log"))?)
     }
 
+    /// Waits until the log, which is written behind the exchanges, holds this text; false if it does not.
+    pub fn logs(&self, text: &str) -> Result<bool> {
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while !self.log()?.contains(text) {
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(true)
+    }
+
     /// The log's `exchange` events, oldest first, as flat objects.
     pub fn exchanges(&self) -> Result<Vec<Value>> {
         let log = self.log()?;

@@ -78,8 +78,17 @@ impl HeadGuard {
         let State::Head(head) = &mut *state else {
             return;
         };
+        let bytes = &bytes[..bytes.len().min(MAX_HEAD)];
+        // Nearly every head comes in one piece, with its body behind it: nothing is copied then.
+        if head.is_empty()
+            && let Some(end) = memmem::find(bytes, b"\r\n\r\n")
+        {
+            let ambiguous = is_ambiguous(&bytes[..end]);
+            *state = State::Seen { ambiguous };
+            return;
+        }
         let searched = head.len().saturating_sub(3);
-        head.extend_from_slice(&bytes[..bytes.len().min(MAX_HEAD)]);
+        head.extend_from_slice(bytes);
         if let Some(end) = memmem::find(&head[searched..], b"\r\n\r\n") {
             let ambiguous = is_ambiguous(&head[..searched + end]);
             *state = State::Seen { ambiguous };

@@ -29,7 +29,7 @@ pub(super) const ROUTES: &[Row] = &[
 
 /// Request bodies. `thinking` is signed, and the API refuses a body in which it changed.
 pub const SCHEMA: Schema = Schema {
-    first: &["system", "tools"],
+    first: &["system", "tools", "output_format", "output_config"],
     turns: "messages",
     structure: &[
         "system",

@@ -30,7 +30,7 @@ pub(super) const ROUTES: &[Row] = &[
 
 /// Request bodies of Chat Completions.
 pub const SCHEMA: Schema = Schema {
-    first: &["tools", "functions"],
+    first: &["tools", "functions", "response_format"],
     turns: "messages",
     structure: &[
         "tools",

@@ -54,13 +54,25 @@ fn signed_blocks_pass_both_ways_with_whatever_they_hold() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;
     let client = world.client(&agent.bundle());
-    let values: Vec<_> = canary::all()
+    let texts: Vec<_> = canary::all()
         .iter()
         .map(|canary| canary.text.as_str())
         .collect();
+    // What is opaque is base64; some keys are too.
+    let is_base64 = |value: &&str| {
+        value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte))
+    };
+    let values: Vec<_> = canary::all()
+        .iter()
+        .map(|canary| canary.value.as_str())
+        .filter(is_base64)
+        .collect();
+    assert!(values.len() > 50, "{values:?}");
     let signed = json!([
-        { "type": "thinking", "thinking": values.join(" "), "signature": "EC2_001/10.77.31.8==" },
-        { "type": "redacted_thinking", "data": values.join("\n") },
+        { "type": "thinking", "thinking": texts.join(" "), "signature": values.join("/") },
+        { "type": "redacted_thinking", "data": values.join("+") },
         { "type": "text", "text": "at 10.77.31.8" },
     ]);
     let body = json!({ "model": "stub-thinking-redacted", "max_tokens": 9, "messages": [
