@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use hyper::{server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
 use tokio_rustls::server::TlsStream;
 
 use crate::{
@@ -20,6 +23,7 @@ use crate::{
     prefixed::Prefixed,
     protocol::Protocol,
     refusal::{Reason, Refusal},
+    tls::buffered,
     upstream::Target,
 };
 
@@ -46,7 +50,14 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
                 return refuse(&app, client, &steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
-                return intercept(&app, host, &opening, steered, Prefixed::new(read, client)).await;
+                return intercept(
+                    &app,
+                    host,
+                    &opening,
+                    steered,
+                    Prefixed::new(read, buffered(client)),
+                )
+                .await;
             }
             Verdict::Pass => {
                 let dialled = match server.take() {
@@ -73,7 +84,7 @@ async fn intercept(
     host: &Host,
     opening: &Opening,
     steered: Steered,
-    client: Prefixed<TcpStream>,
+    client: Prefixed<BufReader<TcpStream>>,
 ) {
     let Opening::Tls(hello) = opening else { return };
     let name: Arc<str> = hello
@@ -108,7 +119,7 @@ async fn intercept(
     }
 }
 
-async fn serve_http1(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
+async fn serve_http1(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
     let limits = &link.app.limits;
     let (metrics, protocol) = (link.app.metrics.clone(), link.host.protocol);
@@ -138,7 +149,7 @@ async fn serve_http1(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
     }
 }
 
-async fn serve_http2(link: Link, tls: TlsStream<Prefixed<TcpStream>>) {
+async fn serve_http2(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
     let limits = &link.app.limits;
     let service = {

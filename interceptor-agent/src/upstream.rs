@@ -10,9 +10,10 @@ use http::{Request, Response};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
+use tokio::io::BufReader;
 use tokio_rustls::TlsConnector;
 
-use crate::{original_dst::OrigDstAddr, steering::Steering};
+use crate::{original_dst::OrigDstAddr, steering::Steering, tls::buffered};
 pub use body::{MaskedBody, UpstreamBody};
 use dial::Dialer;
 use pool::{Pool, Sender};
@@ -184,7 +185,8 @@ impl Upstream {
     async fn handshake(
         &self,
         target: &Target,
-    ) -> Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>, UpstreamError> {
+    ) -> Result<tokio_rustls::client::TlsStream<BufReader<tokio::net::TcpStream>>, UpstreamError>
+    {
         let address = target.original.0;
         let unreachable = |error| UpstreamError::Unreachable { address, error };
         let untrusted = |error| UpstreamError::Untrusted {
@@ -199,7 +201,10 @@ impl Upstream {
         } else {
             &self.http1
         };
-        connector.connect(name, tcp).await.map_err(untrusted)
+        connector
+            .connect(name, buffered(tcp))
+            .await
+            .map_err(untrusted)
     }
 }
 
