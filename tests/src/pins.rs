@@ -21,6 +21,19 @@ pub fn pending(world: &World) -> Result<usize> {
     Ok(handoff.keys().count())
 }
 
+/// Like [`pending`], once it is 0 or two seconds have passed: the kernel closes a socket a little after its process has
+/// ended.
+pub fn pending_at_last(world: &World) -> Result<usize> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    loop {
+        let pending = pending(world)?;
+        if pending == 0 || std::time::Instant::now() > deadline {
+            return Ok(pending);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 fn map(world: &World, name: &str) -> PathBuf {
     dir(world)
         .join(Path::new(&format!("v{SCHEMA}")))

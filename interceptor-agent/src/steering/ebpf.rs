@@ -94,46 +94,16 @@ impl Ebpf {
             loader.map_pin_path(name, pins::map(&pins, name));
         }
         let mut object = loader.load(OBJECT).map_err(SteeringError::load)?;
-        let events = Events::new(take(&mut object, "EVENTS")?)?;
+        let events = Events::new(take(&mut object, "EVENTS")?);
         let steering = Self {
-            heartbeat: Mutex::new(
-                take(&mut object, "HEARTBEAT")?
-                    .try_into()
-                    .map_err(SteeringError::load)?,
-            ),
-            netns: Mutex::new(
-                take(&mut object, "NETNS")?
-                    .try_into()
-                    .map_err(SteeringError::load)?,
-            ),
-            exempt: Mutex::new(
-                take(&mut object, "EXEMPT")?
-                    .try_into()
-                    .map_err(SteeringError::load)?,
-            ),
-            handoff: Mutex::new(
-                take(&mut object, "HANDOFF")?
-                    .try_into()
-                    .map_err(SteeringError::load)?,
-            ),
-            settings: Mutex::new(
-                take(&mut object, "SETTINGS")?
-                    .try_into()
-                    .map_err(SteeringError::load)?,
-            ),
-            never4: Mutex::new(
-                take(&mut object, "NEVER4")?
-                    .try_into()
-                    .map_err(SteeringError::load)?,
-            ),
-            never6: Mutex::new(
-                take(&mut object, "NEVER6")?
-                    .try_into()
-                    .map_err(SteeringError::load)?,
-            ),
-            counters: take(&mut object, "COUNTERS")?
-                .try_into()
-                .map_err(SteeringError::load)?,
+            heartbeat: Mutex::new(take(&mut object, "HEARTBEAT")?),
+            netns: Mutex::new(take(&mut object, "NETNS")?),
+            exempt: Mutex::new(take(&mut object, "EXEMPT")?),
+            handoff: Mutex::new(take(&mut object, "HANDOFF")?),
+            settings: Mutex::new(take(&mut object, "SETTINGS")?),
+            never4: Mutex::new(take(&mut object, "NEVER4")?),
+            never6: Mutex::new(take(&mut object, "NEVER6")?),
+            counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
             listeners_netns: Mutex::new(0),
             pins,
@@ -379,10 +349,15 @@ fn ports(ports: &[u16]) -> Result<[u16; MAX_PORTS], SteeringError> {
     Ok(array)
 }
 
-fn take(object: &mut Object, name: &str) -> Result<Map, SteeringError> {
-    object
+/// A map of the object, as the type that user space uses it by.
+fn take<M>(object: &mut Object, name: &str) -> Result<M, SteeringError>
+where
+    M: TryFrom<Map, Error: std::error::Error + Send + Sync + 'static>,
+{
+    let map = object
         .take_map(name)
-        .ok_or_else(|| SteeringError::load(format!("map {name} is missing from the object")))
+        .ok_or_else(|| SteeringError::load(format!("map {name} is missing from the object")))?;
+    map.try_into().map_err(SteeringError::load)
 }
 
 /// A panic while a map handle was held leaves the map itself whole.

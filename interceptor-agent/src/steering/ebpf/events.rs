@@ -2,10 +2,10 @@
 
 use std::io;
 
-use aya::maps::{Map, MapData, RingBuf};
+use aya::maps::{MapData, RingBuf};
 use interceptor_common::{Event, Reason};
 
-use crate::{original_dst::Steered, steering::SteeringError, sys};
+use crate::{original_dst::Steered, sys};
 
 /// A call that a program refused.
 #[derive(Clone, Debug)]
@@ -20,8 +20,8 @@ pub struct Refused {
 pub struct Events(RingBuf<MapData>);
 
 impl Events {
-    pub(super) fn new(map: Map) -> Result<Self, SteeringError> {
-        map.try_into().map(Self).map_err(SteeringError::load)
+    pub(super) fn new(ring: RingBuf<MapData>) -> Self {
+        Self(ring)
     }
 
     /// Gives each refused call to `sink`, for ever.
