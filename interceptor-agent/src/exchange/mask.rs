@@ -62,25 +62,28 @@ async fn masked(
 ) -> Result<Masked, Refusal> {
     let masker = &app.masker;
     // Where nothing is enforced, what can't be read passes as it would without us.
-    let enforces = masker.mode() == Mode::Enforce;
+    let as_it_came = |refusal: Refusal| {
+        let body = masker.unenforced(body.clone());
+        body.map(Outcome::Unchanged).ok_or(refusal)
+    };
     let (codings, plain) = match plain(&app, &parts, &body).await {
-        Err(_) if !enforces => Default::default(),
-        read => read.map(|(codings, plain)| (codings, Some(plain)))?,
+        Ok((codings, plain)) => (codings, Ok(plain)),
+        Err(refusal) => (Codings::default(), Err(refusal)),
     };
     let started = Instant::now();
     let mut masking = masker.begin();
-    let as_it_came = || Outcome::Unchanged(masker.exempt_by_policy(body.clone()));
     let outcome = match (endpoint, plain) {
-        (None, _) => None,
-        (Some(_), None) => Some(as_it_came()),
-        (Some(endpoint), Some(plain)) => match masking.body(endpoint, &plain) {
-            Err(_) if !enforces => Some(as_it_came()),
-            masked => Some(masked?),
-        },
+        (None, Ok(_)) => None,
+        (None, Err(refusal)) => as_it_came(refusal).map(|_| None)?,
+        (Some(_), Err(refusal)) => Some(as_it_came(refusal)?),
+        (Some(endpoint), Ok(plain)) => {
+            let masked = masking.body(endpoint, &plain).map_err(Refusal::from);
+            Some(masked.or_else(as_it_came)?)
+        }
     };
     match head(&mut masking, &mut parts) {
-        Err(_) if !enforces => {}
-        masked => masked?,
+        Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
+        _ => {}
     }
     let (tokens, report) = masking.finish();
     let took = started.elapsed();

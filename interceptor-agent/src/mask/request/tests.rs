@@ -389,3 +389,13 @@ fn what_a_replacement_brings_to_light_is_masked_too() {
         r#"{"system":"account: PRIVATE_KEY_001 ACCOUNT_001"}"#
     );
 }
+
+#[test]
+fn what_was_never_looked_at_cannot_leave_where_policy_is_enforced() {
+    let raw = || Bytes::from_static(b"not json");
+    let masker = |mode| Masker::new(Detectors::builtin(), mode);
+    assert!(masker(Mode::Enforce).unenforced(raw()).is_none());
+    for mode in [Mode::ReportOnly, Mode::DryRun] {
+        assert!(masker(mode).unenforced(raw()).is_some());
+    }
+}
