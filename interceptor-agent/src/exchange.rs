@@ -84,7 +84,7 @@ async fn forward(
     let request = Request::from_parts(parts, masked.body);
     let response = link.app.upstream.send(&link.target, request).await?;
     link.app.addresses.learn(link.target.original.0.ip());
-    respond::unmasked(response, endpoint, masked.tokens, limits.response_body)
+    respond::unmasked(response, endpoint, masked.tokens, limits.response_body).await
 }
 
 /// One host, one reading of the framing.

@@ -14,7 +14,7 @@ use tokio::io::BufReader;
 use tokio_rustls::TlsConnector;
 
 use crate::{original_dst::OrigDstAddr, steering::Steering, tls::buffered};
-pub use body::{MaskedBody, UpstreamBody};
+pub use body::{BrokenAnswer, MaskedBody, UpstreamBody};
 use dial::Dialer;
 use pool::{Pool, Sender};
 

@@ -15,9 +15,9 @@ use crate::{
     upstream::UpstreamBody,
 };
 
-/// The answer with values put back; held whole, up to `limit` bytes, where it can't stream. With nothing to put back
-/// it passes as it is.
-pub(super) fn unmasked(
+/// The answer with values put back; held whole, up to `limit` bytes, where it can't stream, so that its length is said
+/// and a provider that breaks it off is refused instead. With nothing to put back it passes as it is.
+pub(super) async fn unmasked(
     mut response: Response<UpstreamBody>,
     endpoint: Option<Endpoint>,
     tokens: Arc<TokenMap>,
@@ -37,5 +37,10 @@ pub(super) fn unmasked(
     head::remove(response.headers_mut(), |name| {
         *name == header::CONTENT_LENGTH || *name == header::CONTENT_ENCODING
     });
-    Ok(response.map(|body| Answer::unmasked(body, &codings, unmasker)))
+    let (parts, body) = response.into_parts();
+    let mut answer = Answer::unmasked(body, &codings, unmasker);
+    if framing == Framing::Json {
+        answer = answer.held().await?;
+    }
+    Ok(Response::from_parts(parts, answer))
 }

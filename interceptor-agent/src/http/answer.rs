@@ -50,6 +50,15 @@ impl Answer {
             out: BytesMut::new(),
         }))
     }
+
+    /// The same, read to its end.
+    ///
+    /// # Errors
+    /// What ends the body before its time.
+    pub async fn held(self) -> Result<Self, AnswerError> {
+        let whole = self.collect().await?.to_bytes();
+        Ok(Self::Own(Full::new(whole)))
+    }
 }
 
 /// A decoder as a body.

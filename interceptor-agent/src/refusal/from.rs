@@ -2,9 +2,9 @@
 
 use super::{Reason, Refusal};
 use crate::{
-    http::{body::BodyError, coding::CodingError},
+    http::{answer::AnswerError, body::BodyError, coding::CodingError},
     mask::request::MaskError,
-    upstream::UpstreamError,
+    upstream::{BrokenAnswer, UpstreamError},
 };
 
 impl From<CodingError> for Refusal {
@@ -37,6 +37,23 @@ impl From<UpstreamError> for Refusal {
             UpstreamError::Broken { .. } => Reason::UpstreamBroken,
         };
         Self::new(reason, error)
+    }
+}
+
+impl From<AnswerError> for Refusal {
+    fn from(error: AnswerError) -> Self {
+        // A decoder passes on what it could not read as the source of its own error.
+        let mut cause: Option<&dyn std::error::Error> = Some(error.as_ref());
+        while let Some(error) = cause {
+            match error.downcast_ref() {
+                Some(BrokenAnswer::Connection(_)) => {
+                    return Self::new(Reason::UpstreamBroken, error);
+                }
+                Some(BrokenAnswer::Stalled(_)) => return Self::new(Reason::UpstreamTimeout, error),
+                None => cause = error.source(),
+            }
+        }
+        Self::new(Reason::BadAnswer, error)
     }
 }
 

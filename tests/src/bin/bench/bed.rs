@@ -11,6 +11,7 @@ use interceptor_tests::agent::Options;
 use interceptor_tests::cgroup::Cgroup;
 use interceptor_tests::{Agent, World};
 
+use crate::bare::{self, Bare};
 use crate::certs::Certs;
 use crate::engine::process_on_cpu;
 use crate::haproxy::{self, HaProxy};
@@ -33,10 +34,17 @@ pub enum Way {
     Enforce,
     DryRun,
     HaProxy,
+    Bare,
 }
 
 /// In the order of the report; `way as usize` is the place in it.
-pub const WAYS: [Way; 4] = [Way::Direct, Way::Enforce, Way::DryRun, Way::HaProxy];
+pub const WAYS: [Way; 5] = [
+    Way::Direct,
+    Way::Enforce,
+    Way::DryRun,
+    Way::HaProxy,
+    Way::Bare,
+];
 
 impl Way {
     pub fn name(self) -> &'static str {
@@ -45,6 +53,7 @@ impl Way {
             Self::Enforce => "enforce",
             Self::DryRun => "dry-run",
             Self::HaProxy => "HAProxy",
+            Self::Bare => "bare hyper",
         }
     }
 }
@@ -60,6 +69,7 @@ pub struct Bed<'w> {
     pub agent: Agent<'w>,
     dry_agent: Agent<'w>,
     haproxy: HaProxy,
+    bare: Bare,
     answer: Answer,
     _free_cgroups: [Cgroup; 2],
     _provider: tokio::runtime::Runtime,
@@ -96,15 +106,11 @@ impl<'w> Bed<'w> {
             Cgroup::make(&format!("{}-free-1", std::process::id()))?,
             Cgroup::make(&format!("{}-free-2", std::process::id()))?,
         ];
+        let server = format!("{ADDRESS}:{}", provider::PORT);
+        let (netns, dir) = (&first.clients, first.dir());
         Ok(Self {
-            haproxy: HaProxy::start(
-                &first.clients,
-                first.dir(),
-                &certs,
-                HOST,
-                &format!("{ADDRESS}:{}", provider::PORT),
-                threads,
-            )?,
+            haproxy: HaProxy::start(netns, dir, &certs, HOST, &server, threads)?,
+            bare: Bare::start(netns, dir, &certs, HOST, &server)?,
             agent: Agent::start(first, &options("enforce"))?,
             dry_agent: Agent::start(second, &options("dry-run"))?,
             enforced: Load::start(&first.clients, &first.cgroup)?,
@@ -127,11 +133,12 @@ impl<'w> Bed<'w> {
             Way::Enforce => Some(self.agent.pid()),
             Way::DryRun => Some(self.dry_agent.pid()),
             Way::HaProxy => Some(self.haproxy.pid()),
+            Way::Bare => Some(self.bare.pid()),
         };
         let on_cpu = || middle.map_or(Ok(0.0), process_on_cpu);
         let before = on_cpu()?;
         let load = match way {
-            Way::Direct | Way::HaProxy => &mut self.free[0],
+            Way::Direct | Way::HaProxy | Way::Bare => &mut self.free[0],
             Way::Enforce => &mut self.enforced,
             Way::DryRun => &mut self.dry,
         };
@@ -145,6 +152,7 @@ impl<'w> Bed<'w> {
     fn target(&self, way: Way) -> Result<Target> {
         let address: SocketAddr = match way {
             Way::HaProxy => ([127, 0, 0, 1], haproxy::PORT).into(),
+            Way::Bare => ([127, 0, 0, 1], bare::PORT).into(),
             _ => SocketAddr::new(ADDRESS.parse()?, provider::PORT),
         };
         let bundle = match way {

@@ -56,18 +56,11 @@ impl HaProxy {
             .spawn()
             .context("can't run haproxy, of Debian's haproxy")?;
         let started = Self(child);
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while netns
-            .run(|| TcpStream::connect(("127.0.0.1", PORT)))?
-            .is_err()
-        {
-            ensure!(
-                Instant::now() < deadline,
-                "haproxy does not listen:\n{}",
-                fs::read_to_string(dir.join("haproxy.log"))?
-            );
-            thread::sleep(Duration::from_millis(10));
-        }
+        ensure!(
+            wait_until_it_listens(netns, PORT)?,
+            "haproxy does not listen:\n{}",
+            fs::read_to_string(dir.join("haproxy.log"))?
+        );
         Ok(started)
     }
 
@@ -75,6 +68,21 @@ impl HaProxy {
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
+}
+
+/// Whether something listens on loopback of `netns` within a few seconds.
+pub fn wait_until_it_listens(netns: &Netns, port: u16) -> Result<bool> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        if netns
+            .run(|| TcpStream::connect(("127.0.0.1", port)))?
+            .is_ok()
+        {
+            return Ok(true);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(false)
 }
 
 impl Drop for HaProxy {

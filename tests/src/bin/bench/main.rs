@@ -2,6 +2,7 @@
 //!
 //! `bench [--quick] [--json]`. It reports and judges nothing: numbers of a busy machine fail no build.
 
+mod bare;
 mod bed;
 mod certs;
 mod connects;
@@ -60,8 +61,10 @@ fn run() -> Result<()> {
         .ok()
         .context("TLS is set up twice")?;
     let (mut json, mut effort) = (false, FULL);
-    for argument in std::env::args().skip(1) {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            bare::BARE => return bare::run(arguments),
             load::WORKER => return worker::run(),
             "--json" => json = true,
             "--quick" => effort = QUICK,
