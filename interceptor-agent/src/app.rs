@@ -127,18 +127,22 @@ impl Agent {
         let mut namespaces =
             Namespaces::begin(&app, &ebpf, cgroup.try_clone()?, steering.listen_port)?;
         let port = namespaces.port();
-        ebpf.configure(&Scope {
+        let scope = Scope {
             tls_ports: steering.ports.clone(),
             plain_ports: steering.plain_ports.clone(),
             never: steering.never.clone(),
             listen_port: port,
             stale_after: steering.heartbeat,
-        })?;
+        };
+        ebpf.configure(&scope)?;
         namespaces.look();
         ebpf.beat()?;
-        ebpf.attach(cgroup)?;
+        let begun = ebpf.attach(cgroup)?;
         // What came while the programs were not there to tell.
         namespaces.look();
+        if begun {
+            namespaces.end_earlier(&scope);
+        }
 
         if steering.listen_port != 0 && listener::is_ephemeral(port) {
             tracing::warn!(

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bad_provider;
 mod bind;
+mod bypass;
 mod cli;
 mod clients;
 mod connect;
