@@ -7,14 +7,16 @@ mod bypass;
 mod cli;
 mod clients;
 mod connect;
-mod containers;
+
 mod direct;
+mod egress;
 mod exchange;
 mod fidelity;
 mod getpeername;
 mod hosts;
 mod leaks;
 mod lifecycle;
+mod netns;
 mod policy;
 mod sendmsg;
 mod sock_ops;
