@@ -16,3 +16,4 @@ mod lifecycle;
 mod policy;
 mod sendmsg;
 mod sock_ops;
+mod status;
