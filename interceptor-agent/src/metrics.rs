@@ -28,6 +28,12 @@ pub struct ExchangeLabel {
     status: &'static str,
 }
 
+/// How something ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResultLabel {
+    result: &'static str,
+}
+
 /// A detector's class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ClassLabel {
@@ -55,6 +61,7 @@ pub struct Metrics {
     open: Gauge,
     handoffs: Gauge,
     ca_refused: Counter,
+    reloads: Family<ResultLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -75,6 +82,7 @@ impl Default for Metrics {
             open: Gauge::default(),
             handoffs: Gauge::default(),
             ca_refused: Counter::default(),
+            reloads: Family::default(),
         };
         registry.register(
             "connections",
@@ -131,6 +139,11 @@ impl Default for Metrics {
             "client_refused_ca",
             "TLS handshakes that the client broke off after our certificate",
             metrics.ca_refused.clone(),
+        );
+        registry.register(
+            "config_reloads",
+            "Reloads of the config, by whether they took effect",
+            metrics.reloads.clone(),
         );
         Self {
             registry: Arc::new(registry),
@@ -204,6 +217,12 @@ impl Metrics {
     /// A client broke the handshake off.
     pub fn client_refused_ca(&self) {
         self.ca_refused.inc();
+    }
+
+    /// The config was read again; one with an error took no effect.
+    pub fn reloaded(&self, done: bool) {
+        let result = if done { "done" } else { "failed" };
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Takes over what the programs counted.
