@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod ebpf;
+pub mod netns;
 
 use std::{
     io,

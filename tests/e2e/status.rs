@@ -60,7 +60,7 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
     );
     assert_eq!(told["port"]["number"], 15443);
     assert_eq!(told["port"]["ephemeral"], false);
-    assert_eq!(told["namespaces"]["entries"], 1);
+    assert_eq!(told["namespaces"]["listening"], 1);
     assert_eq!(told["handoffs"]["entries"], pins::pending_at_last(&world)?);
     assert_eq!(told["counters"]["steered"], 1);
     let keys: Vec<_> = told.as_object().context("an object")?.keys().collect();
@@ -135,7 +135,7 @@ fn killed_stopped_and_hung_it_is_told_with_what_to_do() -> Result<()> {
             .as_str()
             .is_some_and(|step| step.starts_with("start the agent"))
     );
-    assert_eq!(links(&told, "attached"), 9);
+    assert_eq!(links(&told, "attached"), 11);
     assert_eq!(client.code(CONNECT)?, "ConnectionRefusedError\n");
     let text = run(&world, &[])?.1;
     assert!(
@@ -164,7 +164,7 @@ fn before_and_after_an_agent_nothing_is_steered() -> Result<()> {
             (1, &"not_steering".into()),
             "{told:#}"
         );
-        assert_eq!(links(&told, "missing"), 9);
+        assert_eq!(links(&told, "missing"), 11);
         assert_eq!(told["agent"]["state"], "gone");
         assert!(
             told["next_step"]
@@ -197,7 +197,7 @@ fn a_link_whose_cgroup_is_not_the_configured_one_is_told() -> Result<()> {
         (1, &"not_steering".into()),
         "{told:#}"
     );
-    assert_eq!(links(&told, "elsewhere"), 9);
+    assert_eq!(links(&told, "elsewhere"), 11);
     std::fs::write(&config, &right)?;
     std::fs::remove_dir(&other)?;
     assert_eq!(status(&world)?.0, 0);
@@ -206,7 +206,7 @@ fn a_link_whose_cgroup_is_not_the_configured_one_is_told() -> Result<()> {
     std::fs::remove_file(pins::dir(&world).join("v1/links/guard6"))?;
     let (code, told) = status(&world)?;
     assert_eq!((code, &told["state"]), (1, &"partly".into()), "{told:#}");
-    assert_eq!((links(&told, "missing"), links(&told, "attached")), (1, 8));
+    assert_eq!((links(&told, "missing"), links(&told, "attached")), (1, 10));
 
     // The cgroup goes, and one of the same name comes.
     std::fs::remove_dir(world.cgroup.path())?;
@@ -228,7 +228,7 @@ fn a_link_whose_cgroup_is_not_the_configured_one_is_told() -> Result<()> {
         (1, &"not_steering".into()),
         "{told:#}"
     );
-    assert_eq!((links(&told, "detached"), links(&told, "missing")), (8, 1));
+    assert_eq!((links(&told, "detached"), links(&told, "missing")), (10, 1));
     assert_eq!(told["agent"]["state"], "alive", "it knows nothing of it");
     let client = world.client(world.upstream.ca_file());
     assert_eq!(

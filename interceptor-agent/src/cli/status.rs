@@ -14,7 +14,7 @@ use crate::{
     listener,
     steering::{
         cgroup::Cgroup,
-        ebpf::survey::{self, Fill, Holder, Link, Maps, Survey},
+        ebpf::survey::{self, Fill, Holder, Link, Maps, Namespaces, Survey},
     },
 };
 use notes::Note;
@@ -66,7 +66,7 @@ struct Status {
     port: Option<Port>,
     ports: Vec<u16>,
     plain_ports: Vec<u16>,
-    namespaces: Option<Fill>,
+    namespaces: Option<Namespaces>,
     handoffs: Option<Fill>,
     counters: BTreeMap<&'static str, u64>,
     notes: Vec<Note>,

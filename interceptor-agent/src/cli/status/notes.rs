@@ -60,6 +60,15 @@ pub(super) fn notes(config: &Config, survey: &Survey, cgroup: &CgroupInfo) -> Ve
     let Some(maps) = &survey.maps else {
         return notes;
     };
+    if maps.namespaces.refused > 0 {
+        note(
+            format!(
+                "connects from {} network namespaces are refused: the agent can't listen there",
+                maps.namespaces.refused
+            ),
+            "see the agent's log for why",
+        );
+    }
     let settings = &maps.settings;
     if listener::is_ephemeral(settings.listen_port) {
         note(

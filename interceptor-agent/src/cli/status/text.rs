@@ -28,6 +28,9 @@ pub(super) fn text(status: &Status) -> String {
         let ephemeral = if port.ephemeral { "  EPHEMERAL" } else { "" };
         format!("{}{ephemeral}", port.number)
     });
+    let namespaces = status.namespaces.map_or_else(String::new, |seen| {
+        format!("{} listened in, {} refused", seen.listening, seen.refused)
+    });
     let rows = [
         ("agent", agent(status)),
         ("cgroup", cgroup),
@@ -35,7 +38,7 @@ pub(super) fn text(status: &Status) -> String {
         ("listens on", port),
         ("tls ports", ports(&status.ports)),
         ("plain ports", ports(&status.plain_ports)),
-        ("namespaces", fill(status.namespaces)),
+        ("namespaces", namespaces),
         ("hand-offs", fill(status.handoffs)),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {

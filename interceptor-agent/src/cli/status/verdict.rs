@@ -76,13 +76,13 @@ fn revive(agent: AgentState) -> &'static str {
 
 fn no_namespace(survey: &Survey) -> bool {
     let maps = survey.maps.as_ref();
-    maps.is_none_or(|maps| maps.namespaces.entries == 0)
+    maps.is_none_or(|maps| maps.namespaces.listening == 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steering::ebpf::survey::{Fill, Holder, Link, Maps};
+    use crate::steering::ebpf::survey::{Fill, Holder, Link, Maps, Namespaces};
 
     fn survey(states: &[LinkState], namespaces: usize) -> Survey {
         let link = |state: &LinkState| Link {
@@ -98,9 +98,13 @@ mod tests {
             maps: Some(Maps {
                 settings: Default::default(),
                 heartbeat: None,
-                namespaces: Fill {
-                    entries: namespaces,
-                    most: 9,
+                namespaces: Namespaces {
+                    listening: namespaces,
+                    refused: 1,
+                    fill: Fill {
+                        entries: namespaces + 1,
+                        most: 9,
+                    },
                 },
                 handoffs: Fill {
                     entries: 0,

@@ -9,14 +9,14 @@ use std::{
 };
 
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
-use interceptor_common::{Counter, HandoffKey, Original, Settings};
+use interceptor_common::{Counter, HandoffKey, NETNS_READY, NETNS_REFUSED, Original, Settings};
 use serde::Serialize;
 
 use super::pins;
 use crate::{steering::SteeringError, sys};
 
 /// Every program, the hook it is for, and that hook's number (`enum bpf_attach_type`, linux/bpf.h).
-const HOOKS: [(&str, &str, u32); 9] = [
+const HOOKS: [(&str, &str, u32); 11] = [
     ("steer4", "connect4", 10),
     ("steer6", "connect6", 11),
     ("datagram4", "sendmsg4", 14),
@@ -25,6 +25,8 @@ const HOOKS: [(&str, &str, u32); 9] = [
     ("peer6", "getpeername6", 30),
     ("guard4", "bind4", 8),
     ("guard6", "bind6", 9),
+    ("arrive", "sock_create", 2),
+    ("leave", "egress", 1),
     ("hand_off", "sock_ops", 3),
 ];
 
@@ -90,12 +92,24 @@ pub struct Maps {
     pub settings: Settings,
     /// Since the last sign of life; `None`: there never was one.
     pub heartbeat: Option<Duration>,
-    /// Network namespaces in which an agent listens.
-    pub namespaces: Fill,
+    /// Network namespaces that were seen.
+    pub namespaces: Namespaces,
     /// Steered connects that no agent has taken yet.
     pub handoffs: Fill,
     /// What the programs counted since they were first loaded.
     pub counters: Vec<(Counter, u64)>,
+}
+
+/// Network namespaces, by what becomes of a connect in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Namespaces {
+    /// An agent listens.
+    pub listening: usize,
+    /// No agent can listen: connects are refused.
+    pub refused: usize,
+    /// All of them.
+    #[serde(flatten)]
+    pub fill: Fill,
 }
 
 /// How full a map is.
@@ -204,6 +218,12 @@ fn maps(pins: &Path) -> Result<Option<Maps>, SteeringError> {
     let namespaces: HashMap<_, u64, u8> = open(pins, "NETNS", Map::HashMap)?;
     let handoffs: HashMap<_, HandoffKey, Original> = open(pins, "HANDOFF", Map::HashMap)?;
     let counters: PerCpuArray<_, u64> = open(pins, "COUNTERS", Map::PerCpuArray)?;
+    let states: Vec<u8> = namespaces
+        .iter()
+        .flatten()
+        .map(|(_, state)| state)
+        .collect();
+    let are = |wanted: u8| states.iter().filter(|state| **state == wanted).count();
     let beat = heartbeat.get(&0, 0).map_err(SteeringError::load)?;
     let count = |counter: Counter| {
         let values = counters.get(&(counter as u32), 0);
@@ -213,7 +233,11 @@ fn maps(pins: &Path) -> Result<Option<Maps>, SteeringError> {
         settings: settings.get(&0, 0).map_err(SteeringError::load)?,
         heartbeat: (beat > 0)
             .then(|| Duration::from_nanos(sys::monotonic_now().saturating_sub(beat))),
-        namespaces: fill(pins, "NETNS", namespaces.keys().count())?,
+        namespaces: Namespaces {
+            listening: are(NETNS_READY),
+            refused: are(NETNS_REFUSED),
+            fill: fill(pins, "NETNS", states.len())?,
+        },
         handoffs: fill(pins, "HANDOFF", handoffs.keys().count())?,
         counters: Counter::ALL
             .into_iter()
