@@ -20,3 +20,4 @@ mod netns;
 mod policy;
 mod sendmsg;
 mod sock_ops;
+mod status;

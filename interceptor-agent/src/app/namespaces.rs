@@ -113,7 +113,8 @@ impl Namespaces {
                 self.arrive(path, None);
             }
         }
-        let (own, ebpf, upstream) = (self.own, &self.ebpf, &self.app.upstream);
+        let policy = self.app.policy();
+        let (own, ebpf, upstream) = (self.own, &self.ebpf, &policy.upstream);
         self.open.retain(|inode, open| {
             let used = *inode == own || found.contains_key(inode) || mounted.contains(inode);
             open.empty = if used { 0 } else { open.empty + 1 };

@@ -5,6 +5,7 @@
 
 mod events;
 mod pins;
+pub mod survey;
 
 use std::{
     fs, io,
