@@ -50,14 +50,9 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
                 return refuse(&app, client, &steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
-                return intercept(
-                    &app,
-                    host,
-                    &opening,
-                    steered,
-                    Prefixed::new(read, buffered(client)),
-                )
-                .await;
+                let client = Prefixed::new(read, buffered(client));
+                // Boxed: connections that pass are many and last, and must not be as big as this.
+                return Box::pin(intercept(&app, host, &opening, steered, client)).await;
             }
             Verdict::Pass => {
                 let dialled = match server.take() {
@@ -65,7 +60,9 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
                     None => app.upstream.dial(steered.original).await,
                 };
                 let Ok(dialled) = dialled else {
-                    return app.metrics.connection("unreachable");
+                    app.metrics.connection("unreachable");
+                    // As close to a refused connect as one that was accepted can come.
+                    return client.set_zero_linger().unwrap_or_default();
                 };
                 if opening == Opening::Silent && client_speaks_first(&client, &dialled).await {
                     server = Some(dialled);
@@ -190,13 +187,8 @@ async fn pass(
     server: TcpStream,
     original: OrigDstAddr,
 ) {
-    tokio::select! {
-        ended = passthrough::run(client, read, server) => {
-            if let Err(error) = ended {
-                tracing::debug!(original = %original.0, %error, "passthrough ended");
-            }
-        }
-        () = app.drain.begun() => {}
+    if let Err(error) = passthrough::run(client, read, server, app.drain.begun()).await {
+        tracing::debug!(original = %original.0, %error, "passthrough ended");
     }
 }
 
