@@ -139,6 +139,8 @@ impl Agent {
             ),
             None => None,
         };
+        // A predecessor's own connections are none from before.
+        let alone = handover.is_none();
         let mut namespaces = Namespaces::begin(
             &app,
             &ebpf,
@@ -157,9 +159,12 @@ impl Agent {
         ebpf.configure(&scope)?;
         namespaces.look();
         ebpf.beat()?;
-        ebpf.attach(cgroup)?;
+        let begun = ebpf.attach(cgroup)?;
         // What came while the programs were not there to tell.
         namespaces.look();
+        if begun && alone {
+            namespaces.end_earlier(&scope);
+        }
 
         if steering.listen_port != 0 && listener::is_ephemeral(port) {
             tracing::warn!(
@@ -189,8 +194,8 @@ impl Agent {
         })
     }
 
-    /// Lets open exchanges finish, up to a deadline; beside a successor, all open connections. What was steered stays steered: with nobody listening, connects
-    /// are refused until an agent is back or `interceptor uninstall` ran.
+    /// Lets open exchanges finish, up to a deadline; beside a successor, all open connections. What was steered stays
+    /// steered: with nobody listening, connects are refused until an agent is back or `interceptor uninstall` ran.
     pub async fn stop(self) {
         let deadline = match self.app.hands_over() {
             true => DRAIN_BESIDE_SUCCESSOR,

@@ -20,7 +20,8 @@ use crate::{
     steering::{
         Steering as _,
         cgroup::Cgroup,
-        ebpf::{Ebpf, Ring},
+        earlier::{self, Ended},
+        ebpf::{Ebpf, Ring, Scope},
         netns::{self, Netns},
     },
 };
@@ -149,6 +150,30 @@ impl Namespaces {
         known.extend(&self.refused);
         self.ebpf.forget_others(|cookie| known.contains(&cookie));
         self.app.metrics.namespaces(self.open.len());
+    }
+
+    /// Ends connections that were open before anything was steered.
+    pub(super) fn end_earlier(&self, scope: &Scope) {
+        let cgroups = self.cgroup.ids();
+        for open in self.open.values() {
+            match open.netns.run(|| earlier::end(scope, &cgroups)) {
+                Ok(Ended { ended: 0, left: 0 }) => {}
+                Ok(Ended { ended, left: 0 }) => {
+                    tracing::info!(ended, "connections from before were ended")
+                }
+                Ok(Ended { ended, left }) => tracing::warn!(
+                    ended,
+                    left,
+                    next_step = "restart the programs that have connections to LLM hosts open",
+                    "connections from before go on unmasked"
+                ),
+                Err(error) => tracing::warn!(
+                    %error,
+                    next_step = "restart the programs that have connections to LLM hosts open",
+                    "connections from before can't be found, and go on unmasked"
+                ),
+            }
+        }
     }
 
     /// Follows the kernel's word, and looks now and then by itself, until the drain.

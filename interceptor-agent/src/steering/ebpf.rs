@@ -29,6 +29,7 @@ use interceptor_common::{
 pub use events::{Events, Refused, Ring};
 pub use pins::uninstall;
 
+pub use super::scope::Scope;
 use super::{Steering, SteeringError, cgroup::Cgroup, netns::Netns};
 use crate::{
     config::Cidr,
@@ -49,21 +50,6 @@ const MAPS: [&str; 9] = [
     "HANDOFF",
     "COUNTERS",
 ];
-
-/// What is steered.
-#[derive(Clone, Debug)]
-pub struct Scope {
-    /// Ports where TLS is expected; at most 8.
-    pub tls_ports: Vec<u16>,
-    /// Ports where plain HTTP is looked for; at most 8.
-    pub plain_ports: Vec<u16>,
-    /// Destinations never steered, beside loopback and link-local.
-    pub never: Vec<Cidr>,
-    /// The agent's loopback port.
-    pub listen_port: u16,
-    /// Silence of the agent after which connects are refused.
-    pub stale_after: Duration,
-}
 
 /// Loaded programs and their maps.
 pub struct Ebpf {
@@ -140,7 +126,7 @@ impl Ebpf {
             listen_port: scope.listen_port,
             reserved: [0; 3],
         };
-        let wanted: Vec<Cidr> = always_never().chain(scope.never.iter().copied()).collect();
+        let wanted: Vec<Cidr> = scope.passes().collect();
         let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
         for cidr in &wanted {
             match cidr.addr {
@@ -176,9 +162,10 @@ impl Ebpf {
         Ok(())
     }
 
-    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did.
-    pub fn attach(&self, cgroup: &Cgroup) -> Result<(), SteeringError> {
-        let id = cgroup.id()?;
+    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did. Returns whether
+    /// something was not steered before.
+    pub fn attach(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
+        let (id, mut begun) = (cgroup.id()?, false);
         for (name, program) in lock(&self.programs).programs_mut() {
             let pin = pins::link(&self.pins, name);
             if program.fd().is_err() {
@@ -189,9 +176,10 @@ impl Ebpf {
                 attach_program(program, cgroup)?
                     .pin(&pin)
                     .map_err(SteeringError::load)?;
+                begun = true;
             }
         }
-        Ok(())
+        Ok(begun)
     }
 
     /// Declares that the agent listens in a network namespace.
@@ -337,22 +325,6 @@ fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, Stee
             other.prog_type()
         ))),
     }
-}
-
-/// Loopback and link-local: what can't be an LLM host.
-fn always_never() -> impl Iterator<Item = Cidr> {
-    [
-        ([127, 0, 0, 0].into(), 8),
-        ([169, 254, 0, 0].into(), 16),
-        ([0, 0, 0, 0].into(), 32),
-    ]
-    .into_iter()
-    .chain([
-        (std::net::Ipv6Addr::LOCALHOST.into(), 128),
-        (std::net::Ipv6Addr::UNSPECIFIED.into(), 128),
-        ([0xfe80, 0, 0, 0, 0, 0, 0, 0].into(), 10),
-    ])
-    .map(|(addr, prefix)| Cidr { addr, prefix })
 }
 
 fn has(wanted: &[Cidr], addr: IpAddr, prefix: u32) -> bool {
