@@ -60,15 +60,11 @@ pub async fn serve(
                 return refuse(&app, &policy, client, &steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
-                return intercept(
-                    &app,
-                    &policy,
-                    host,
-                    &opening,
-                    netns,
-                    steered,
-                    Prefixed::new(read, buffered(client)),
-                )
+                let client = Prefixed::new(read, buffered(client));
+                // Boxed: connections that pass are many and last, and must not be as big as this.
+                return Box::pin(intercept(
+                    &app, &policy, host, &opening, netns, steered, client,
+                ))
                 .await;
             }
             Verdict::Pass => {
@@ -77,7 +73,9 @@ pub async fn serve(
                     None => policy.upstream.dial(&netns, steered.original).await,
                 };
                 let Ok(dialled) = dialled else {
-                    return app.metrics.connection("unreachable");
+                    app.metrics.connection("unreachable");
+                    // As close to a refused connect as one that was accepted can come.
+                    return client.set_zero_linger().unwrap_or_default();
                 };
                 if opening == Opening::Silent && client_speaks_first(&client, &dialled).await {
                     server = Some(dialled);
@@ -223,13 +221,8 @@ async fn pass(
     server: TcpStream,
     original: OrigDstAddr,
 ) {
-    tokio::select! {
-        ended = passthrough::run(client, read, server) => {
-            if let Err(error) = ended {
-                tracing::debug!(original = %original.0, %error, "passthrough ended");
-            }
-        }
-        () = app.stopping() => {}
+    if let Err(error) = passthrough::run(client, read, server, app.stopping()).await {
+        tracing::debug!(original = %original.0, %error, "passthrough ended");
     }
 }
 

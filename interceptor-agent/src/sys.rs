@@ -208,6 +208,36 @@ pub fn poll<T: AsRawFd + std::os::fd::AsFd>(inner: T) -> io::Result<tokio::io::u
     unsafe { tokio::io::unix::AsyncFd::register(inner) }.map_err(io::Error::from)
 }
 
+/// Moves up to `most` bytes between a socket and a pipe, either way, within the kernel (`splice`). 0 is the end of what
+/// `from` is.
+///
+/// # Errors
+/// `WouldBlock` where the pipe would, or where the socket does and is set not to block.
+pub fn splice(from: &impl AsRawFd, to: &impl AsRawFd, most: usize) -> io::Result<usize> {
+    // SAFETY: borrowed descriptors; no offset is read or written through the null pointers.
+    let moved = unsafe {
+        libc::splice(
+            from.as_raw_fd(),
+            std::ptr::null_mut(),
+            to.as_raw_fd(),
+            std::ptr::null_mut(),
+            most,
+            libc::SPLICE_F_NONBLOCK,
+        )
+    };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
+}
+
+/// Lets a pipe hold `bytes`, a multiple of the page size (`F_SETPIPE_SZ`); 64 KiB unless told.
+pub fn set_pipe_size(pipe: &impl AsRawFd, bytes: usize) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).map_err(io::Error::other)?;
+    // SAFETY: plain integers.
+    match unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Keeps values out of core dumps and out of other processes' reach (ptrace, /proc/PID/mem).
 pub fn forbid_core_dumps() -> io::Result<()> {
     // SAFETY: plain integers.

@@ -162,6 +162,56 @@ fn an_open_stream_goes_on_and_a_new_container_is_served() -> Result<()> {
 }
 
 #[test]
+fn connections_that_are_open_go_on() -> Result<()> {
+    let world = World::new()?;
+    let mut agent = Agent::start(&world, &Options::default())?;
+    let bundle = agent.bundle();
+    let client = world.client(&bundle);
+    // One that passes, and one that is masked and kept for another request.
+    let code = "
+import http.client, json, pathlib, raw, sys, time
+passed = raw.tls(raw.connect('v4', '198.51.100.50'), 'www.example.com')
+kept = http.client.HTTPSConnection('api.anthropic.com', timeout=10)
+def ask():
+    body = json.dumps({'model': 'stub', 'max_tokens': 9, 'messages': [{'role': 'user', 'content': 'at 10.77.31.8'}]})
+    kept.request('POST', '/v1/messages', body, {'Content-Type': 'application/json'})
+    answer = kept.getresponse()
+    assert answer.status == 200 and b'You said: at 10.77.31.8' in answer.read()
+ask()
+sock = kept.sock
+pathlib.Path(sys.argv[1]).touch()
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+assert sock is not None and kept.sock is sock
+ask()
+assert raw.exchange(passed, raw.request('hello', 'www.example.com')).startswith('HTTP/1.1 ')
+";
+    let (open, upgraded) = (world.dir().join("open"), world.dir().join("upgraded"));
+    let first = agent.pid();
+    std::thread::scope(|scope| {
+        let ran = scope.spawn(|| client.code_with(code, [&open, &upgraded]));
+        let done = (|| {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while !open.exists() {
+                ensure!(Instant::now() < deadline, "the client did not begin");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            agent.upgrade()
+        })();
+        std::fs::write(&upgraded, "")?;
+        let ran = ran.join();
+        ran.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        done
+    })?;
+    gone(first)?;
+    assert_eq!(
+        canary::leaks(&world.upstream.record().everything()),
+        [""; 0]
+    );
+    Ok(())
+}
+
+#[test]
 fn a_successor_that_fails_changes_nothing() -> Result<()> {
     let world = World::new()?;
     let mut agent = Agent::start(&world, &Options::default())?;
