@@ -1,12 +1,16 @@
 //! Everything one running agent shares, and its start and stop.
 
+mod handover;
 mod namespaces;
 mod policy;
 mod reload;
 mod tasks;
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,14 +28,19 @@ use crate::{
         Steering,
         cgroup::Cgroup,
         ebpf::{Ebpf, Scope},
+        netns::Netns,
     },
     workers::Workers,
 };
+pub use handover::Handover;
 use namespaces::Namespaces;
 pub use policy::Policy;
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
+
+/// The same for an agent with a successor: a stream in its longest pause is not cut.
+const DRAIN_BESIDE_SUCCESSOR: Duration = Duration::from_secs(600);
 
 /// What every connection of an agent uses.
 pub struct App {
@@ -48,6 +57,8 @@ pub struct App {
     pub drain: Drain,
     /// One permit a connection.
     pub slots: Arc<Semaphore>,
+    /// A successor is starting, or serves already.
+    hands_over: AtomicBool,
 }
 
 impl App {
@@ -66,6 +77,7 @@ impl App {
             slots: Arc::new(Semaphore::new(
                 config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
+            hands_over: AtomicBool::new(false),
             steering,
         })
     }
@@ -73,6 +85,19 @@ impl App {
     /// What the config says now. Whoever asks once is not touched by a reload that comes meanwhile.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Resolves when connections are to be cut. Those of an agent with a successor may go on: it has time.
+    pub async fn stopping(&self) {
+        self.drain.begun().await;
+        if self.hands_over() {
+            std::future::pending().await
+        }
+    }
+
+    /// Whether a successor serves, or is about to.
+    pub fn hands_over(&self) -> bool {
+        self.hands_over.load(Ordering::Relaxed)
     }
 
     fn replace(&self, policy: Policy) {
@@ -84,31 +109,45 @@ impl App {
 pub struct Agent {
     app: Arc<App>,
     ebpf: Arc<Ebpf>,
+    cgroup: Cgroup,
     /// What is in force: the last reload's, but for what that could not change.
     config: Config,
     scope: Scope,
 }
 
 impl Agent {
-    /// Starts to steer `cgroup` and serve. Everything that can fail does so before the first connection is steered.
+    /// Starts to steer `cgroup` and serve. Everything that can fail does so before the first connection is steered. With a
+    /// predecessor, this agent serves in its place from here on.
     ///
     /// # Errors
     /// What could not be loaded, bound or attached.
-    pub async fn start(config: &Config, cgroup: &Cgroup) -> anyhow::Result<Self> {
+    pub async fn start(
+        config: &Config,
+        cgroup: &Cgroup,
+        mut handover: Handover,
+    ) -> anyhow::Result<Self> {
         let steering = &config.steering;
-        let (ebpf, events) = Ebpf::load(&steering.pin_dir)?;
+        let (ebpf, events) = Ebpf::load(&steering.pin_dir, handover.lock())?;
+        ebpf.check(cgroup)?;
         let ebpf = Arc::new(ebpf);
         let app = Arc::new(App::new(config, ebpf.clone())?);
         let admin = match config.admin.listen {
             Some(address) => Some(
-                admin::bind(address)
+                admin::bind(address, handover.at(Netns::own()?.cookie(), address))
                     .await
                     .with_context(|| format!("admin.listen {address}"))?,
             ),
             None => None,
         };
-        let mut namespaces =
-            Namespaces::begin(&app, &ebpf, cgroup.try_clone()?, steering.listen_port)?;
+        // A predecessor's own connections are none from before.
+        let alone = handover.is_none();
+        let mut namespaces = Namespaces::begin(
+            &app,
+            &ebpf,
+            cgroup.try_clone()?,
+            steering.listen_port,
+            handover,
+        )?;
         let port = namespaces.port();
         let scope = Scope {
             tls_ports: steering.ports.clone(),
@@ -123,7 +162,7 @@ impl Agent {
         let begun = ebpf.attach(cgroup)?;
         // What came while the programs were not there to tell.
         namespaces.look();
-        if begun {
+        if begun && alone {
             namespaces.end_earlier(&scope);
         }
 
@@ -135,6 +174,7 @@ impl Agent {
             );
         }
         tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
+        namespaces.take_over()?;
         tokio::spawn(namespaces.run(events.arrivals));
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
@@ -148,15 +188,20 @@ impl Agent {
         Ok(Self {
             app,
             ebpf,
+            cgroup: cgroup.try_clone()?,
             config: config.clone(),
             scope,
         })
     }
 
-    /// Lets open exchanges finish, up to a deadline. What was steered stays steered: with nobody listening, connects
-    /// are refused until an agent is back or `interceptor uninstall` ran.
+    /// Lets open exchanges finish, up to a deadline; beside a successor, all open connections. What was steered stays
+    /// steered: with nobody listening, connects are refused until an agent is back or `interceptor uninstall` ran.
     pub async fn stop(self) {
-        if !self.app.drain.finish(DRAIN).await {
+        let deadline = match self.app.hands_over() {
+            true => DRAIN_BESIDE_SUCCESSOR,
+            false => DRAIN,
+        };
+        if !self.app.drain.finish(deadline).await {
             tracing::warn!(
                 open = self.app.drain.len(),
                 "connections were cut at the drain deadline"

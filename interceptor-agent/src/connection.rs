@@ -1,12 +1,13 @@
 //! The life of one steered connection, top to bottom.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::{server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncWriteExt as _, BufReader},
     net::TcpStream,
+    sync::watch,
 };
 use tokio_rustls::server::TlsStream;
 
@@ -140,6 +141,7 @@ async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
         Refusal::from(Reason::HeadTimeout).plain_response(protocol, &Id::new())
     };
     let io = TokioIo::new(link.guard.watch(tls, limits.header_timeout, too_slow));
+    let (ask, asked) = watch::channel(());
     let connection = conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout)
@@ -149,12 +151,15 @@ async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
         .auto_date_header(false)
         .serve_connection(
             io,
-            service_fn(|request| exchange::run(Arc::clone(&link), request)),
+            service_fn(|request| {
+                ask.send_replace(());
+                exchange::run(Arc::clone(&link), request)
+            }),
         );
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(&ended),
-        () = link.app.drain.begun() => {
+        () = ending(&link.app, asked) => {
             connection.as_mut().graceful_shutdown();
             log_end(&connection.await);
         }
@@ -163,9 +168,13 @@ async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
 
 async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
+    let (ask, asked) = watch::channel(());
     let service = {
         let link = Arc::clone(&link);
-        service_fn(move |request| exchange::run(Arc::clone(&link), request))
+        service_fn(move |request| {
+            ask.send_replace(());
+            exchange::run(Arc::clone(&link), request)
+        })
     };
     let connection = conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -178,10 +187,22 @@ async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(&ended),
-        () = link.app.drain.begun() => {
+        () = ending(&link.app, asked) => {
             connection.as_mut().graceful_shutdown();
             log_end(&connection.await);
         }
+    }
+}
+
+/// Resolves when a connection is to end, with the request that is open on it. With a successor there is time: a request
+/// that is on its way to us is answered before.
+async fn ending(app: &App, mut asked: watch::Receiver<()>) {
+    const ON_ITS_WAY: Duration = Duration::from_secs(5);
+    app.drain.begun().await;
+    if app.hands_over() {
+        asked.mark_unchanged();
+        // None came: nothing is lost.
+        let _ = tokio::time::timeout(ON_ITS_WAY, asked.changed()).await;
     }
 }
 
@@ -201,7 +222,7 @@ async fn pass(
     server: TcpStream,
     original: OrigDstAddr,
 ) {
-    if let Err(error) = passthrough::run(client, read, server, app.drain.begun()).await {
+    if let Err(error) = passthrough::run(client, read, server, app.stopping()).await {
         tracing::debug!(original = %original.0, %error, "passthrough ended");
     }
 }

@@ -4,6 +4,7 @@ mod again;
 mod growth;
 mod reload;
 mod stop;
+mod upgrade;
 
 use std::time::Duration;
 

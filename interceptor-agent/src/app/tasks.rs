@@ -93,6 +93,10 @@ async fn beat(app: Arc<App>, ebpf: Arc<Ebpf>, every: Duration) {
     let mut clock = time::interval(every);
     loop {
         clock.tick().await;
+        if app.hands_over() && app.drain.has_begun() {
+            // A successor that hangs must look hung.
+            return;
+        }
         if !app.workers.alive() {
             tracing::warn!("a worker does not answer: if that lasts, connects will be refused");
         } else if let Err(error) = ebpf.beat() {

@@ -185,7 +185,9 @@ fn holder(pins: &Path) -> Result<Holder, SteeringError> {
     };
     let metadata = folder.metadata().map_err(SteeringError::at(pins))?;
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    if let Some(pid) = lock_owner(&locks, metadata.dev(), metadata.ino()) {
+    if let Some(pid) = lock_owner(&locks, metadata.dev(), metadata.ino())
+        && Path::new(&format!("/proc/{pid}")).exists()
+    {
         return Ok(Holder::Agent(Some(pid)));
     }
     // Locks of other pid namespaces are not listed.
