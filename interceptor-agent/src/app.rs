@@ -165,7 +165,7 @@ impl Agent {
         Ok(Self { app })
     }
 
-    /// Lets open exchanges finish, up to a deadline. What was steered stays steered: with nobody listening, connects
+    /// Lets open exchanges finish, up to a deadline; connections that pass are reset at once. What was steered stays steered: with nobody listening, connects
     /// are refused until an agent is back or `interceptor uninstall` ran.
     pub async fn stop(self) {
         if !self.app.drain.finish(DRAIN).await {
