@@ -1,55 +1,45 @@
 //! Everything one running agent shares, and its start and stop.
 
+mod namespaces;
+mod policy;
+mod reload;
 mod tasks;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     addresses::Addresses,
     admin,
-    config::{Config, Limits, PathPolicy},
+    config::Config,
     drain::Drain,
-    hosts::Hosts,
     listener,
-    mask::{detector::Detectors, request::Masker},
     metrics::Metrics,
     steering::{
         Steering,
         cgroup::Cgroup,
         ebpf::{Ebpf, Scope},
     },
-    tls::{ca::Ca, leaf::Leaves, upstream},
-    upstream::{Patience, Upstream},
     workers::Workers,
 };
+use namespaces::Namespaces;
+pub use policy::Policy;
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// What every connection of an agent uses.
 pub struct App {
-    /// The LLM hosts.
-    pub hosts: Hosts,
-    /// Bounds on what one client can make the agent hold.
-    pub limits: Limits,
-    /// Paths of LLM hosts that no adapter knows.
-    pub unknown_path: PathPolicy,
-    /// Paths of coding agents' side traffic.
-    pub side_path: PathPolicy,
+    policy: RwLock<Arc<Policy>>,
     /// The kernel side.
     pub steering: Arc<dyn Steering>,
     /// Addresses known to serve LLM hosts.
     pub addresses: Addresses,
-    /// The TLS server towards clients.
-    pub tls: TlsAcceptor,
-    /// The client towards providers.
-    pub upstream: Upstream,
-    /// The masker.
-    pub masker: Masker,
     /// Counters and histograms.
     pub metrics: Metrics,
     /// The threads that connections are served on.
@@ -66,42 +56,37 @@ impl App {
     /// # Errors
     /// The CA, the roots or the detectors are not as the config says.
     pub fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
-        let ca = Ca::load(&config.tls.ca_dir)?;
-        let roots = upstream::Roots::load(&config.tls.extra_roots)?.without(ca.root());
-        let limits = config.limits.clone();
-        let client = |alpn: &[&[u8]]| upstream::client_config(&roots, alpn);
+        let policy = Policy::new(config, Arc::clone(&steering))?;
         Ok(Self {
-            hosts: config.hosts.clone(),
-            unknown_path: config.mask.unknown_path,
-            side_path: config.mask.side_path,
+            policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
-            tls: TlsAcceptor::from(Leaves::new(ca)?.server_config()?),
-            upstream: Upstream::new(
-                Arc::clone(&steering),
-                client(&[b"http/1.1"]),
-                client(&[b"h2", b"http/1.1"]),
-                Patience {
-                    connect: limits.connect_timeout,
-                    answer: limits.response_timeout,
-                    idle: limits.idle_timeout,
-                },
-            ),
-            masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             metrics: Metrics::default(),
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
-                limits.connections.min(Semaphore::MAX_PERMITS),
+                config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
             steering,
-            limits,
         })
+    }
+
+    /// What the config says now. Whoever asks once is not touched by a reload that comes meanwhile.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 }
 
 /// A running agent.
 pub struct Agent {
     app: Arc<App>,
+    ebpf: Arc<Ebpf>,
+    /// What is in force: the last reload's, but for what that could not change.
+    config: Config,
+    scope: Scope,
 }
 
 impl Agent {
@@ -122,47 +107,50 @@ impl Agent {
             ),
             None => None,
         };
-        let port = steering.listen_port;
-        let listeners = listener::bind(port, |socket| {
-            ebpf.exempt(std::os::fd::AsFd::as_fd(socket))
-        })
-        .with_context(|| {
-            format!(
-                "127.0.0.1:{port}: is another agent running? steering.listen_port chooses the port"
-            )
-        })?;
-        ebpf.configure(&Scope {
+        let mut namespaces =
+            Namespaces::begin(&app, &ebpf, cgroup.try_clone()?, steering.listen_port)?;
+        let port = namespaces.port();
+        let scope = Scope {
             tls_ports: steering.ports.clone(),
             plain_ports: steering.plain_ports.clone(),
             never: steering.never.clone(),
-            listen_port: listeners[0].local_addr()?.port(),
+            listen_port: port,
             stale_after: steering.heartbeat,
-        })?;
-        ebpf.ready(&listeners[0])?;
+        };
+        ebpf.configure(&scope)?;
+        namespaces.look();
         ebpf.beat()?;
-        ebpf.attach(cgroup)?;
+        let begun = ebpf.attach(cgroup)?;
+        // What came while the programs were not there to tell.
+        namespaces.look();
+        if begun {
+            namespaces.end_earlier(&scope);
+        }
 
-        if port != 0 && listener::is_ephemeral(port) {
+        if steering.listen_port != 0 && listener::is_ephemeral(port) {
             tracing::warn!(
                 port,
                 next_step = "add it to net.ipv4.ip_local_reserved_ports, or choose another steering.listen_port",
                 "the kernel may give the agent's port to others while no agent runs"
             );
         }
-        tasks::spawn(&app, &ebpf, events, steering.heartbeat);
+        tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
+        tokio::spawn(namespaces.run(events.arrivals));
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
-        }
-        for listener in listeners {
-            app.drain.spawn(tasks::accept(Arc::clone(&app), listener));
         }
         tracing::info!(
             cgroup = %cgroup.path().display(),
             mode = ?config.mode,
-            hosts = app.hosts.iter().count(),
+            hosts = app.policy().hosts.iter().count(),
             "steering"
         );
-        Ok(Self { app })
+        Ok(Self {
+            app,
+            ebpf,
+            config: config.clone(),
+            scope,
+        })
     }
 
     /// Lets open exchanges finish, up to a deadline; connections that pass are reset at once. What was steered stays steered: with nobody listening, connects

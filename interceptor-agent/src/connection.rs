@@ -11,7 +11,8 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use crate::{
-    app::App,
+    app::{App, Policy},
+    config::Limits,
     exchange::{self, Link},
     hosts::Host,
     http::head_guard::HeadGuard,
@@ -23,41 +24,52 @@ use crate::{
     prefixed::Prefixed,
     protocol::Protocol,
     refusal::{Reason, Refusal},
+    steering::netns::Netns,
     tls::buffered,
     upstream::Target,
 };
 
 /// Takes an accepted connection from its first byte to its last.
-pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: LocalAddr) {
+pub async fn serve(
+    app: Arc<App>,
+    netns: Arc<Netns>,
+    mut client: TcpStream,
+    from: ClientAddr,
+    at: LocalAddr,
+) {
     let _open = app.metrics.open();
-    let Ok(steered) = app.steering.take(from, at) else {
+    let Ok(steered) = app.steering.take(&netns, from, at) else {
         // Never a guess: the connection is reset, and nothing of it was read. Most often the client gave up before it was
         // accepted, which withdrew its hand-off.
         app.metrics.connection("refuse");
         app.metrics.refused(Reason::Lost.as_str());
         return client.set_zero_linger().unwrap_or_default();
     };
+    let policy = app.policy();
     let mut server = None;
     loop {
-        let Ok((opening, read)) = opening::read(&mut client, app.limits.header_timeout).await
+        let Ok((opening, read)) = opening::read(&mut client, policy.limits.header_timeout).await
         else {
             return;
         };
         let known = app.addresses.contains(steered.original.0.ip());
-        match intercept::decide(&app.hosts, known, &opening) {
+        match intercept::decide(&policy.hosts, known, &opening) {
             _ if opening == Opening::Closed => return,
             Verdict::Refuse(reason) => {
-                return refuse(&app, client, &steered, &opening, reason).await;
+                return refuse(&app, &policy, client, &steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
                 let client = Prefixed::new(read, buffered(client));
                 // Boxed: connections that pass are many and last, and must not be as big as this.
-                return Box::pin(intercept(&app, host, &opening, steered, client)).await;
+                return Box::pin(intercept(
+                    &app, &policy, host, &opening, netns, steered, client,
+                ))
+                .await;
             }
             Verdict::Pass => {
                 let dialled = match server.take() {
                     Some(server) => Ok(server),
-                    None => app.upstream.dial(steered.original).await,
+                    None => policy.upstream.dial(&netns, steered.original).await,
                 };
                 let Ok(dialled) = dialled else {
                     app.metrics.connection("unreachable");
@@ -78,8 +90,10 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
 /// Ends the client's TLS with a leaf for its host and serves HTTP on it.
 async fn intercept(
     app: &Arc<App>,
+    policy: &Policy,
     host: &Host,
     opening: &Opening,
+    netns: Arc<Netns>,
     steered: Steered,
     client: Prefixed<BufReader<TcpStream>>,
 ) {
@@ -91,7 +105,7 @@ async fn intercept(
         .to_ascii_lowercase()
         .into();
     app.metrics.connection("intercept");
-    let accepting = tokio::time::timeout(app.limits.header_timeout, app.tls.accept(client));
+    let accepting = tokio::time::timeout(policy.limits.header_timeout, policy.tls.accept(client));
     let tls = match accepting.await {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => return client_refused(app, &name, &steered, &error.to_string()),
@@ -104,21 +118,21 @@ async fn intercept(
         target: Target {
             host: name,
             original: steered.original,
+            netns,
             http2,
         },
         process: steered.process,
         guard: HeadGuard::default(),
     };
     if http2 {
-        serve_http2(link, tls).await
+        serve_http2(link, &policy.limits, tls).await
     } else {
-        serve_http1(link, tls).await
+        serve_http1(link, &policy.limits, tls).await
     }
 }
 
-async fn serve_http1(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
+async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
-    let limits = &link.app.limits;
     let (metrics, protocol) = (link.app.metrics.clone(), link.host.protocol);
     let too_slow = move || {
         metrics.refused(Reason::HeadTimeout.as_str());
@@ -146,9 +160,8 @@ async fn serve_http1(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>)
     }
 }
 
-async fn serve_http2(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
+async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
-    let limits = &link.app.limits;
     let service = {
         let link = Arc::clone(&link);
         service_fn(move |request| exchange::run(Arc::clone(&link), request))
@@ -195,6 +208,7 @@ async fn pass(
 /// Refuses in the client's own language: HTTP where it speaks HTTP, an alert where it speaks TLS, else a reset.
 async fn refuse(
     app: &App,
+    policy: &Policy,
     mut client: TcpStream,
     steered: &Steered,
     opening: &Opening,
@@ -220,7 +234,7 @@ async fn refuse(
         Opening::Http { host } => {
             let protocol = host
                 .as_deref()
-                .and_then(|host| app.hosts.lookup(host))
+                .and_then(|host| policy.hosts.lookup(host))
                 .map_or(Protocol::None, |host| host.protocol);
             client
                 .write_all(&Refusal::from(reason).plain_response(protocol, &id))

@@ -28,6 +28,12 @@ pub struct ExchangeLabel {
     status: &'static str,
 }
 
+/// How something ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResultLabel {
+    result: &'static str,
+}
+
 /// A detector's class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ClassLabel {
@@ -54,7 +60,9 @@ pub struct Metrics {
     kernel: Family<KernelLabel, Gauge>,
     open: Gauge,
     handoffs: Gauge,
+    namespaces: Gauge,
     ca_refused: Counter,
+    reloads: Family<ResultLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -74,7 +82,9 @@ impl Default for Metrics {
             kernel: Family::default(),
             open: Gauge::default(),
             handoffs: Gauge::default(),
+            namespaces: Gauge::default(),
             ca_refused: Counter::default(),
+            reloads: Family::default(),
         };
         registry.register(
             "connections",
@@ -128,9 +138,19 @@ impl Default for Metrics {
             metrics.handoffs.clone(),
         );
         registry.register(
+            "network_namespaces",
+            "Network namespaces that the agent listens in",
+            metrics.namespaces.clone(),
+        );
+        registry.register(
             "client_refused_ca",
             "TLS handshakes that the client broke off after our certificate",
             metrics.ca_refused.clone(),
+        );
+        registry.register(
+            "config_reloads",
+            "Reloads of the config, by whether they took effect",
+            metrics.reloads.clone(),
         );
         Self {
             registry: Arc::new(registry),
@@ -195,6 +215,12 @@ impl Metrics {
         }
     }
 
+    /// Network namespaces that the agent listens in.
+    pub fn namespaces(&self, count: usize) {
+        self.namespaces
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// Hand-offs that wait to be taken.
     pub fn handoffs(&self, pending: usize) {
         self.handoffs
@@ -204,6 +230,12 @@ impl Metrics {
     /// A client broke the handshake off.
     pub fn client_refused_ca(&self) {
         self.ca_refused.inc();
+    }
+
+    /// The config was read again; one with an error took no effect.
+    pub fn reloaded(&self, done: bool) {
+        let result = if done { "done" } else { "failed" };
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Takes over what the programs counted.

@@ -6,6 +6,7 @@
 
 use std::{
     ffi::CString,
+    fs::File,
     io,
     mem::{size_of, zeroed},
     os::{
@@ -44,6 +45,35 @@ pub fn netns_cookie(socket: &impl AsRawFd) -> io::Result<u64> {
         )
     };
     check(result).map(|()| cookie)
+}
+
+/// Runs `work` with the calling thread in another network namespace, and brings it back. Sockets stay in the namespace
+/// that they were made in. Needs CAP_SYS_ADMIN.
+///
+/// # Errors
+/// The namespace can't be entered; or those of `work`.
+pub fn in_netns<T>(
+    there: &File,
+    home: &File,
+    work: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    /// Also when `work` panics: a thread that stayed would dial for everybody from there.
+    struct Return<'f>(&'f File);
+    impl Drop for Return<'_> {
+        fn drop(&mut self) {
+            if set_netns(self.0).is_err() {
+                std::process::abort();
+            }
+        }
+    }
+    set_netns(there)?;
+    let _home = Return(home);
+    work()
+}
+
+fn set_netns(namespace: &File) -> io::Result<()> {
+    // SAFETY: plain integers; the descriptor is open.
+    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })
 }
 
 /// Whether a path is on a BPF file system; a path that doesn't exist is not.
@@ -124,8 +154,17 @@ pub fn update_link(link: &impl AsRawFd, program: &impl AsRawFd) -> io::Result<()
     bpf(BPF_LINK_UPDATE, &mut attributes).map(drop)
 }
 
-/// Id of the cgroup that a cgroup link is attached to; 0 once that cgroup is gone.
-pub fn link_cgroup(link: &impl AsRawFd) -> io::Result<u64> {
+/// What a cgroup link is attached to.
+#[derive(Clone, Copy, Debug)]
+pub struct CgroupLink {
+    /// Id of the cgroup; 0 once that cgroup is gone.
+    pub cgroup: u64,
+    /// The hook, as `enum bpf_attach_type` numbers it.
+    pub attach_type: u32,
+}
+
+/// Asks what a cgroup link is attached to (`BPF_OBJ_GET_INFO_BY_FD`).
+pub fn cgroup_link(link: &impl AsRawFd) -> io::Result<CgroupLink> {
     /// `struct bpf_link_info` with its `cgroup` member.
     #[repr(C)]
     #[derive(Default)]
@@ -151,7 +190,10 @@ pub fn link_cgroup(link: &impl AsRawFd) -> io::Result<u64> {
         info: &raw mut info as u64,
     };
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
-    Ok(info.cgroup)
+    Ok(CgroupLink {
+        cgroup: info.cgroup,
+        attach_type: info.attach_type,
+    })
 }
 
 /// A value that the kernel wrote as bytes; `None` if there are too few of them.
@@ -220,7 +262,7 @@ pub fn raise_descriptor_limit() -> io::Result<libc::rlim_t> {
 /// of open descriptors.
 pub fn join_before_exec(
     command: &mut std::process::Command,
-    procs: std::fs::File,
+    procs: File,
     descriptors: libc::rlim_t,
 ) {
     use std::os::unix::process::CommandExt as _;
