@@ -194,8 +194,9 @@ impl Agent {
         })
     }
 
-    /// Lets open exchanges finish, up to a deadline; beside a successor, all open connections. What was steered stays
-    /// steered: with nobody listening, connects are refused until an agent is back or `interceptor uninstall` ran.
+    /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish.
+    /// What was steered stays steered: with nobody listening, connects are refused until an agent is back or
+    /// `interceptor uninstall` ran.
     pub async fn stop(self) {
         let deadline = match self.app.hands_over() {
             true => DRAIN_BESIDE_SUCCESSOR,

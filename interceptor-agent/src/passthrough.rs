@@ -72,3 +72,75 @@ async fn broken(side: &TcpStream) -> io::Error {
         .unwrap_or_else(Some)
         .unwrap_or_else(|| ErrorKind::ConnectionReset.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Duration};
+
+    use tokio::{io::AsyncReadExt as _, net::TcpListener, task::JoinHandle};
+
+    use super::*;
+
+    /// Both ends of a connection.
+    async fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap());
+        let (near, far) = tokio::join!(near, listener.accept());
+        (near.unwrap(), far.unwrap().0)
+    }
+
+    /// A client and a server, and what passes between them on this thread.
+    async fn passing(
+        opening: &'static [u8],
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> (TcpStream, TcpStream, JoinHandle<io::Result<()>>) {
+        let ((client, ours), (server, theirs)) = tokio::join!(connection(), connection());
+        let run = run(ours, Bytes::from_static(opening), theirs, stop);
+        (client, server, tokio::spawn(run))
+    }
+
+    #[tokio::test]
+    async fn the_opening_goes_first_and_each_half_ends_by_itself() {
+        let (mut client, mut server, passed) = passing(b"he", pending()).await;
+        client.write_all(b"llo").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut heard = String::new();
+        server.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "hello");
+        assert!(!passed.is_finished());
+        server.write_all(b"bye").await.unwrap();
+        drop(server);
+        heard.clear();
+        client.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "bye");
+        passed.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_pipe_with_bytes_in_it_is_never_used_again() {
+        let (told, stop) = tokio::sync::oneshot::channel::<()>();
+        let stop = async { stop.await.unwrap_or_default() };
+        let (client, server, passed) = passing(b"", stop).await;
+        // Until sockets and pipe are full: the server reads nothing.
+        loop {
+            let writing = tokio::time::timeout(Duration::from_millis(300), client.writable());
+            let Ok(writable) = writing.await else { break };
+            writable.unwrap();
+            // What is not taken wakes us again, or doesn't.
+            let _ = client.try_write(&[1; 1 << 16]);
+        }
+        told.send(()).unwrap();
+        assert_eq!(
+            passed.await.unwrap().unwrap_err().kind(),
+            ErrorKind::Interrupted
+        );
+        drop((client, server));
+
+        let (mut client, mut server, _passed) = passing(b"", pending()).await;
+        client.write_all(&[2; 1000]).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        server.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, [2; 1000]);
+    }
+}

@@ -16,7 +16,7 @@ use crate::sys;
 const KEPT: usize = 16;
 
 /// Most bytes that are taken at once: more would make a peer that reads nothing dearer, and others wait longer.
-const PIPE: usize = 256 * 1024;
+const PIPE: usize = 1024 * 1024;
 
 /// The same where no pipe is to be had.
 const BUFFER: usize = 16 * 1024;

@@ -92,14 +92,14 @@ fn run() -> Result<()> {
 fn measure(effort: &Effort) -> Result<Results> {
     let tell = |what: &str| eprintln!("bench: {what}");
     sweep::on_signals()?;
-    passing::allow_descriptors(effort.idle)?;
+    let idle_connections = passing::idle_connections(effort.idle)?;
     tell("mask engine");
     let engine = engine::measure(effort.rounds)?;
     let worlds = [World::new()?, World::new()?];
     let mut bed = Bed::start(&worlds)?;
     let idle = bed.memory("VmRSS")?;
     tell("connections that pass, idle");
-    let each = passing::memory_of_each(&mut bed, &worlds[0], effort.idle)?;
+    let each = passing::memory_of_each(&mut bed, &worlds[0], idle_connections)?;
     tell("connects");
     let connects = connects::measure(&mut bed, &worlds[0].clients, effort.blocks)?;
     tell("connections that pass");
@@ -110,6 +110,7 @@ fn measure(effort: &Effort) -> Result<Results> {
         engine,
         connects,
         passing,
+        idle_connections,
         each,
         idle,
         peak: bed.memory("VmHWM")?,

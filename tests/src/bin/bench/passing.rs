@@ -1,9 +1,8 @@
 //! What the agent costs connections that it lets pass: a download and short exchanges, each beside a direct one, and
 //! the memory of those that are idle.
 
-use std::process::Command;
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use interceptor_agent::sys::raise_descriptor_limit;
 use interceptor_tests::World;
 
 use crate::bed::Bed;
@@ -12,6 +11,9 @@ use crate::rounds::median;
 
 /// Connections before the idle ones, which set up what all of them share.
 const FIRST: usize = 200;
+
+/// Descriptors for everything but idle connections.
+const SPARE: usize = 1000;
 
 /// Medians of a rate, and the median of the rounds' ratios.
 pub struct Passing {
@@ -22,15 +24,13 @@ pub struct Passing {
     pub ratio: f64,
 }
 
-/// Lets this process and those it starts have enough of them for `idle` connections: the agent has two for each.
-pub fn allow_descriptors(idle: usize) -> Result<()> {
-    let enough = 2 * idle + 4096;
-    let allowed = Command::new("prlimit")
-        .args(["--pid", &std::process::id().to_string()])
-        .arg(format!("--nofile={enough}:{enough}"))
-        .status()?;
-    ensure!(allowed.success(), "{enough} descriptors are not allowed");
-    Ok(())
+/// As many of `wanted` idle connections as this process, and those it starts, may have: the agent has two descriptors
+/// for each.
+pub fn idle_connections(wanted: usize) -> Result<usize> {
+    raise_descriptor_limit()?;
+    // What the first call has set is what the second one finds.
+    let limit = usize::try_from(raise_descriptor_limit()?).unwrap_or(usize::MAX);
+    Ok(wanted.min(limit.saturating_sub(SPARE) / 2))
 }
 
 /// KiB that the enforcing agent grows by, for each of `count` connections.

@@ -16,7 +16,8 @@ pub struct Results {
     pub engine: Vec<Speed>,
     pub connects: Vec<Cost>,
     pub passing: [Passing; 2],
-    /// KiB of the agent for each idle connection that passes.
+    /// Idle connections that passed, and KiB of the agent for each.
+    pub idle_connections: usize,
     pub each: f64,
     /// MiB after the start.
     pub idle: f64,
@@ -243,11 +244,8 @@ impl Results {
                 unit = passing.unit,
             )?;
         }
-        writeln!(
-            text,
-            "{:<59}{:>10.1} KiB",
-            "memory of each idle connection that passes", self.each
-        )?;
+        let name = format!("memory of each of {} that pass idle", self.idle_connections);
+        writeln!(text, "{name:<59}{:>10.1} KiB", self.each)?;
         writeln!(
             text,
             "{:<59}{:>10.1} MiB, {:.1} MiB at start\n",
@@ -304,7 +302,7 @@ impl Results {
             "engine": engine.collect::<Vec<_>>(),
             "connects": connects.collect::<Vec<_>>(),
             "passing": passing.collect::<Vec<_>>(),
-            "memory_kib_of_each_idle": self.each,
+            "idle": {"connections": self.idle_connections, "kib_each": self.each},
             "memory_mib": {"idle": self.idle, "peak": self.peak},
             "goals": goals.collect::<Vec<_>>(),
         })
