@@ -1,5 +1,6 @@
 //! Everything one running agent shares, and its start and stop.
 
+mod nftables;
 mod tasks;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +21,8 @@ use crate::{
     steering::{
         Steering,
         cgroup::Cgroup,
-        ebpf::{Ebpf, Scope},
+        choice::Kernel,
+        ebpf::{Ebpf, Events, Scope},
     },
     tls::{ca::Ca, leaf::Leaves, upstream},
     upstream::{Patience, Upstream},
@@ -105,26 +107,31 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts to steer `cgroup` and serve. Everything that can fail does so before the first connection is steered.
+    /// Starts to steer and serve. Everything that can fail does so before the first connection is steered.
     ///
     /// # Errors
     /// What could not be loaded, bound or attached.
-    pub async fn start(config: &Config, cgroup: &Cgroup) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        match Kernel::choose(&config.steering, config.limits.connect_timeout)? {
+            Kernel::Ebpf(ebpf, events, cgroup) => {
+                Self::on_ebpf(config, ebpf, events, &cgroup).await
+            }
+            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await,
+        }
+    }
+
+    async fn on_ebpf(
+        config: &Config,
+        ebpf: Arc<Ebpf>,
+        events: Events,
+        cgroup: &Cgroup,
+    ) -> anyhow::Result<Self> {
         let steering = &config.steering;
-        let (ebpf, events) = Ebpf::load(&steering.pin_dir)?;
-        let ebpf = Arc::new(ebpf);
         let app = Arc::new(App::new(config, ebpf.clone())?);
-        let admin = match config.admin.listen {
-            Some(address) => Some(
-                admin::bind(address)
-                    .await
-                    .with_context(|| format!("admin.listen {address}"))?,
-            ),
-            None => None,
-        };
+        let admin = bind_admin(config).await?;
         let port = steering.listen_port;
         let listeners = listener::bind(port, |socket| {
-            ebpf.exempt(std::os::fd::AsFd::as_fd(socket))
+            ebpf.exempt(std::os::fd::AsFd::as_fd(socket)).map(drop)
         })
         .with_context(|| {
             format!(
@@ -157,6 +164,7 @@ impl Agent {
             app.drain.spawn(tasks::accept(Arc::clone(&app), listener));
         }
         tracing::info!(
+            backend = "ebpf",
             cgroup = %cgroup.path().display(),
             mode = ?config.mode,
             hosts = app.hosts.iter().count(),
@@ -175,4 +183,14 @@ impl Agent {
             );
         }
     }
+}
+
+async fn bind_admin(config: &Config) -> anyhow::Result<Option<tokio::net::TcpListener>> {
+    let Some(address) = config.admin.listen else {
+        return Ok(None);
+    };
+    admin::bind(address)
+        .await
+        .map(Some)
+        .with_context(|| format!("admin.listen {address}"))
 }

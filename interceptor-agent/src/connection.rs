@@ -1,6 +1,6 @@
 //! The life of one steered connection, top to bottom.
 
-use std::sync::Arc;
+use std::{os::fd::AsFd as _, sync::Arc};
 
 use hyper::{server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -30,7 +30,7 @@ use crate::{
 /// Takes an accepted connection from its first byte to its last.
 pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: LocalAddr) {
     let _open = app.metrics.open();
-    let Ok(steered) = app.steering.take(from, at) else {
+    let Ok(steered) = app.steering.take(client.as_fd(), from, at) else {
         // Never a guess: the connection is reset, and nothing of it was read. Most often the client gave up before it was
         // accepted, which withdrew its hand-off.
         app.metrics.connection("refuse");

@@ -1,29 +1,69 @@
 //! Bringing other processes' connections to the agent.
 
 pub mod cgroup;
+pub mod choice;
 pub mod ebpf;
+pub mod nftables;
 
 use std::{
     io,
+    net::{IpAddr, Ipv6Addr},
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
 };
 
-use crate::original_dst::{Fixed, OriginalDst};
+use crate::{
+    config::Cidr,
+    original_dst::{Fixed, OriginalDst},
+};
 
 /// The kernel side as connections use it.
 pub trait Steering: OriginalDst {
-    /// Lets a socket of the agent's own pass unsteered, whatever it connects or binds to.
+    /// Lets a socket of the agent's own pass unsteered, whatever it connects to; the answer is kept until it has connected.
     ///
     /// # Errors
     /// The kernel refused the mark; the socket must not be used, it would be steered back to the agent.
-    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()>;
+    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<Exempt>;
+}
+
+/// A socket's way past our own steering; where the kernel must be told that it has ended, dropping this does.
+#[must_use = "the connect that is exempt has to be over before this is dropped"]
+pub struct Exempt {
+    _withdraws: Option<Box<dyn Send>>,
+}
+
+impl Exempt {
+    /// For as long as the socket lives.
+    pub(crate) fn for_good() -> Self {
+        Self { _withdraws: None }
+    }
+
+    /// For as long as `withdraws` lives.
+    pub(crate) fn until_dropped(withdraws: impl Send + 'static) -> Self {
+        Self {
+            _withdraws: Some(Box::new(withdraws)),
+        }
+    }
 }
 
 impl Steering for Fixed {
-    fn exempt(&self, _: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(())
+    fn exempt(&self, _: BorrowedFd<'_>) -> io::Result<Exempt> {
+        Ok(Exempt::for_good())
     }
+}
+
+/// Loopback and link-local: what can't be an LLM host.
+fn always_never() -> impl Iterator<Item = Cidr> {
+    [
+        ([127, 0, 0, 0].into(), 8),
+        ([169, 254, 0, 0].into(), 16),
+        ([0, 0, 0, 0].into(), 32),
+        (Ipv6Addr::LOCALHOST.into(), 128),
+        (Ipv6Addr::UNSPECIFIED.into(), 128),
+        (IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0_u16]), 10),
+    ]
+    .into_iter()
+    .map(|(addr, prefix)| Cidr { addr, prefix })
 }
 
 /// Why steering could not be set up or taken down. Nothing is steered half.
@@ -60,6 +100,25 @@ pub enum SteeringError {
         "the kernel refused the eBPF programs: {0}; `interceptor run` needs CAP_BPF, CAP_NET_ADMIN and Linux 5.14"
     )]
     Load(Box<dyn std::error::Error + Send + Sync>),
+    /// No `nft` to set rules with.
+    #[error("can't run `nft`: {0}; install Debian's nftables package, or its like")]
+    NoNft(io::Error),
+    /// The rules could not be set.
+    #[error(
+        "nftables: {0}; it needs CAP_NET_ADMIN and a kernel with nf_tables (inet, nat, redirect, reject, socket)"
+    )]
+    Nftables(String),
+    /// Somebody else's table.
+    #[error("another agent steers this network namespace by nftables: stop it first")]
+    RunningHere,
+    /// Neither backend can be used.
+    #[error("neither backend can be used here. eBPF: {ebpf}. nftables: {nftables}")]
+    Neither {
+        /// Why not eBPF.
+        ebpf: Box<SteeringError>,
+        /// Why not nftables.
+        nftables: Box<SteeringError>,
+    },
     /// Something else failed.
     #[error("{what}: {error}")]
     Io {

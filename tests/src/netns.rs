@@ -117,7 +117,9 @@ pub fn pair(run: &str) -> Result<(Netns, Netns)> {
         .iter()
         .map(|(host, n)| format!("198.51.100.{n} {host}\n2001:db8::{n} {host}\n"))
         .collect();
-    clients.set_hosts(&format!("127.0.0.1 localhost\n::1 localhost\n{names}"))?;
+    for netns in [&clients, &provider] {
+        netns.set_hosts(&format!("127.0.0.1 localhost\n::1 localhost\n{names}"))?;
+    }
     Ok((clients, provider))
 }
 

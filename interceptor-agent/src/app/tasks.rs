@@ -34,6 +34,19 @@ pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, events: Events, stale_afte
     tokio::spawn(tend(Arc::clone(app), Arc::clone(ebpf)));
 }
 
+/// The tasks of an agent whose kernel side needs no sign of life and tells nothing.
+pub(super) fn spawn_without_kernel(app: &Arc<App>) {
+    tokio::spawn(resolve(Arc::clone(app)));
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        let mut clock = time::interval(TEND_EVERY);
+        loop {
+            clock.tick().await;
+            app.upstream.sweep();
+        }
+    });
+}
+
 /// Accepts until the drain begins.
 pub(super) async fn accept(app: Arc<App>, listener: TcpListener) {
     loop {

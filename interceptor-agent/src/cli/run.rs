@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::log;
-use crate::{app::Agent, config::Config, steering::cgroup::Cgroup, sys};
+use crate::{app::Agent, config::Config, sys};
 
 /// Arguments of `interceptor run`.
 #[derive(Debug, clap::Args)]
@@ -21,12 +21,11 @@ impl Args {
         let _flush = log::init(&config.log)?;
         sys::forbid_core_dumps()?;
         sys::raise_descriptor_limit()?;
-        let cgroup = Cgroup::open(&config.steering.cgroup)?;
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
             .block_on(async {
-                let agent = Agent::start(&config, &cgroup).await?;
+                let agent = Agent::start(&config).await?;
                 told_to_stop().await?;
                 agent.stop().await;
                 Ok(ExitCode::SUCCESS)

@@ -26,7 +26,7 @@ use interceptor_common::{Address, Counter, HandoffKey, MAX_PORTS, Original, Sett
 pub use events::{Events, Refused};
 pub use pins::uninstall;
 
-use super::{Steering, SteeringError, cgroup::Cgroup};
+use super::{Exempt, Steering, SteeringError, always_never, cgroup, cgroup::Cgroup};
 use crate::{
     config::Cidr,
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -110,6 +110,20 @@ impl Ebpf {
             _only_one: only_one,
         };
         Ok((steering, events))
+    }
+
+    /// Whether the kernel takes the programs, by letting it look at all of them. Nothing stays.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn probe() -> Result<(), SteeringError> {
+        cgroup::mount()?;
+        let mut object = EbpfLoader::new()
+            .load(OBJECT)
+            .map_err(SteeringError::load)?;
+        object
+            .programs_mut()
+            .try_for_each(|(_, program)| load_program(program))
     }
 
     /// Says what is steered, and where to.
@@ -212,15 +226,21 @@ impl Ebpf {
 }
 
 impl Steering for Ebpf {
-    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<Exempt> {
         lock(&self.exempt)
             .insert(&socket, 1, 0)
-            .map_err(io::Error::other)
+            .map_err(io::Error::other)?;
+        Ok(Exempt::for_good())
     }
 }
 
 impl OriginalDst for Ebpf {
-    fn take(&self, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost> {
+    fn take(
+        &self,
+        _: BorrowedFd<'_>,
+        client: ClientAddr,
+        local: LocalAddr,
+    ) -> Result<Steered, Lost> {
         let key = HandoffKey {
             netns: *lock(&self.listeners_netns),
             source: client.0.ip().into(),
@@ -298,22 +318,6 @@ fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, Stee
             other.prog_type()
         ))),
     }
-}
-
-/// Loopback and link-local: what can't be an LLM host.
-fn always_never() -> impl Iterator<Item = Cidr> {
-    [
-        ([127, 0, 0, 0].into(), 8),
-        ([169, 254, 0, 0].into(), 16),
-        ([0, 0, 0, 0].into(), 32),
-    ]
-    .into_iter()
-    .chain([
-        (std::net::Ipv6Addr::LOCALHOST.into(), 128),
-        (std::net::Ipv6Addr::UNSPECIFIED.into(), 128),
-        ([0xfe80, 0, 0, 0, 0, 0, 0, 0].into(), 10),
-    ])
-    .map(|(addr, prefix)| Cidr { addr, prefix })
 }
 
 fn has(wanted: &[Cidr], addr: IpAddr, prefix: u32) -> bool {

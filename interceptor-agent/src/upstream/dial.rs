@@ -29,8 +29,9 @@ impl Dialer {
         } else {
             TcpSocket::new_v6()
         }?;
-        self.steering.exempt(socket.as_fd())?;
+        let exempt = self.steering.exempt(socket.as_fd())?;
         let stream = tokio::time::timeout(self.patience, socket.connect(address)).await??;
+        drop(exempt);
         stream.set_nodelay(true)?;
         Ok(stream)
     }

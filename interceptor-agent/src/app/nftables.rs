@@ -1,0 +1,45 @@
+//! The start of an agent that steers by nftables: bind, then redirect, in this network namespace alone.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+
+use super::{Agent, App, bind_admin, tasks};
+use crate::{admin, config::Config, listener, steering::nftables::Nftables};
+
+impl Agent {
+    pub(super) async fn on_nftables(
+        config: &Config,
+        nftables: Arc<Nftables>,
+    ) -> anyhow::Result<Self> {
+        let steering = &config.steering;
+        let app = Arc::new(App::new(config, nftables.clone())?);
+        let admin = bind_admin(config).await?;
+        let port = steering.listen_port;
+        let listeners = listener::bind(port, |socket| nftables.mark(socket))
+            .with_context(|| format!("127.0.0.1:{port}: steering.listen_port chooses the port"))?;
+        let port = listeners[0].local_addr()?.port();
+        nftables.install(steering, port)?;
+
+        if steering.cgroup != Path::new("/") {
+            tracing::warn!(
+                cgroup = %steering.cgroup.display(),
+                "nftables steers every process of this network namespace, not only those of steering.cgroup"
+            );
+        }
+        tasks::spawn_without_kernel(&app);
+        if let Some(listener) = admin {
+            app.drain.spawn(admin::serve(Arc::clone(&app), listener));
+        }
+        for listener in listeners {
+            app.drain.spawn(tasks::accept(Arc::clone(&app), listener));
+        }
+        tracing::info!(
+            backend = "nftables",
+            mode = ?config.mode,
+            hosts = app.hosts.iter().count(),
+            "steering"
+        );
+        Ok(Self { app })
+    }
+}

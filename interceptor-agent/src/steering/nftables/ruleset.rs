@@ -1,0 +1,336 @@
+//! What is in our table.
+//!
+//! ```text
+//! set never4, never6   { steering.never, loopback, link-local }
+//! set own4, own6       { source ports of the agent's own connects, for as long as these are under way }
+//! chain steer          { type nat hook output priority -101;  who is own returns; TCP to a steered port: redirect }
+//! chain guard          { type filter hook output;  UDP to a TLS port: rejected; TCP that came past `steer`: reset }
+//! chain listen         { type filter hook input;   who took the agent's port without its mark gets no connection }
+//! ```
+
+use std::{borrow::Cow, collections::HashSet, net::IpAddr};
+
+use nftables::{
+    batch::Batch,
+    expr::{
+        CT, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField, Prefix, SetItem,
+        Socket, SocketAttr,
+    },
+    schema::{Chain, NfListObject, Nftables, Rule, Set, SetFlag, SetType, SetTypeValue, Table},
+    stmt::{Match, NAT, Operator, Reject, RejectType, Statement},
+    types::{NfChainPolicy, NfChainType, NfFamily, NfHook, RejectCode},
+};
+
+use crate::{
+    config::{self, Cidr},
+    steering::always_never,
+};
+
+/// The name of our table.
+pub(super) const TABLE: &str = "interceptor";
+
+/// Both families in one table.
+pub(super) const FAMILY: NfFamily = NfFamily::INet;
+
+/// Source ports of the agent's own connects over IPv4, and over IPv6.
+pub(super) const OWN: [&str; 2] = ["own4", "own6"];
+
+/// Before everybody else's destination NAT (-100): the first one to translate has it.
+const BEFORE_DSTNAT: i32 = -101;
+const FILTER: i32 = 0;
+
+/// Everything, in place of what there is.
+pub(super) fn install(config: &config::Steering, port: u16, mark: u32) -> Nftables<'static> {
+    let mut batch = Batch::new();
+    // Deleting what isn't there is an error, adding what is there is none.
+    batch.add(table());
+    batch.delete(table());
+    batch.add(table());
+    sets(&mut batch, &config.never);
+
+    let all_ports: Vec<u16> = [&config.ports[..], &config.plain_ports[..]].concat();
+    let to_steered = || is(payload("tcp", "dport"), ports(&all_ports));
+    let own = |set: &'static str, family| {
+        vec![
+            is(meta(MetaKey::Mark), Expression::Number(mark)),
+            is(meta(MetaKey::Nfproto), text(family)),
+            is(payload("tcp", "sport"), text(format!("@{set}"))),
+            Statement::Return(None),
+        ]
+    };
+    let never = |header, set| {
+        vec![
+            is(payload(header, "daddr"), text(set)),
+            Statement::Return(None),
+        ]
+    };
+    let reset = Statement::Reject(Some(Reject::new(Some(RejectType::TCPReset), None)));
+    let unreachable = Statement::Reject(Some(Reject::new(
+        Some(RejectType::ICMPX),
+        Some(RejectCode::PortUnreach),
+    )));
+    let excepted = [
+        never("ip", "@never4"),
+        never("ip6", "@never6"),
+        own(OWN[0], "ipv4"),
+        own(OWN[1], "ipv6"),
+    ];
+
+    chain(
+        &mut batch,
+        "steer",
+        NfChainType::NAT,
+        NfHook::Output,
+        BEFORE_DSTNAT,
+    );
+    excepted
+        .iter()
+        .for_each(|expr| rule(&mut batch, "steer", expr.clone()));
+    rule(&mut batch, "steer", vec![to_steered(), redirect(port)]);
+
+    chain(
+        &mut batch,
+        "guard",
+        NfChainType::Filter,
+        NfHook::Output,
+        FILTER,
+    );
+    excepted
+        .iter()
+        .for_each(|expr| rule(&mut batch, "guard", expr.clone()));
+    let quic = is(payload("udp", "dport"), ports(&config.ports));
+    rule(&mut batch, "guard", vec![quic, unreachable]);
+    rule(
+        &mut batch,
+        "guard",
+        vec![to_steered(), not_yet_seen(), reset.clone()],
+    );
+
+    chain(
+        &mut batch,
+        "listen",
+        NfChainType::Filter,
+        NfHook::Input,
+        FILTER,
+    );
+    let to_agent = is(payload("tcp", "dport"), Expression::Number(port.into()));
+    let others_socket = compare(socket_mark(), Operator::NEQ, Expression::Number(mark));
+    rule(
+        &mut batch,
+        "listen",
+        vec![to_agent, not_yet_seen(), others_socket, reset],
+    );
+    batch.to_nftables()
+}
+
+/// Everything gone.
+pub(super) fn uninstall() -> Nftables<'static> {
+    let mut batch = Batch::new();
+    batch.delete(table());
+    batch.to_nftables()
+}
+
+fn table() -> NfListObject<'static> {
+    NfListObject::Table(Table {
+        family: FAMILY,
+        name: TABLE.into(),
+        handle: None,
+    })
+}
+
+fn sets(batch: &mut Batch<'static>, never: &[Cidr]) {
+    let never: Vec<Cidr> = always_never().chain(never.iter().copied()).collect();
+    let (never4, never6): (Vec<_>, Vec<_>) = outermost(&never)
+        .into_iter()
+        .partition(|cidr| cidr.addr.is_ipv4());
+    let ranges = |cidrs: Vec<Cidr>| Some(cidrs.into_iter().map(prefix).collect());
+    set(
+        batch,
+        "never4",
+        SetType::Ipv4Addr,
+        SetFlag::Interval,
+        ranges(never4),
+    );
+    set(
+        batch,
+        "never6",
+        SetType::Ipv6Addr,
+        SetFlag::Interval,
+        ranges(never6),
+    );
+    for own in OWN {
+        set(batch, own, SetType::InetService, SetFlag::Timeout, None);
+    }
+}
+
+/// Without those that lie in another one: nftables takes no overlapping ranges.
+fn outermost(cidrs: &[Cidr]) -> Vec<Cidr> {
+    let mut outermost: Vec<Cidr> = Vec::new();
+    let mut widest_first = cidrs.to_vec();
+    widest_first.sort_by_key(|cidr| cidr.prefix);
+    for cidr in widest_first {
+        if !outermost.iter().any(|outer| contains(outer, cidr.addr)) {
+            outermost.push(cidr);
+        }
+    }
+    outermost
+}
+
+fn contains(outer: &Cidr, addr: IpAddr) -> bool {
+    match (outer.addr, addr) {
+        (IpAddr::V4(outer_addr), IpAddr::V4(addr)) => {
+            let host_bits = 32 - u32::from(outer.prefix);
+            (outer_addr.to_bits() ^ addr.to_bits())
+                .checked_shr(host_bits)
+                .unwrap_or(0)
+                == 0
+        }
+        (IpAddr::V6(outer_addr), IpAddr::V6(addr)) => {
+            let host_bits = 128 - u32::from(outer.prefix);
+            (outer_addr.to_bits() ^ addr.to_bits())
+                .checked_shr(host_bits)
+                .unwrap_or(0)
+                == 0
+        }
+        _ => false,
+    }
+}
+
+fn set(
+    batch: &mut Batch<'static>,
+    name: &'static str,
+    of: SetType,
+    flag: SetFlag,
+    elements: Option<Cow<'static, [Expression<'static>]>>,
+) {
+    batch.add(NfListObject::Set(Box::new(Set {
+        family: FAMILY,
+        table: TABLE.into(),
+        name: name.into(),
+        set_type: SetTypeValue::Single(of),
+        flags: Some(HashSet::from([flag])),
+        elem: elements,
+        ..Set::default()
+    })));
+}
+
+fn chain(batch: &mut Batch<'static>, name: &'static str, of: NfChainType, hook: NfHook, prio: i32) {
+    batch.add(NfListObject::Chain(Chain {
+        family: FAMILY,
+        table: TABLE.into(),
+        name: name.into(),
+        _type: Some(of),
+        hook: Some(hook),
+        prio: Some(prio),
+        policy: Some(NfChainPolicy::Accept),
+        ..Chain::default()
+    }));
+}
+
+fn rule(batch: &mut Batch<'static>, chain: &'static str, statements: Vec<Statement<'static>>) {
+    batch.add(NfListObject::Rule(Rule {
+        family: FAMILY,
+        table: TABLE.into(),
+        chain: chain.into(),
+        expr: statements.into(),
+        ..Rule::default()
+    }));
+}
+
+fn redirect(port: u16) -> Statement<'static> {
+    Statement::Redirect(Some(NAT {
+        addr: None,
+        family: None,
+        port: Some(Expression::Number(port.into())),
+        flags: None,
+    }))
+}
+
+fn is(left: Expression<'static>, right: Expression<'static>) -> Statement<'static> {
+    compare(left, Operator::EQ, right)
+}
+
+fn compare(
+    left: Expression<'static>,
+    op: Operator,
+    right: Expression<'static>,
+) -> Statement<'static> {
+    Statement::Match(Match { left, right, op })
+}
+
+/// A connection's first packet, or one that somebody keeps conntrack from seeing.
+fn not_yet_seen() -> Statement<'static> {
+    let state = Expression::Named(NamedExpression::CT(CT {
+        key: "state".into(),
+        family: None,
+        dir: None,
+    }));
+    let states = Expression::List(vec![text("new"), text("untracked")]);
+    compare(state, Operator::IN, states)
+}
+
+fn payload(protocol: &'static str, field: &'static str) -> Expression<'static> {
+    Expression::Named(NamedExpression::Payload(Payload::PayloadField(
+        PayloadField {
+            protocol: protocol.into(),
+            field: field.into(),
+        },
+    )))
+}
+
+fn meta(key: MetaKey) -> Expression<'static> {
+    Expression::Named(NamedExpression::Meta(Meta { key }))
+}
+
+fn socket_mark() -> Expression<'static> {
+    Expression::Named(NamedExpression::Socket(Socket {
+        key: Cow::Owned(SocketAttr::Mark),
+    }))
+}
+
+fn ports(ports: &[u16]) -> Expression<'static> {
+    let ports = ports.iter().map(|port| Expression::Number((*port).into()));
+    Expression::Named(NamedExpression::Set(ports.map(SetItem::Element).collect()))
+}
+
+fn prefix(cidr: Cidr) -> Expression<'static> {
+    Expression::Named(NamedExpression::Prefix(Prefix {
+        addr: Box::new(text(cidr.addr.to_string())),
+        len: cidr.prefix.into(),
+    }))
+}
+
+fn text(text: impl Into<Cow<'static, str>>) -> Expression<'static> {
+    Expression::String(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_in_ranges_are_left_out() {
+        let cidr = |addr: &str, prefix| Cidr {
+            addr: addr.parse().unwrap(),
+            prefix,
+        };
+        let given = [
+            cidr("10.1.0.0", 16),
+            cidr("10.0.0.0", 8),
+            cidr("10.0.0.0", 8),
+            cidr("11.0.0.0", 32),
+            cidr("::1", 128),
+            cidr("fd00::", 8),
+            cidr("fd12::", 16),
+        ];
+        let kept = [
+            cidr("10.0.0.0", 8),
+            cidr("fd00::", 8),
+            cidr("11.0.0.0", 32),
+            cidr("::1", 128),
+        ];
+        assert_eq!(outermost(&given), kept);
+        let everything = [cidr("0.0.0.0", 0), cidr("::", 0), cidr("1.2.3.4", 32)];
+        assert_eq!(outermost(&everything), everything[..2]);
+    }
+}
