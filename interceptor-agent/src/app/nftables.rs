@@ -27,7 +27,7 @@ impl Agent {
                 "nftables steers every process of this network namespace, not only those of steering.cgroup"
             );
         }
-        tasks::spawn_without_kernel(&app);
+        tasks::spawn_on_nftables(&app, nftables, steering.heartbeat);
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
         }

@@ -1,12 +1,13 @@
 //! The nftables backend, for machines and containers without BPF: one table redirects what the network namespace connects
 //! to, and conntrack says where it was going.
 //!
-//! The table outlives the agent: with nobody listening, what is redirected is refused by the kernel. A new agent replaces
-//! it in one transaction.
+//! The table outlives the agent: without its sign of life, or with nobody listening, connects are refused by the kernel. A
+//! new agent replaces it in one transaction.
 
 mod netlink;
 mod own;
 mod ruleset;
+mod sets;
 
 use std::{
     fs::File,
@@ -17,7 +18,7 @@ use std::{
         linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr as UnixAddr, UnixListener},
     },
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -32,7 +33,8 @@ use crate::{
     config,
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
 };
-use own::Own;
+use own::Exemption;
+use sets::{Change, Sets};
 
 /// An abstract Unix address belongs to one network namespace, as the table does, and is free when its holder is dead.
 const ONLY_ONE: &str = "interceptor-nftables";
@@ -44,7 +46,10 @@ const SLACK: Duration = Duration::from_secs(5);
 pub struct Nftables {
     /// On our own sockets, so that a port that an exemption outlived is of no use to others.
     mark: u32,
-    own: Arc<Own>,
+    sets: Arc<Sets>,
+    exempt_for: Duration,
+    stale_after: Duration,
+    installed: OnceLock<Json<'static>>,
     ports: Vec<u16>,
     _only_one: UnixListener,
 }
@@ -56,17 +61,15 @@ impl Nftables {
     /// # Errors
     /// Another agent does so already, or the kernel has no nftables for us.
     pub fn open(config: &config::Steering, patience: Duration) -> Result<Self, SteeringError> {
-        let only_one = UnixAddr::from_abstract_name(ONLY_ONE)
-            .and_then(|name| UnixListener::bind_addr(&name))
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => SteeringError::RunningHere,
-                _ => SteeringError::io(format!("@{ONLY_ONE}"))(error),
-            })?;
+        let only_one = only_one()?;
         // Asked of the kernel: without CAP_NET_ADMIN, nft or nf_tables this ends here.
         installed()?;
         Ok(Self {
             mark: random_mark().map_err(SteeringError::io("/dev/urandom"))?,
-            own: Arc::new(Own::open(patience + SLACK).map_err(SteeringError::io("netlink"))?),
+            sets: Arc::new(Sets::open().map_err(SteeringError::io("netlink"))?),
+            exempt_for: patience + SLACK,
+            stale_after: config.heartbeat,
+            installed: OnceLock::new(),
             ports: [&config.ports[..], &config.plain_ports[..]].concat(),
             _only_one: only_one,
         })
@@ -82,14 +85,40 @@ impl Nftables {
     /// # Errors
     /// The kernel or `nft` refused; the rules are as they were.
     pub fn install(&self, config: &config::Steering, port: u16) -> Result<(), SteeringError> {
-        apply(&ruleset::install(config, port, self.mark))
+        apply(
+            self.installed
+                .get_or_init(|| ruleset::install(config, port, self.mark)),
+        )
+    }
+
+    /// One sign of life: for `steering.heartbeat` from now on connections are redirected, after that refused. A table that
+    /// somebody removed, as a firewall that is loaded anew does, is set again.
+    ///
+    /// # Errors
+    /// The kernel or `nft` refused.
+    pub fn beat(&self) -> Result<(), SteeringError> {
+        // Only a new element has a new time, and only one that is there can be removed.
+        let add = Change::Add(self.stale_after);
+        match self
+            .sets
+            .change(ruleset::ALIVE, &ruleset::TCP, &[add, Change::Remove, add])
+        {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(
+                    "somebody removed the nftables table `interceptor`: setting it again"
+                );
+                self.installed.get().map_or(Ok(()), apply)
+            }
+            beaten => beaten.map_err(SteeringError::io("nftables")),
+        }
     }
 }
 
 impl Steering for Nftables {
     fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<Exempt> {
         SockRef::from(&socket).set_mark(self.mark)?;
-        Ok(Exempt::until_dropped(Own::exempt(&self.own, socket)?))
+        let exemption = Exemption::begin(Arc::clone(&self.sets), socket, self.exempt_for)?;
+        Ok(Exempt::until_dropped(exemption))
     }
 }
 
@@ -119,16 +148,26 @@ impl OriginalDst for Nftables {
 /// Removes the table of this network namespace, whoever made it: nothing is redirected any more. Whether there was one.
 ///
 /// # Errors
-/// `nft` is there and failed. Without `nft` there is no table of ours.
+/// An agent runs on it, or `nft` is there and failed. Without `nft` there is no table of ours.
 pub fn uninstall() -> Result<bool, SteeringError> {
     let there = match installed() {
         Err(SteeringError::NoNft(_)) => false,
         there => there?,
     };
     if there {
+        let _nobody_else = only_one()?;
         apply(&ruleset::uninstall())?;
     }
     Ok(there)
+}
+
+fn only_one() -> Result<UnixListener, SteeringError> {
+    UnixAddr::from_abstract_name(ONLY_ONE)
+        .and_then(|name| UnixListener::bind_addr(&name))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => SteeringError::RunningHere,
+            _ => SteeringError::io(format!("@{ONLY_ONE}"))(error),
+        })
 }
 
 fn installed() -> Result<bool, SteeringError> {

@@ -23,7 +23,16 @@ const THEMES: [&str; 9] = [
 ];
 
 /// Tests of these themes that are about eBPF, and why.
-const EBPF_ONLY: [(&str, &str); 0] = [];
+const EBPF_ONLY: [(&str, &str); 2] = [
+    (
+        "lifecycle::again::a_second_agent_says_that_there_is_one_and_harms_nothing",
+        "pins can be elsewhere, a network namespace can't; see nftables::",
+    ),
+    (
+        "lifecycle::stop::uninstalled_it_leaves_no_trace_and_connects_go_direct",
+        "it looks for pins and links; see nftables::",
+    ),
+];
 
 /// Runs them; false if any failed.
 pub(super) fn pass(

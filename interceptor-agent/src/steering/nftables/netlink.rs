@@ -70,38 +70,30 @@ impl Netlink {
     }
 }
 
-/// One nftables command, in the frame that makes it a transaction.
-pub(super) fn batch(
+/// nftables commands that take effect all at once, or not at all; the last one is acknowledged.
+pub(super) fn transaction(
     sequence: u32,
-    command: libc::c_int,
     family: u8,
-    attributes: &Attributes,
+    commands: &[(libc::c_int, Attributes)],
 ) -> Vec<u8> {
     let generic = |family: u8, subsystem: u16| {
         let [high, low] = subsystem.to_be_bytes();
         [family, 0, high, low]
     };
     let frame = |kind: libc::c_int| {
-        message(
-            sequence,
-            kind as u16,
-            NLM_F_REQUEST,
-            &generic(0, SUBSYSTEM_NFTABLES),
-        )
+        let body = generic(0, SUBSYSTEM_NFTABLES);
+        message(sequence, kind as u16, NLM_F_REQUEST, &body)
     };
-    let body = [&generic(family, 0)[..], &attributes.0].concat();
-    let kind = (SUBSYSTEM_NFTABLES << 8) | command as u16;
-    [
-        frame(libc::NFNL_MSG_BATCH_BEGIN),
-        message(
-            sequence,
-            kind,
-            NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE,
-            &body,
-        ),
-        frame(libc::NFNL_MSG_BATCH_END),
-    ]
-    .concat()
+    let mut messages = frame(libc::NFNL_MSG_BATCH_BEGIN);
+    for (index, (command, attributes)) in commands.iter().enumerate() {
+        let last = index + 1 == commands.len();
+        let flags = NLM_F_REQUEST | NLM_F_CREATE | if last { NLM_F_ACK } else { 0 };
+        let kind = (SUBSYSTEM_NFTABLES << 8) | *command as u16;
+        let body = [&generic(family, 0)[..], &attributes.0].concat();
+        messages.extend(message(sequence, kind, flags, &body));
+    }
+    messages.extend(frame(libc::NFNL_MSG_BATCH_END));
+    messages
 }
 
 /// The user whose TCP socket has these addresses, as its own process sees them; `None` where there is none any more.

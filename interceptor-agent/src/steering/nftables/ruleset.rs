@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! set never4, never6   { steering.never, loopback, link-local }
+//! set alive            { the agent's sign of life, an element that expires }
 //! set own4, own6       { source ports of the agent's own connects, for as long as these are under way }
-//! chain steer          { type nat hook output priority -101;  who is own returns; TCP to a steered port: redirect }
+//! chain steer          { type nat hook output priority -101;  who is own returns; alive: TCP to a steered port is redirected }
 //! chain guard          { type filter hook output;  UDP to a TLS port: rejected; TCP that came past `steer`: reset }
 //! chain listen         { type filter hook input;   who took the agent's port without its mark gets no connection }
 //! ```
@@ -13,8 +14,8 @@ use std::{borrow::Cow, collections::HashSet, net::IpAddr};
 use nftables::{
     batch::Batch,
     expr::{
-        CT, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField, Prefix, SetItem,
-        Socket, SocketAttr,
+        CT, Elem, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField, Prefix,
+        SetItem, Socket, SocketAttr,
     },
     schema::{Chain, NfListObject, Nftables, Rule, Set, SetFlag, SetType, SetTypeValue, Table},
     stmt::{Match, NAT, Operator, Reject, RejectType, Statement},
@@ -35,6 +36,10 @@ pub(super) const FAMILY: NfFamily = NfFamily::INet;
 /// Source ports of the agent's own connects over IPv4, and over IPv6.
 pub(super) const OWN: [&str; 2] = ["own4", "own6"];
 
+/// The set that a rule needs an element of to redirect, and its only element.
+pub(super) const ALIVE: &str = "alive";
+pub(super) const TCP: [u8; 1] = [libc::IPPROTO_TCP as u8];
+
 /// Before everybody else's destination NAT (-100): the first one to translate has it.
 const BEFORE_DSTNAT: i32 = -101;
 const FILTER: i32 = 0;
@@ -46,7 +51,7 @@ pub(super) fn install(config: &config::Steering, port: u16, mark: u32) -> Nftabl
     batch.add(table());
     batch.delete(table());
     batch.add(table());
-    sets(&mut batch, &config.never);
+    sets(&mut batch, config);
 
     let all_ports: Vec<u16> = [&config.ports[..], &config.plain_ports[..]].concat();
     let to_steered = || is(payload("tcp", "dport"), ports(&all_ports));
@@ -64,6 +69,7 @@ pub(super) fn install(config: &config::Steering, port: u16, mark: u32) -> Nftabl
             Statement::Return(None),
         ]
     };
+    let alive = is(meta(MetaKey::L4proto), text(format!("@{ALIVE}")));
     let reset = Statement::Reject(Some(Reject::new(Some(RejectType::TCPReset), None)));
     let unreachable = Statement::Reject(Some(Reject::new(
         Some(RejectType::ICMPX),
@@ -86,7 +92,11 @@ pub(super) fn install(config: &config::Steering, port: u16, mark: u32) -> Nftabl
     excepted
         .iter()
         .for_each(|expr| rule(&mut batch, "steer", expr.clone()));
-    rule(&mut batch, "steer", vec![to_steered(), redirect(port)]);
+    rule(
+        &mut batch,
+        "steer",
+        vec![to_steered(), alive, redirect(port)],
+    );
 
     chain(
         &mut batch,
@@ -138,8 +148,8 @@ fn table() -> NfListObject<'static> {
     })
 }
 
-fn sets(batch: &mut Batch<'static>, never: &[Cidr]) {
-    let never: Vec<Cidr> = always_never().chain(never.iter().copied()).collect();
+fn sets(batch: &mut Batch<'static>, config: &config::Steering) {
+    let never: Vec<Cidr> = always_never().chain(config.never.iter().copied()).collect();
     let (never4, never6): (Vec<_>, Vec<_>) = outermost(&never)
         .into_iter()
         .partition(|cidr| cidr.addr.is_ipv4());
@@ -157,6 +167,22 @@ fn sets(batch: &mut Batch<'static>, never: &[Cidr]) {
         SetType::Ipv6Addr,
         SetFlag::Interval,
         ranges(never6),
+    );
+    // Alive from the first moment, to the second; from then on the agent beats.
+    let seconds = config.heartbeat.as_secs().max(1);
+    let tcp = Expression::Named(NamedExpression::Elem(Elem {
+        val: Box::new(text("tcp")),
+        timeout: Some(u32::try_from(seconds).unwrap_or(u32::MAX)),
+        expires: None,
+        comment: None,
+        counter: None,
+    }));
+    set(
+        batch,
+        ALIVE,
+        SetType::InetProto,
+        SetFlag::Timeout,
+        Some(vec![tcp].into()),
     );
     for own in OWN {
         set(batch, own, SetType::InetService, SetFlag::Timeout, None);
