@@ -13,6 +13,7 @@ mod getpeername;
 mod hosts;
 mod leaks;
 mod lifecycle;
+mod nftables;
 mod policy;
 mod sendmsg;
 mod sock_ops;
