@@ -35,6 +35,7 @@ import raw, socket, sys
 for family, host in ((socket.AF_INET, '198.51.100.11'), (socket.AF_INET6, '2001:db8::11')):
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, ({mark}).to_bytes(4, sys.byteorder))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     {bound}
     sock.connect((host, 443))
     print(raw.exchange(raw.tls(sock), raw.request('{TEXT}')))
@@ -45,11 +46,12 @@ for family, host in ((socket.AF_INET, '198.51.100.11'), (socket.AF_INET6, '2001:
     assert_eq!(world.upstream.record().requests().len(), 2);
     assert_masked(&world, &answers);
     for set in ["own4", "own6"] {
-        let element = format!("add element inet interceptor {set} {{ 40404 timeout 60s, 40405 timeout 60s }}");
+        let element = format!(
+            "add element inet interceptor {set} {{ 40404 timeout 60s, 40405 timeout 60s }}"
+        );
         nft(&world, &[&element])?;
     }
-    let bound = "sock.bind(('', 40404))";
-    assert_masked(&world, &client.code(&marked(bound, 0))?);
+    assert_masked(&world, &client.code(&marked("sock.bind(('', 40404))", 0))?);
     // Both together are what the agent has, and nobody else can have: the rules do make the difference.
     let direct = world.client(world.upstream.ca_file());
     let code = marked("sock.bind(('', 40405))", mark);
