@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, os::fd::BorrowedFd};
 
+use crate::steering::netns::Netns;
+
 /// Where the process wanted to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OrigDstAddr(pub SocketAddr);
@@ -44,10 +46,11 @@ pub struct Lost;
 
 /// Answers where an accepted connection was going. The kernel implements it; tests fix it.
 pub trait OriginalDst: Send + Sync {
-    /// Takes the answer for an accepted socket: a second call for the same connection is [`Lost`] where the kernel keeps
-    /// the answer apart from the connection.
+    /// Takes the answer for a socket accepted in `netns`: a second call for the same connection is [`Lost`] where the kernel
+    /// keeps the answer apart from the connection.
     fn take(
         &self,
+        netns: &Netns,
         socket: BorrowedFd<'_>,
         client: ClientAddr,
         local: LocalAddr,
@@ -59,7 +62,13 @@ pub trait OriginalDst: Send + Sync {
 pub struct Fixed(pub Steered);
 
 impl OriginalDst for Fixed {
-    fn take(&self, _: BorrowedFd<'_>, _: ClientAddr, _: LocalAddr) -> Result<Steered, Lost> {
+    fn take(
+        &self,
+        _: &Netns,
+        _: BorrowedFd<'_>,
+        _: ClientAddr,
+        _: LocalAddr,
+    ) -> Result<Steered, Lost> {
         Ok(self.0.clone())
     }
 }

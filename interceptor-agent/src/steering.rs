@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod choice;
 pub mod ebpf;
+pub mod netns;
 pub mod nftables;
 
 use std::{

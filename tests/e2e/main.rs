@@ -6,6 +6,7 @@ mod bind;
 mod cli;
 mod clients;
 mod connect;
+mod containers;
 mod direct;
 mod exchange;
 mod fidelity;

@@ -27,6 +27,7 @@ pub struct World {
     pub clients: Netns,
     /// Where the stub provider listens.
     pub provider: Netns,
+    run: String,
     scratch: Scratch,
 }
 
@@ -56,6 +57,7 @@ impl World {
             cgroup,
             clients,
             provider,
+            run,
             scratch,
         })
     }
@@ -73,6 +75,21 @@ impl World {
     /// A client in the steered cgroup, trusting `roots`.
     pub fn client(&self, roots: &Path) -> Client<'_> {
         Client::new(&self.clients, Some(&self.cgroup), roots)
+    }
+
+    /// A container's namespace, with addresses of its own that end in `number`, from 100 on.
+    pub fn container(&self, number: u8) -> Result<Netns> {
+        netns::container(&self.run, &self.provider, number)
+    }
+
+    /// A container's namespace with nothing but loopback.
+    pub fn isolated(&self, number: u8) -> Result<Netns> {
+        netns::isolated(&self.run, number)
+    }
+
+    /// A client in the steered cgroup, in a container.
+    pub fn client_in<'w>(&'w self, container: &'w Netns, roots: &Path) -> Client<'w> {
+        Client::new(container, Some(&self.cgroup), roots)
     }
 
     /// A client that is not steered, trusting the provider's own CA: outside the cgroup, or with nftables, which steers the

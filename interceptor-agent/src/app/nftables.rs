@@ -3,9 +3,15 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use tokio::net::TcpListener;
 
 use super::{Agent, App, bind_admin, tasks};
-use crate::{admin, config::Config, listener, steering::nftables::Nftables};
+use crate::{
+    admin,
+    config::Config,
+    listener,
+    steering::{netns::Netns, nftables::Nftables},
+};
 
 impl Agent {
     pub(super) async fn on_nftables(
@@ -19,6 +25,10 @@ impl Agent {
         let listeners = listener::bind(port, |socket| nftables.mark(socket))
             .with_context(|| format!("127.0.0.1:{port}: steering.listen_port chooses the port"))?;
         let port = listeners[0].local_addr()?.port();
+        let listeners = listeners
+            .into_iter()
+            .map(TcpListener::from_std)
+            .collect::<Result<Vec<_>, _>>()?;
         nftables.install(steering, port)?;
 
         if steering.cgroup != Path::new("/") {
@@ -31,8 +41,10 @@ impl Agent {
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
         }
+        let here = Arc::new(Netns::only());
         for listener in listeners {
-            app.drain.spawn(tasks::accept(Arc::clone(&app), listener));
+            app.drain
+                .spawn(tasks::accept(Arc::clone(&app), Arc::clone(&here), listener));
         }
         tracing::info!(
             backend = "nftables",

@@ -28,7 +28,7 @@ use nftables::{
 };
 use socket2::{Domain, SockRef};
 
-use super::{Exempt, Steering, SteeringError};
+use super::{Exempt, Steering, SteeringError, netns::Netns};
 use crate::{
     config,
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -125,6 +125,7 @@ impl Steering for Nftables {
 impl OriginalDst for Nftables {
     fn take(
         &self,
+        _: &Netns,
         socket: BorrowedFd<'_>,
         client: ClientAddr,
         local: LocalAddr,
