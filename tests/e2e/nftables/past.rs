@@ -151,3 +151,64 @@ for host, family, kind in (('127.0.0.1', socket.AF_INET, 'v4'), ('0.0.0.0', sock
     assert_masked(&world, &client.code(&ask("raw.connect('v4')"))?);
     Ok(())
 }
+
+#[test]
+fn a_socket_bound_to_a_device_does_not_get_out() -> Result<()> {
+    let world = world()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let code = "
+import raw, socket
+for family, host in ((socket.AF_INET, '198.51.100.11'), (socket.AF_INET6, '2001:db8::11')):
+    sock = socket.socket(family)
+    sock.settimeout(1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'eth0')
+    print(raw.refused(lambda: sock.connect((host, 443))))
+";
+    let said = world.client(&agent.bundle()).code(code)?;
+    assert!(said.lines().all(|line| line != "none"), "{said}");
+    assert_eq!(world.upstream.record().connections(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_connection_from_before_does_not_go_on() -> Result<()> {
+    // Conntrack may know of it, because of somebody else's rules, or not.
+    for known in [false, true] {
+        let world = world()?;
+        if known {
+            nft(&world, &[super::rules::USERS])?;
+        }
+        let client = world.client(world.upstream.ca_file());
+        let (open, go) = (world.dir().join("open"), world.dir().join("go"));
+        let code = format!(
+            "
+import pathlib, raw, sys, time
+streams = [raw.tls(raw.connect(kind)) for kind in ('v4', 'v6')]
+pathlib.Path(sys.argv[1]).touch()
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+for stream in streams:
+    stream.settimeout(5)
+    print(raw.refused(lambda: print(raw.exchange(stream, raw.request('{TEXT}')), end='')))
+"
+        );
+        let said = std::thread::scope(|scope| -> Result<String> {
+            let talking = scope.spawn(|| client.code_with(&code, [&open, &go]));
+            while !open.exists() && !talking.is_finished() {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            let _agent = Agent::start(&world, &Options::default())?;
+            std::fs::write(&go, "")?;
+            talking
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        // Python's TLS takes a reset for an end now and then.
+        for line in said.lines() {
+            assert!(["none", "ConnectionResetError"].contains(&line), "{said}");
+        }
+        assert_eq!(said.lines().count(), 2);
+        assert_eq!(world.upstream.record().requests().len(), 0);
+    }
+    Ok(())
+}

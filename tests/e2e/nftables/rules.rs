@@ -12,7 +12,7 @@ use interceptor_tests::{Agent, World};
 use super::{ask, assert_masked, nft, options, ruleset, world};
 
 /// A table of the user's own, with NAT of its own.
-const USERS: &str = "add table inet users; \
+pub(super) const USERS: &str = "add table inet users; \
     add chain inet users output { type nat hook output priority -100; }; \
     add rule inet users output tcp dport 9999 redirect to :15443";
 

@@ -5,7 +5,7 @@
 //! set alive            { the agent's sign of life, an element that expires }
 //! set own4, own6       { source ports of the agent's own connects, for as long as these are under way }
 //! chain steer          { type nat hook output priority -101;  who is own returns; alive: TCP to a steered port is redirected }
-//! chain guard          { type filter hook output;  UDP to a TLS port: rejected; TCP that came past `steer`: reset }
+//! chain guard          { type filter hook output;  UDP to a TLS port: rejected; TCP that is not redirected: reset }
 //! chain listen         { type filter hook input;   who took the agent's port without its mark gets no connection }
 //! ```
 
@@ -14,8 +14,8 @@ use std::{borrow::Cow, collections::HashSet, net::IpAddr};
 use nftables::{
     batch::Batch,
     expr::{
-        CT, Elem, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField, Prefix,
-        SetItem, Socket, SocketAttr,
+        BinaryOperation, CT, Elem, Expression, Meta, MetaKey, NamedExpression, Payload,
+        PayloadField, Prefix, SetItem, Socket, SocketAttr,
     },
     schema::{Chain, NfListObject, Nftables, Rule, Set, SetFlag, SetType, SetTypeValue, Table},
     stmt::{Match, NAT, Operator, Reject, RejectType, Statement},
@@ -55,81 +55,45 @@ pub(super) fn install(config: &config::Steering, port: u16, mark: u32) -> Nftabl
 
     let all_ports: Vec<u16> = [&config.ports[..], &config.plain_ports[..]].concat();
     let to_steered = || is(payload("tcp", "dport"), ports(&all_ports));
-    let own = |set: &'static str, family| {
+    let to_tls_by_udp = is(payload("udp", "dport"), ports(&config.ports));
+    let to_agent = is(payload("tcp", "dport"), Expression::Number(port.into()));
+    let alive = is(meta(MetaKey::L4proto), text(format!("@{ALIVE}")));
+    let mark = || Expression::Number(mark);
+    let not_marked = compare(meta(MetaKey::Mark), Operator::NEQ, mark());
+    let others_socket = compare(socket_mark(), Operator::NEQ, mark());
+    let reset = || reject(RejectType::TCPReset, None);
+    let unreachable = reject(RejectType::ICMPX, Some(RejectCode::PortUnreach));
+
+    let never = |header, set| vec![is(payload(header, "daddr"), text(set)), leave()];
+    let own = |set, family| {
         vec![
-            is(meta(MetaKey::Mark), Expression::Number(mark)),
+            is(meta(MetaKey::Mark), mark()),
             is(meta(MetaKey::Nfproto), text(family)),
             is(payload("tcp", "sport"), text(format!("@{set}"))),
-            Statement::Return(None),
+            leave(),
         ]
     };
-    let never = |header, set| {
-        vec![
-            is(payload(header, "daddr"), text(set)),
-            Statement::Return(None),
-        ]
-    };
-    let alive = is(meta(MetaKey::L4proto), text(format!("@{ALIVE}")));
-    let reset = Statement::Reject(Some(Reject::new(Some(RejectType::TCPReset), None)));
-    let unreachable = Statement::Reject(Some(Reject::new(
-        Some(RejectType::ICMPX),
-        Some(RejectCode::PortUnreach),
-    )));
-    let excepted = [
+    let excepted = vec![
         never("ip", "@never4"),
         never("ip6", "@never6"),
         own(OWN[0], "ipv4"),
         own(OWN[1], "ipv6"),
     ];
+    let steer = vec![vec![to_steered(), alive, redirect(port)]];
+    let guard = vec![
+        vec![to_tls_by_udp, unreachable],
+        // Also what was connected before there were rules. The kernel's own resets, of sockets that are gone, have no mark.
+        vec![to_steered(), has_no_reset(), not_marked, reset()],
+        vec![to_steered(), not_yet_seen(), reset()],
+    ];
+    let listen = vec![vec![to_agent, not_yet_seen(), others_socket, reset()]];
 
-    chain(
-        &mut batch,
-        "steer",
-        NfChainType::NAT,
-        NfHook::Output,
-        BEFORE_DSTNAT,
-    );
-    excepted
-        .iter()
-        .for_each(|expr| rule(&mut batch, "steer", expr.clone()));
-    rule(
-        &mut batch,
-        "steer",
-        vec![to_steered(), alive, redirect(port)],
-    );
-
-    chain(
-        &mut batch,
-        "guard",
-        NfChainType::Filter,
-        NfHook::Output,
-        FILTER,
-    );
-    excepted
-        .iter()
-        .for_each(|expr| rule(&mut batch, "guard", expr.clone()));
-    let quic = is(payload("udp", "dport"), ports(&config.ports));
-    rule(&mut batch, "guard", vec![quic, unreachable]);
-    rule(
-        &mut batch,
-        "guard",
-        vec![to_steered(), not_yet_seen(), reset.clone()],
-    );
-
-    chain(
-        &mut batch,
-        "listen",
-        NfChainType::Filter,
-        NfHook::Input,
-        FILTER,
-    );
-    let to_agent = is(payload("tcp", "dport"), Expression::Number(port.into()));
-    let others_socket = compare(socket_mark(), Operator::NEQ, Expression::Number(mark));
-    rule(
-        &mut batch,
-        "listen",
-        vec![to_agent, not_yet_seen(), others_socket, reset],
-    );
+    use {NfChainType::*, NfHook::*};
+    let steer = [excepted.clone(), steer].concat();
+    let guard = [excepted, guard].concat();
+    chain(&mut batch, "steer", (NAT, Output, BEFORE_DSTNAT), steer);
+    chain(&mut batch, "guard", (Filter, Output, FILTER), guard);
+    chain(&mut batch, "listen", (Filter, Input, FILTER), listen);
     batch.to_nftables()
 }
 
@@ -240,27 +204,40 @@ fn set(
     })));
 }
 
-fn chain(batch: &mut Batch<'static>, name: &'static str, of: NfChainType, hook: NfHook, prio: i32) {
+fn chain(
+    batch: &mut Batch<'static>,
+    name: &'static str,
+    (of, hook, priority): (NfChainType, NfHook, i32),
+    rules: Vec<Vec<Statement<'static>>>,
+) {
     batch.add(NfListObject::Chain(Chain {
         family: FAMILY,
         table: TABLE.into(),
         name: name.into(),
         _type: Some(of),
         hook: Some(hook),
-        prio: Some(prio),
+        prio: Some(priority),
         policy: Some(NfChainPolicy::Accept),
         ..Chain::default()
     }));
+    for statements in rules {
+        batch.add(NfListObject::Rule(Rule {
+            family: FAMILY,
+            table: TABLE.into(),
+            chain: name.into(),
+            expr: statements.into(),
+            ..Rule::default()
+        }));
+    }
 }
 
-fn rule(batch: &mut Batch<'static>, chain: &'static str, statements: Vec<Statement<'static>>) {
-    batch.add(NfListObject::Rule(Rule {
-        family: FAMILY,
-        table: TABLE.into(),
-        chain: chain.into(),
-        expr: statements.into(),
-        ..Rule::default()
-    }));
+/// To the next base chain, which is somebody else's.
+fn leave() -> Statement<'static> {
+    Statement::Return(None)
+}
+
+fn reject(with: RejectType, code: Option<RejectCode>) -> Statement<'static> {
+    Statement::Reject(Some(Reject::new(Some(with), code)))
 }
 
 fn redirect(port: u16) -> Statement<'static> {
@@ -293,6 +270,14 @@ fn not_yet_seen() -> Statement<'static> {
     }));
     let states = Expression::List(vec![text("new"), text("untracked")]);
     compare(state, Operator::IN, states)
+}
+
+fn has_no_reset() -> Statement<'static> {
+    let flags = BinaryOperation::AND(payload("tcp", "flags"), text("rst"));
+    is(
+        Expression::BinaryOperation(Box::new(flags)),
+        Expression::Number(0),
+    )
 }
 
 fn payload(protocol: &'static str, field: &'static str) -> Expression<'static> {
