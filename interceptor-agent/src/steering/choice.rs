@@ -58,10 +58,12 @@ impl Kernel {
 pub fn describe(backend: Backend) -> String {
     match backend {
         Backend::Ebpf => "ebpf".to_owned(),
-        Backend::Nftables => "nftables: the whole network namespace".to_owned(),
+        Backend::Nftables => "nftables (the whole network namespace)".to_owned(),
         Backend::Auto => match Ebpf::probe() {
             Ok(()) => "auto: ebpf".to_owned(),
-            Err(why) => format!("auto: nftables, the whole network namespace, since {why}"),
+            Err(why) => format!(
+                "auto: nftables with the capabilities at hand (the whole network namespace): {why}"
+            ),
         },
     }
 }
