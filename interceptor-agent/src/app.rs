@@ -2,58 +2,46 @@
 
 mod namespaces;
 mod nftables;
+mod policy;
+mod reload;
 mod tasks;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     addresses::Addresses,
     admin,
-    config::{Config, Limits, PathPolicy},
+    config::Config,
     drain::Drain,
-    hosts::Hosts,
     listener,
-    mask::{detector::Detectors, request::Masker},
     metrics::Metrics,
     steering::{
-        Steering,
+        Scope, Steering,
         cgroup::Cgroup,
         choice::Kernel,
-        ebpf::{Ebpf, Events, Scope},
+        ebpf::{Ebpf, Events},
     },
-    tls::{ca::Ca, leaf::Leaves, upstream},
-    upstream::{Patience, Upstream},
     workers::Workers,
 };
 use namespaces::Namespaces;
+pub use policy::Policy;
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// What every connection of an agent uses.
 pub struct App {
-    /// The LLM hosts.
-    pub hosts: Hosts,
-    /// Bounds on what one client can make the agent hold.
-    pub limits: Limits,
-    /// Paths of LLM hosts that no adapter knows.
-    pub unknown_path: PathPolicy,
-    /// Paths of coding agents' side traffic.
-    pub side_path: PathPolicy,
+    policy: RwLock<Arc<Policy>>,
     /// The kernel side.
     pub steering: Arc<dyn Steering>,
     /// Addresses known to serve LLM hosts.
     pub addresses: Addresses,
-    /// The TLS server towards clients.
-    pub tls: TlsAcceptor,
-    /// The client towards providers.
-    pub upstream: Upstream,
-    /// The masker.
-    pub masker: Masker,
     /// Counters and histograms.
     pub metrics: Metrics,
     /// The threads that connections are served on.
@@ -70,42 +58,36 @@ impl App {
     /// # Errors
     /// The CA, the roots or the detectors are not as the config says.
     pub fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
-        let ca = Ca::load(&config.tls.ca_dir)?;
-        let roots = upstream::Roots::load(&config.tls.extra_roots)?.without(ca.root());
-        let limits = config.limits.clone();
-        let client = |alpn: &[&[u8]]| upstream::client_config(&roots, alpn);
+        let policy = Policy::new(config, Arc::clone(&steering))?;
         Ok(Self {
-            hosts: config.hosts.clone(),
-            unknown_path: config.mask.unknown_path,
-            side_path: config.mask.side_path,
+            policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
-            tls: TlsAcceptor::from(Leaves::new(ca)?.server_config()?),
-            upstream: Upstream::new(
-                Arc::clone(&steering),
-                client(&[b"http/1.1"]),
-                client(&[b"h2", b"http/1.1"]),
-                Patience {
-                    connect: limits.connect_timeout,
-                    answer: limits.response_timeout,
-                    idle: limits.idle_timeout,
-                },
-            ),
-            masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             metrics: Metrics::default(),
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
-                limits.connections.min(Semaphore::MAX_PERMITS),
+                config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
             steering,
-            limits,
         })
+    }
+
+    /// What the config says now. Whoever asks once is not touched by a reload that comes meanwhile.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 }
 
 /// A running agent.
 pub struct Agent {
     app: Arc<App>,
+    /// What is in force: the last reload's, but for what that could not change.
+    config: Config,
+    scope: Scope,
 }
 
 impl Agent {
@@ -134,18 +116,16 @@ impl Agent {
         let mut namespaces =
             Namespaces::begin(&app, &ebpf, cgroup.try_clone()?, steering.listen_port)?;
         let port = namespaces.port();
-        ebpf.configure(&Scope {
-            tls_ports: steering.ports.clone(),
-            plain_ports: steering.plain_ports.clone(),
-            never: steering.never.clone(),
-            listen_port: port,
-            stale_after: steering.heartbeat,
-        })?;
+        let scope = scope(config, port);
+        ebpf.configure(&scope)?;
         namespaces.look();
         ebpf.beat()?;
-        ebpf.attach(cgroup)?;
+        let begun = ebpf.attach(cgroup)?;
         // What came while the programs were not there to tell.
         namespaces.look();
+        if begun {
+            namespaces.end_earlier(&scope);
+        }
 
         if steering.listen_port != 0 && listener::is_ephemeral(port) {
             tracing::warn!(
@@ -163,10 +143,14 @@ impl Agent {
             backend = "ebpf",
             cgroup = %cgroup.path().display(),
             mode = ?config.mode,
-            hosts = app.hosts.iter().count(),
+            hosts = app.policy().hosts.iter().count(),
             "steering"
         );
-        Ok(Self { app })
+        Ok(Self {
+            app,
+            config: config.clone(),
+            scope,
+        })
     }
 
     /// Lets open exchanges finish, up to a deadline. What was steered stays steered: with nobody listening, connects
@@ -178,6 +162,17 @@ impl Agent {
                 "connections were cut at the drain deadline"
             );
         }
+    }
+}
+
+fn scope(config: &Config, port: u16) -> Scope {
+    let steering = &config.steering;
+    Scope {
+        tls_ports: steering.ports.clone(),
+        plain_ports: steering.plain_ports.clone(),
+        never: steering.never.clone(),
+        listen_port: port,
+        stale_after: steering.heartbeat,
     }
 }
 

@@ -11,7 +11,8 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use crate::{
-    app::App,
+    app::{App, Policy},
+    config::Limits,
     exchange::{self, Link},
     hosts::Host,
     http::head_guard::HeadGuard,
@@ -44,21 +45,23 @@ pub async fn serve(
         app.metrics.refused(Reason::Lost.as_str());
         return client.set_zero_linger().unwrap_or_default();
     };
+    let policy = app.policy();
     let mut server = None;
     loop {
-        let Ok((opening, read)) = opening::read(&mut client, app.limits.header_timeout).await
+        let Ok((opening, read)) = opening::read(&mut client, policy.limits.header_timeout).await
         else {
             return;
         };
         let known = app.addresses.contains(steered.original.0.ip());
-        match intercept::decide(&app.hosts, known, &opening) {
+        match intercept::decide(&policy.hosts, known, &opening) {
             _ if opening == Opening::Closed => return,
             Verdict::Refuse(reason) => {
-                return refuse(&app, client, &steered, &opening, reason).await;
+                return refuse(&app, &policy, client, &steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
                 return intercept(
                     &app,
+                    &policy,
                     host,
                     &opening,
                     netns,
@@ -70,7 +73,7 @@ pub async fn serve(
             Verdict::Pass => {
                 let dialled = match server.take() {
                     Some(server) => Ok(server),
-                    None => app.upstream.dial(&netns, steered.original).await,
+                    None => policy.upstream.dial(&netns, steered.original).await,
                 };
                 let Ok(dialled) = dialled else {
                     return app.metrics.connection("unreachable");
@@ -89,6 +92,7 @@ pub async fn serve(
 /// Ends the client's TLS with a leaf for its host and serves HTTP on it.
 async fn intercept(
     app: &Arc<App>,
+    policy: &Policy,
     host: &Host,
     opening: &Opening,
     netns: Arc<Netns>,
@@ -103,7 +107,7 @@ async fn intercept(
         .to_ascii_lowercase()
         .into();
     app.metrics.connection("intercept");
-    let accepting = tokio::time::timeout(app.limits.header_timeout, app.tls.accept(client));
+    let accepting = tokio::time::timeout(policy.limits.header_timeout, policy.tls.accept(client));
     let tls = match accepting.await {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => return client_refused(app, &name, &steered, &error.to_string()),
@@ -123,15 +127,14 @@ async fn intercept(
         guard: HeadGuard::default(),
     };
     if http2 {
-        serve_http2(link, tls).await
+        serve_http2(link, &policy.limits, tls).await
     } else {
-        serve_http1(link, tls).await
+        serve_http1(link, &policy.limits, tls).await
     }
 }
 
-async fn serve_http1(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
+async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
-    let limits = &link.app.limits;
     let (metrics, protocol) = (link.app.metrics.clone(), link.host.protocol);
     let too_slow = move || {
         metrics.refused(Reason::HeadTimeout.as_str());
@@ -159,9 +162,8 @@ async fn serve_http1(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>)
     }
 }
 
-async fn serve_http2(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
+async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
-    let limits = &link.app.limits;
     let service = {
         let link = Arc::clone(&link);
         service_fn(move |request| exchange::run(Arc::clone(&link), request))
@@ -213,6 +215,7 @@ async fn pass(
 /// Refuses in the client's own language: HTTP where it speaks HTTP, an alert where it speaks TLS, else a reset.
 async fn refuse(
     app: &App,
+    policy: &Policy,
     mut client: TcpStream,
     steered: &Steered,
     opening: &Opening,
@@ -238,7 +241,7 @@ async fn refuse(
         Opening::Http { host } => {
             let protocol = host
                 .as_deref()
-                .and_then(|host| app.hosts.lookup(host))
+                .and_then(|host| policy.hosts.lookup(host))
                 .map_or(Protocol::None, |host| host.protocol);
             client
                 .write_all(&Refusal::from(reason).plain_response(protocol, &id))

@@ -2,21 +2,21 @@
 
 pub mod cgroup;
 pub mod choice;
+pub mod earlier;
 pub mod ebpf;
 pub mod netns;
 pub mod nftables;
+mod scope;
 
 use std::{
     io,
-    net::{IpAddr, Ipv6Addr},
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
 };
 
-use crate::{
-    config::Cidr,
-    original_dst::{Fixed, OriginalDst},
-};
+pub use scope::Scope;
+
+use crate::original_dst::{Fixed, OriginalDst};
 
 /// The kernel side as connections use it.
 pub trait Steering: OriginalDst {
@@ -25,6 +25,12 @@ pub trait Steering: OriginalDst {
     /// # Errors
     /// The kernel refused the mark; the socket must not be used, it would be steered back to the agent.
     fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<Exempt>;
+
+    /// Says what is steered, and where to.
+    ///
+    /// # Errors
+    /// The kernel did not take all of it.
+    fn configure(&self, scope: &Scope) -> Result<(), SteeringError>;
 }
 
 /// A socket's way past our own steering; where the kernel must be told that it has ended, dropping this does.
@@ -51,20 +57,10 @@ impl Steering for Fixed {
     fn exempt(&self, _: BorrowedFd<'_>) -> io::Result<Exempt> {
         Ok(Exempt::for_good())
     }
-}
 
-/// Loopback and link-local: what can't be an LLM host.
-fn always_never() -> impl Iterator<Item = Cidr> {
-    [
-        ([127, 0, 0, 0].into(), 8),
-        ([169, 254, 0, 0].into(), 16),
-        ([0, 0, 0, 0].into(), 32),
-        (Ipv6Addr::LOCALHOST.into(), 128),
-        (Ipv6Addr::UNSPECIFIED.into(), 128),
-        (IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0_u16]), 10),
-    ]
-    .into_iter()
-    .map(|(addr, prefix)| Cidr { addr, prefix })
+    fn configure(&self, _: &Scope) -> Result<(), SteeringError> {
+        Ok(())
+    }
 }
 
 /// Why steering could not be set up or taken down. Nothing is steered half.

@@ -154,8 +154,17 @@ pub fn update_link(link: &impl AsRawFd, program: &impl AsRawFd) -> io::Result<()
     bpf(BPF_LINK_UPDATE, &mut attributes).map(drop)
 }
 
-/// Id of the cgroup that a cgroup link is attached to; 0 once that cgroup is gone.
-pub fn link_cgroup(link: &impl AsRawFd) -> io::Result<u64> {
+/// What a cgroup link is attached to.
+#[derive(Clone, Copy, Debug)]
+pub struct CgroupLink {
+    /// Id of the cgroup; 0 once that cgroup is gone.
+    pub cgroup: u64,
+    /// The hook, as `enum bpf_attach_type` numbers it.
+    pub attach_type: u32,
+}
+
+/// Asks what a cgroup link is attached to (`BPF_OBJ_GET_INFO_BY_FD`).
+pub fn cgroup_link(link: &impl AsRawFd) -> io::Result<CgroupLink> {
     /// `struct bpf_link_info` with its `cgroup` member.
     #[repr(C)]
     #[derive(Default)]
@@ -181,7 +190,10 @@ pub fn link_cgroup(link: &impl AsRawFd) -> io::Result<u64> {
         info: &raw mut info as u64,
     };
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
-    Ok(info.cgroup)
+    Ok(CgroupLink {
+        cgroup: info.cgroup,
+        attach_type: info.attach_type,
+    })
 }
 
 /// A value that the kernel wrote as bytes; `None` if there are too few of them.

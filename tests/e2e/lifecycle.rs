@@ -2,6 +2,7 @@
 
 mod again;
 mod growth;
+mod reload;
 mod stop;
 
 use std::time::Duration;

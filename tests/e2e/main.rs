@@ -3,18 +3,22 @@
 mod bad_input;
 mod bad_provider;
 mod bind;
+mod bypass;
 mod cli;
 mod clients;
 mod connect;
-mod containers;
+
 mod direct;
+mod egress;
 mod exchange;
 mod fidelity;
 mod getpeername;
 mod hosts;
 mod leaks;
 mod lifecycle;
+mod netns;
 mod nftables;
 mod policy;
 mod sendmsg;
 mod sock_ops;
+mod status;

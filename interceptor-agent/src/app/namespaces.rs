@@ -18,8 +18,9 @@ use super::{App, tasks};
 use crate::{
     listener,
     steering::{
-        Steering as _,
+        Scope, Steering as _,
         cgroup::Cgroup,
+        earlier::{self, Ended},
         ebpf::{Ebpf, Ring},
         netns::{self, Netns},
     },
@@ -112,7 +113,8 @@ impl Namespaces {
                 self.arrive(path, None);
             }
         }
-        let (own, ebpf, upstream) = (self.own, &self.ebpf, &self.app.upstream);
+        let policy = self.app.policy();
+        let (own, ebpf, upstream) = (self.own, &self.ebpf, &policy.upstream);
         self.open.retain(|inode, open| {
             let used = *inode == own || found.contains_key(inode) || mounted.contains(inode);
             open.empty = if used { 0 } else { open.empty + 1 };
@@ -129,6 +131,30 @@ impl Namespaces {
         known.extend(&self.refused);
         self.ebpf.forget_others(|cookie| known.contains(&cookie));
         self.app.metrics.namespaces(self.open.len());
+    }
+
+    /// Ends connections that were open before anything was steered.
+    pub(super) fn end_earlier(&self, scope: &Scope) {
+        let cgroups = self.cgroup.ids();
+        for open in self.open.values() {
+            match open.netns.run(|| earlier::end(scope, &cgroups)) {
+                Ok(Ended { ended: 0, left: 0 }) => {}
+                Ok(Ended { ended, left: 0 }) => {
+                    tracing::info!(ended, "connections from before were ended")
+                }
+                Ok(Ended { ended, left }) => tracing::warn!(
+                    ended,
+                    left,
+                    next_step = "restart the programs that have connections to LLM hosts open",
+                    "connections from before go on unmasked"
+                ),
+                Err(error) => tracing::warn!(
+                    %error,
+                    next_step = "restart the programs that have connections to LLM hosts open",
+                    "connections from before can't be found, and go on unmasked"
+                ),
+            }
+        }
     }
 
     /// Follows the kernel's word, and looks now and then by itself, until the drain.

@@ -5,12 +5,12 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-use super::{Agent, App, bind_admin, tasks};
+use super::{Agent, App, bind_admin, scope, tasks};
 use crate::{
     admin,
     config::Config,
     listener,
-    steering::{netns::Netns, nftables::Nftables},
+    steering::{Steering as _, netns::Netns, nftables::Nftables},
 };
 
 impl Agent {
@@ -29,7 +29,8 @@ impl Agent {
             .into_iter()
             .map(TcpListener::from_std)
             .collect::<Result<Vec<_>, _>>()?;
-        nftables.install(steering, port)?;
+        let scope = scope(config, port);
+        nftables.configure(&scope)?;
 
         if steering.cgroup != Path::new("/") {
             tracing::warn!(
@@ -49,9 +50,13 @@ impl Agent {
         tracing::info!(
             backend = "nftables",
             mode = ?config.mode,
-            hosts = app.hosts.iter().count(),
+            hosts = app.policy().hosts.iter().count(),
             "steering"
         );
-        Ok(Self { app })
+        Ok(Self {
+            app,
+            config: config.clone(),
+            scope,
+        })
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn spawn_on_nftables(app: &Arc<App>, nftables: Arc<Nftables>, stale_a
         let mut clock = time::interval(TEND_EVERY);
         loop {
             clock.tick().await;
-            app.upstream.sweep();
+            app.policy().upstream.sweep();
         }
     });
 }
@@ -155,12 +155,7 @@ async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
         clock.tick().await;
-        let names = app
-            .hosts
-            .iter()
-            .map(|host| host.pattern.clone())
-            .filter(|name| !name.contains('*'));
-        app.addresses.resolve(names.collect::<Vec<_>>()).await;
+        app.addresses.resolve(app.policy().names()).await;
     }
 }
 
@@ -168,7 +163,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
     let mut clock = time::interval(TEND_EVERY);
     loop {
         clock.tick().await;
-        app.upstream.sweep();
+        app.policy().upstream.sweep();
         app.metrics.handoffs(ebpf.sweep(HANDOFF_KEPT));
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));

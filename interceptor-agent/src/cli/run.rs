@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::log;
 use crate::{app::Agent, config::Config, sys};
@@ -25,20 +25,46 @@ impl Args {
             .enable_all()
             .build()?
             .block_on(async {
-                let agent = Agent::start(&config).await?;
-                told_to_stop().await?;
+                let mut signals = Signals::new()?;
+                let mut agent = Agent::start(&config).await?;
+                while signals.next().await == Asked::Reload {
+                    tracing::info!("SIGHUP: reading the config again");
+                    agent.reload(&self.config).await;
+                }
                 agent.stop().await;
                 Ok(ExitCode::SUCCESS)
             })
     }
 }
 
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+/// What an operator or a supervisor asks a running agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
-    Ok(())
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("SIGTERM: draining"),
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: draining"),
+            _ = self.hang_up.recv() => return Asked::Reload,
+        }
+        Asked::Stop
+    }
 }

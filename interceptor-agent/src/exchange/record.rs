@@ -11,7 +11,7 @@ use super::Link;
 use crate::{
     http::answer::Answer,
     id::Id,
-    mask::request::Report,
+    mask::request::{Masker, Report},
     refusal::{Reason, Refusal},
 };
 
@@ -39,8 +39,7 @@ impl<'l> Record<'l> {
         }
     }
 
-    pub(super) fn masked(&mut self, report: &Report, took: Duration) {
-        let masker = &self.link.app.masker;
+    pub(super) fn masked(&mut self, masker: &Masker, report: &Report, took: Duration) {
         let counts = || {
             report
                 .findings

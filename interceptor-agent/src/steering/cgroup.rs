@@ -1,6 +1,7 @@
 //! The cgroup-v2 hierarchy: found by mount type, since hybrid hosts mount it at `…/unified`.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     os::unix::fs::MetadataExt as _,
@@ -79,16 +80,29 @@ impl Cgroup {
     /// Ids of the processes in it and below.
     pub fn processes(&self) -> Vec<u32> {
         let mut found = Vec::new();
-        let mut folders = vec![self.path.clone()];
-        while let Some(folder) = folders.pop() {
+        self.each_below(|folder| {
             // A cgroup that was removed meanwhile has no processes.
             let procs = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
             found.extend(procs.lines().filter_map(|pid| pid.parse::<u32>().ok()));
+        });
+        found
+    }
+
+    /// The kernel's ids of it and of those below.
+    pub fn ids(&self) -> HashSet<u64> {
+        let mut found = HashSet::new();
+        self.each_below(|folder| found.extend(fs::metadata(folder).map(|data| data.ino())));
+        found
+    }
+
+    fn each_below(&self, mut visit: impl FnMut(&Path)) {
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
+            visit(&folder);
             let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
             let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
             folders.extend(below.map(|entry| entry.path()));
         }
-        found
     }
 
     /// Ends every process in it and below (`cgroup.kill`, Linux 5.14) and removes it.

@@ -26,7 +26,7 @@ impl Kernel {
     /// # Errors
     /// The backend can't be used, or another agent uses it.
     pub fn choose(config: &config::Steering, patience: Duration) -> Result<Self, SteeringError> {
-        let nftables = || Nftables::open(config, patience).map(|it| Self::Nftables(Arc::new(it)));
+        let nftables = || Nftables::open(patience).map(|it| Self::Nftables(Arc::new(it)));
         match config.backend {
             Backend::Ebpf => Self::ebpf(config),
             Backend::Nftables => nftables(),

@@ -5,6 +5,7 @@
 
 mod events;
 mod pins;
+pub mod survey;
 
 use std::{
     fs, io,
@@ -28,7 +29,7 @@ use interceptor_common::{
 pub use events::{Events, Refused, Ring};
 pub use pins::uninstall;
 
-use super::{Exempt, Steering, SteeringError, always_never, cgroup, cgroup::Cgroup, netns::Netns};
+use super::{Exempt, Scope, Steering, SteeringError, cgroup, cgroup::Cgroup, netns::Netns};
 use crate::{
     config::Cidr,
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -48,21 +49,6 @@ const MAPS: [&str; 9] = [
     "HANDOFF",
     "COUNTERS",
 ];
-
-/// What is steered.
-#[derive(Clone, Debug)]
-pub struct Scope {
-    /// Ports where TLS is expected; at most 8.
-    pub tls_ports: Vec<u16>,
-    /// Ports where plain HTTP is looked for; at most 8.
-    pub plain_ports: Vec<u16>,
-    /// Destinations never steered, beside loopback and link-local.
-    pub never: Vec<Cidr>,
-    /// The agent's loopback port.
-    pub listen_port: u16,
-    /// Silence of the agent after which connects are refused.
-    pub stale_after: Duration,
-}
 
 /// Loaded programs and their maps.
 pub struct Ebpf {
@@ -129,42 +115,10 @@ impl Ebpf {
             .try_for_each(|(_, program)| load_program(program))
     }
 
-    /// Says what is steered, and where to.
-    pub fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
-        let settings = Settings {
-            stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
-            tls_ports: ports(&scope.tls_ports)?,
-            plain_ports: ports(&scope.plain_ports)?,
-            listen_port: scope.listen_port,
-            reserved: [0; 3],
-        };
-        let wanted: Vec<Cidr> = always_never().chain(scope.never.iter().copied()).collect();
-        let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
-        for cidr in &wanted {
-            match cidr.addr {
-                IpAddr::V4(v4) => {
-                    never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0)
-                }
-                IpAddr::V6(v6) => {
-                    never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0)
-                }
-            }
-            .map_err(SteeringError::load)?;
-        }
-        forget_others(&mut never4, |addr: [u8; 4], prefix| {
-            has(&wanted, addr.into(), prefix)
-        })?;
-        forget_others(&mut never6, |addr: [u8; 16], prefix| {
-            has(&wanted, addr.into(), prefix)
-        })?;
-        lock(&self.settings)
-            .set(0, settings, 0)
-            .map_err(SteeringError::load)
-    }
-
-    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did.
-    pub fn attach(&self, cgroup: &Cgroup) -> Result<(), SteeringError> {
-        let id = cgroup.id()?;
+    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did. Returns whether
+    /// something was not steered before.
+    pub fn attach(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
+        let (id, mut begun) = (cgroup.id()?, false);
         for (name, program) in lock(&self.programs).programs_mut() {
             let pin = pins::link(&self.pins, name);
             load_program(program)?;
@@ -173,9 +127,10 @@ impl Ebpf {
                 attach_program(program, cgroup)?
                     .pin(&pin)
                     .map_err(SteeringError::load)?;
+                begun = true;
             }
         }
-        Ok(())
+        Ok(begun)
     }
 
     /// Declares that the agent listens in a network namespace.
@@ -244,6 +199,38 @@ impl Steering for Ebpf {
             .insert(&socket, 1, 0)
             .map_err(io::Error::other)?;
         Ok(Exempt::for_good())
+    }
+
+    fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
+        let settings = Settings {
+            stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
+            tls_ports: ports(&scope.tls_ports)?,
+            plain_ports: ports(&scope.plain_ports)?,
+            listen_port: scope.listen_port,
+            reserved: [0; 3],
+        };
+        let wanted: Vec<Cidr> = scope.passes().collect();
+        let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
+        for cidr in &wanted {
+            match cidr.addr {
+                IpAddr::V4(v4) => {
+                    never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0)
+                }
+                IpAddr::V6(v6) => {
+                    never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0)
+                }
+            }
+            .map_err(SteeringError::load)?;
+        }
+        forget_others(&mut never4, |addr: [u8; 4], prefix| {
+            has(&wanted, addr.into(), prefix)
+        })?;
+        forget_others(&mut never6, |addr: [u8; 16], prefix| {
+            has(&wanted, addr.into(), prefix)
+        })?;
+        lock(&self.settings)
+            .set(0, settings, 0)
+            .map_err(SteeringError::load)
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
         linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr as UnixAddr, UnixListener},
     },
-    sync::{Arc, OnceLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -28,10 +28,9 @@ use nftables::{
 };
 use socket2::{Domain, SockRef};
 
-use super::{Exempt, Steering, SteeringError, netns::Netns};
-use crate::{
-    config,
-    original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
+use super::{Exempt, Scope, Steering, SteeringError, netns::Netns};
+use crate::original_dst::{
+    ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered,
 };
 use own::Exemption;
 use sets::{Change, Sets};
@@ -48,19 +47,18 @@ pub struct Nftables {
     mark: u32,
     sets: Arc<Sets>,
     exempt_for: Duration,
-    stale_after: Duration,
-    installed: OnceLock<Json<'static>>,
-    ports: Vec<u16>,
+    /// What the rules are for.
+    scope: RwLock<Option<Scope>>,
     _only_one: UnixListener,
 }
 
 impl Nftables {
-    /// Gets ready to steer this network namespace. Nothing is changed before [`Nftables::install`]. `patience` bounds the
-    /// agent's own connects.
+    /// Gets ready to steer this network namespace. Nothing is changed before the first [`Steering::configure`]. `patience`
+    /// bounds the agent's own connects.
     ///
     /// # Errors
     /// Another agent does so already, or the kernel has no nftables for us.
-    pub fn open(config: &config::Steering, patience: Duration) -> Result<Self, SteeringError> {
+    pub fn open(patience: Duration) -> Result<Self, SteeringError> {
         let only_one = only_one()?;
         // Asked of the kernel: without CAP_NET_ADMIN, nft or nf_tables this ends here.
         installed()?;
@@ -68,9 +66,7 @@ impl Nftables {
             mark: random_mark().map_err(SteeringError::io("/dev/urandom"))?,
             sets: Arc::new(Sets::open().map_err(SteeringError::io("netlink"))?),
             exempt_for: patience + SLACK,
-            stale_after: config.heartbeat,
-            installed: OnceLock::new(),
-            ports: [&config.ports[..], &config.plain_ports[..]].concat(),
+            scope: RwLock::default(),
             _only_one: only_one,
         })
     }
@@ -80,25 +76,17 @@ impl Nftables {
         listener.set_mark(self.mark)
     }
 
-    /// Starts to redirect to `port`, in one transaction that replaces what an earlier agent left.
-    ///
-    /// # Errors
-    /// The kernel or `nft` refused; the rules are as they were.
-    pub fn install(&self, config: &config::Steering, port: u16) -> Result<(), SteeringError> {
-        apply(
-            self.installed
-                .get_or_init(|| ruleset::install(config, port, self.mark)),
-        )
-    }
-
     /// One sign of life: for `steering.heartbeat` from now on connections are redirected, after that refused. A table that
     /// somebody removed, as a firewall that is loaded anew does, is set again.
     ///
     /// # Errors
     /// The kernel or `nft` refused.
     pub fn beat(&self) -> Result<(), SteeringError> {
+        let Some(scope) = self.scope() else {
+            return Ok(());
+        };
         // Only a new element has a new time, and only one that is there can be removed.
-        let add = Change::Add(self.stale_after);
+        let add = Change::Add(scope.stale_after);
         match self
             .sets
             .change(ruleset::ALIVE, &ruleset::TCP, &[add, Change::Remove, add])
@@ -107,10 +95,17 @@ impl Nftables {
                 tracing::warn!(
                     "somebody removed the nftables table `interceptor`: setting it again"
                 );
-                self.installed.get().map_or(Ok(()), apply)
+                apply(&ruleset::install(&scope, self.mark))
             }
             beaten => beaten.map_err(SteeringError::io("nftables")),
         }
+    }
+
+    fn scope(&self) -> Option<Scope> {
+        self.scope
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -119,6 +114,13 @@ impl Steering for Nftables {
         SockRef::from(&socket).set_mark(self.mark)?;
         let exemption = Exemption::begin(Arc::clone(&self.sets), socket, self.exempt_for)?;
         Ok(Exempt::until_dropped(exemption))
+    }
+
+    /// In one transaction, which replaces what an earlier agent or config left. Where it fails, the rules are as they were.
+    fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
+        apply(&ruleset::install(scope, self.mark))?;
+        *self.scope.write().unwrap_or_else(PoisonError::into_inner) = Some(scope.clone());
+        Ok(())
     }
 }
 
@@ -131,8 +133,8 @@ impl OriginalDst for Nftables {
         local: LocalAddr,
     ) -> Result<Steered, Lost> {
         let original = original_dst(&SockRef::from(&socket)).ok_or(Lost)?;
-        // Who came without NAT wanted our own address; who came by somebody else's NAT did not want a steered port.
-        if original == local.0 || !self.ports.contains(&original.port()) {
+        // Who came without NAT wanted our own address, who came by somebody else's NAT may have wanted any.
+        if original == local.0 || !self.scope().is_some_and(|scope| scope.steers(original)) {
             return Err(Lost);
         }
         Ok(Steered {

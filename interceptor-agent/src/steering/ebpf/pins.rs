@@ -29,7 +29,7 @@ pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, SteeringError> {
         sys::mount_bpffs(Path::new(BPFFS))
             .map_err(SteeringError::io(format!("mount -t bpf bpf {BPFFS}")))?;
     }
-    let version = pin_dir.join(format!("v{SCHEMA}"));
+    let version = version(pin_dir);
     for kind in ["maps", "links"] {
         let folder = version.join(kind);
         fs::create_dir_all(&folder).map_err(SteeringError::at(&folder))?;
@@ -47,6 +47,11 @@ pub(super) fn lock(pins: &Path) -> Result<File, SteeringError> {
     }
 }
 
+/// The folder of this version's pins.
+pub(super) fn version(pin_dir: &Path) -> PathBuf {
+    pin_dir.join(format!("v{SCHEMA}"))
+}
+
 pub(super) fn map(pins: &Path, name: &str) -> PathBuf {
     pins.join("maps").join(name)
 }
@@ -62,7 +67,10 @@ pub(super) fn swap(pin: &Path, cgroup: u64, program: &impl AsRawFd) -> Result<bo
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(SteeringError::at(pin)(error)),
     };
-    match sys::link_cgroup(&link).map_err(SteeringError::at(pin))? {
+    match sys::cgroup_link(&link)
+        .map_err(SteeringError::at(pin))?
+        .cgroup
+    {
         attached if attached == cgroup => {
             sys::update_link(&link, program).map_err(SteeringError::at(pin))?;
             Ok(true)
@@ -80,7 +88,7 @@ pub(super) fn swap(pin: &Path, cgroup: u64, program: &impl AsRawFd) -> Result<bo
 /// Removes every pin below `pin_dir`, whatever version made it: nothing is steered any more. Returns how many
 /// links there were.
 pub fn uninstall(pin_dir: &Path) -> Result<usize, SteeringError> {
-    let links = count(&pin_dir.join(format!("v{SCHEMA}")).join("links"));
+    let links = count(&version(pin_dir).join("links"));
     match fs::remove_dir_all(pin_dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(SteeringError::at(pin_dir)(error))

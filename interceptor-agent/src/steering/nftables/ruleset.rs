@@ -9,7 +9,7 @@
 //! chain listen         { type filter hook input;   who took the agent's port without its mark gets no connection }
 //! ```
 
-use std::{borrow::Cow, collections::HashSet, net::IpAddr};
+use std::{borrow::Cow, collections::HashSet};
 
 use nftables::{
     batch::Batch,
@@ -22,10 +22,7 @@ use nftables::{
     types::{NfChainPolicy, NfChainType, NfFamily, NfHook, RejectCode},
 };
 
-use crate::{
-    config::{self, Cidr},
-    steering::always_never,
-};
+use crate::{config::Cidr, steering::Scope};
 
 /// The name of our table.
 pub(super) const TABLE: &str = "interceptor";
@@ -45,18 +42,21 @@ const BEFORE_DSTNAT: i32 = -101;
 const FILTER: i32 = 0;
 
 /// Everything, in place of what there is.
-pub(super) fn install(config: &config::Steering, port: u16, mark: u32) -> Nftables<'static> {
+pub(super) fn install(scope: &Scope, mark: u32) -> Nftables<'static> {
     let mut batch = Batch::new();
     // Deleting what isn't there is an error, adding what is there is none.
     batch.add(table());
     batch.delete(table());
     batch.add(table());
-    sets(&mut batch, config);
+    sets(&mut batch, scope);
 
-    let all_ports: Vec<u16> = [&config.ports[..], &config.plain_ports[..]].concat();
+    let all_ports: Vec<u16> = [&scope.tls_ports[..], &scope.plain_ports[..]].concat();
     let to_steered = || is(payload("tcp", "dport"), ports(&all_ports));
-    let to_tls_by_udp = is(payload("udp", "dport"), ports(&config.ports));
-    let to_agent = is(payload("tcp", "dport"), Expression::Number(port.into()));
+    let to_tls_by_udp = is(payload("udp", "dport"), ports(&scope.tls_ports));
+    let to_agent = is(
+        payload("tcp", "dport"),
+        Expression::Number(scope.listen_port.into()),
+    );
     let alive = is(meta(MetaKey::L4proto), text(format!("@{ALIVE}")));
     let mark = || Expression::Number(mark);
     let not_marked = compare(meta(MetaKey::Mark), Operator::NEQ, mark());
@@ -79,7 +79,7 @@ pub(super) fn install(config: &config::Steering, port: u16, mark: u32) -> Nftabl
         own(OWN[0], "ipv4"),
         own(OWN[1], "ipv6"),
     ];
-    let steer = vec![vec![to_steered(), alive, redirect(port)]];
+    let steer = vec![vec![to_steered(), alive, redirect(scope.listen_port)]];
     let guard = vec![
         vec![to_tls_by_udp, unreachable],
         // Also what was connected before there were rules. The kernel's own resets, of sockets that are gone, have no mark.
@@ -112,8 +112,8 @@ fn table() -> NfListObject<'static> {
     })
 }
 
-fn sets(batch: &mut Batch<'static>, config: &config::Steering) {
-    let never: Vec<Cidr> = always_never().chain(config.never.iter().copied()).collect();
+fn sets(batch: &mut Batch<'static>, scope: &Scope) {
+    let never: Vec<Cidr> = scope.passes().collect();
     let (never4, never6): (Vec<_>, Vec<_>) = outermost(&never)
         .into_iter()
         .partition(|cidr| cidr.addr.is_ipv4());
@@ -133,7 +133,7 @@ fn sets(batch: &mut Batch<'static>, config: &config::Steering) {
         ranges(never6),
     );
     // Alive from the first moment, to the second; from then on the agent beats.
-    let seconds = config.heartbeat.as_secs().max(1);
+    let seconds = scope.stale_after.as_secs().max(1);
     let tcp = Expression::Named(NamedExpression::Elem(Elem {
         val: Box::new(text("tcp")),
         timeout: Some(u32::try_from(seconds).unwrap_or(u32::MAX)),
@@ -159,31 +159,11 @@ fn outermost(cidrs: &[Cidr]) -> Vec<Cidr> {
     let mut widest_first = cidrs.to_vec();
     widest_first.sort_by_key(|cidr| cidr.prefix);
     for cidr in widest_first {
-        if !outermost.iter().any(|outer| contains(outer, cidr.addr)) {
+        if !outermost.iter().any(|outer| outer.contains(cidr.addr)) {
             outermost.push(cidr);
         }
     }
     outermost
-}
-
-fn contains(outer: &Cidr, addr: IpAddr) -> bool {
-    match (outer.addr, addr) {
-        (IpAddr::V4(outer_addr), IpAddr::V4(addr)) => {
-            let host_bits = 32 - u32::from(outer.prefix);
-            (outer_addr.to_bits() ^ addr.to_bits())
-                .checked_shr(host_bits)
-                .unwrap_or(0)
-                == 0
-        }
-        (IpAddr::V6(outer_addr), IpAddr::V6(addr)) => {
-            let host_bits = 128 - u32::from(outer.prefix);
-            (outer_addr.to_bits() ^ addr.to_bits())
-                .checked_shr(host_bits)
-                .unwrap_or(0)
-                == 0
-        }
-        _ => false,
-    }
 }
 
 fn set(

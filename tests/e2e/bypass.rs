@@ -1,0 +1,83 @@
+//! Ways past the agent, each tried for real: what is attempted, what is to come of it, what came of it.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use interceptor_tests::agent::Options;
+use interceptor_tests::{Agent, World};
+use serde_json::Value;
+
+/// What each attempt of `tests/clients/bypass.py` has to end in. README.md shows the same table.
+const EXPECTED: [(&str, &str); 22] = [
+    ("address_with_sni", "masked"),
+    ("address_without_sni", "refused"),
+    ("other_host_later_on_the_connection", "refused"),
+    ("plain_http", "refused"),
+    ("connect_through_a_proxy", "refused"),
+    ("quic_connected", "refused"),
+    ("quic_unconnected", "refused"),
+    ("multipath_tcp", "masked"),
+    ("fast_open_by_sendto", "masked"),
+    ("fast_open_by_option", "masked"),
+    ("non_blocking", "masked"),
+    ("io_uring", "masked"),
+    ("forged_mark", "masked"),
+    ("bound_to_a_device", "refused"),
+    ("made_in_another_cgroup", "masked"),
+    ("nested_cgroup_namespace", "masked"),
+    ("entered_network_namespace", "masked"),
+    ("client_hello_in_single_bytes", "masked"),
+    ("raw_tcp", "refused"),
+    ("raw_ip", "refused"),
+    ("raw_udp", "refused"),
+    ("raw_tcp_over_ipv6", "refused"),
+];
+
+#[test]
+fn every_way_past_ends_masked_or_refused() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let container = world.container(101)?;
+    let arguments = [world.cgroup.config_path().into(), container.path()];
+    let client = world
+        .client(&agent.bundle())
+        .timeout(Duration::from_secs(60));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/bypass.py");
+    let printed = client.code_with(&fs::read_to_string(script)?, arguments)?;
+    let seen: Value = serde_json::from_str(&printed)?;
+    let everything = world.upstream.record().everything();
+    let everything = String::from_utf8_lossy(&everything);
+
+    let mut wrong = Vec::new();
+    println!("{:<36} {:<9} seen", "attempt", "expected");
+    for (attempt, expected) in EXPECTED {
+        let came = seen[attempt]["seen"].as_str().unwrap_or("not tried");
+        let value = seen[attempt]["value"].as_str().context("no value")?;
+        println!("{attempt:<36} {expected:<9} {came}");
+        if came != expected || everything.contains(value) {
+            wrong.push((attempt, came, everything.contains(value)));
+        }
+    }
+    ensure!(
+        seen.as_object().map(|all| all.len()) == Some(EXPECTED.len()),
+        "{seen}"
+    );
+    ensure!(
+        wrong.is_empty(),
+        "(attempt, seen, leaked): {wrong:?}\n{}",
+        agent.log()?
+    );
+    assert_eq!(world.upstream.record().datagrams(), 0);
+    Ok(())
+}
+
+#[test]
+fn the_table_is_in_the_readme() -> Result<()> {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"))?;
+    for (attempt, expected) in EXPECTED {
+        let row = format!("| {} | {expected} |", attempt.replace('_', " "));
+        ensure!(readme.contains(&row), "README.md has no row {row:?}");
+    }
+    Ok(())
+}
