@@ -164,6 +164,32 @@ pub fn uninstall() -> Result<bool, SteeringError> {
     Ok(there)
 }
 
+/// What there is in the caller's network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Whether an agent holds the namespace.
+    pub agent: bool,
+    /// Whether the agent's last sign of life still counts, so that connections are redirected.
+    pub alive: bool,
+}
+
+/// Asks the kernel; `None`: no table of ours.
+///
+/// # Errors
+/// `nft` failed, most often for want of CAP_NET_ADMIN.
+pub fn survey() -> Result<Option<Survey>, SteeringError> {
+    if !installed()? {
+        return Ok(None);
+    }
+    let list = ["list", "set", "inet", ruleset::TABLE, ruleset::ALIVE];
+    let listed = helper::get_current_ruleset_with_args(nft(), list)?;
+    let alive = listed.objects.iter().any(|object| {
+        matches!(object, NfObject::ListObject(NfListObject::Set(set)) if set.elem.as_ref().is_some_and(|elements| !elements.is_empty()))
+    });
+    let agent = matches!(only_one(), Err(SteeringError::RunningHere));
+    Ok(Some(Survey { agent, alive }))
+}
+
 fn only_one() -> Result<UnixListener, SteeringError> {
     UnixAddr::from_abstract_name(ONLY_ONE)
         .and_then(|name| UnixListener::bind_addr(&name))

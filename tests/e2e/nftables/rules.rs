@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World};
+use serde_json::Value;
 
 use super::{ask, assert_masked, nft, options, ruleset, world};
 
@@ -186,6 +187,40 @@ fn auto_takes_nftables_where_ebpf_is_not_to_be_had_and_says_why() -> Result<()> 
         .output()?;
     let check = String::from_utf8(root.stdout)?;
     assert!(check.contains("auto: ebpf"), "{check}");
+    Ok(())
+}
+
+#[test]
+fn status_tells_what_the_kernel_does() -> Result<()> {
+    let world = world()?;
+    let options = options("heartbeat = \"500ms\"");
+    let config = Agent::prepare(&world, &options)?;
+    let is = |state: &str, agent: &str| -> Result<()> {
+        let told = run(&world, &["status", "--json"])?;
+        let status: Value = serde_json::from_slice(&told.stdout)?;
+        assert_eq!(
+            (&status["state"], &status["agent"]),
+            (&state.into(), &agent.into())
+        );
+        assert_eq!(told.status.success(), state == "steering");
+        Ok(())
+    };
+    is("not_steering", "gone")?;
+    let mut agent = Agent::start(&world, &options)?;
+    is("steering", "alive")?;
+    let auto = std::fs::read_to_string(&config)?.replace("\"nftables\"", "\"auto\"");
+    std::fs::write(&config, auto)?;
+    is("steering", "alive")?;
+    agent.signal("STOP")?;
+    std::thread::sleep(Duration::from_millis(1200));
+    is("refusing", "hung")?;
+    agent.kill()?;
+    is("refusing", "gone")?;
+    let told = String::from_utf8(run(&world, &["status"])?.stdout)?;
+    assert!(
+        told.starts_with("REFUSING") && told.contains("do: "),
+        "{told}"
+    );
     Ok(())
 }
 
