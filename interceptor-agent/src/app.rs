@@ -2,11 +2,13 @@
 
 mod handover;
 mod namespaces;
+mod nftables;
 mod policy;
 mod reload;
 mod tasks;
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -25,9 +27,10 @@ use crate::{
     listener,
     metrics::Metrics,
     steering::{
-        Steering,
+        Scope, Steering,
         cgroup::Cgroup,
-        ebpf::{Ebpf, Scope},
+        choice::Kernel,
+        ebpf::{Ebpf, Events},
         netns::Netns,
     },
     workers::Workers,
@@ -108,37 +111,41 @@ impl App {
 /// A running agent.
 pub struct Agent {
     app: Arc<App>,
-    ebpf: Arc<Ebpf>,
-    cgroup: Cgroup,
+    /// What steers by eBPF; none under nftables.
+    kernel: Option<(Arc<Ebpf>, Cgroup)>,
     /// What is in force: the last reload's, but for what that could not change.
     config: Config,
     scope: Scope,
 }
 
 impl Agent {
-    /// Starts to steer `cgroup` and serve. Everything that can fail does so before the first connection is steered. With a
+    /// Starts to steer and serve. Everything that can fail does so before the first connection is steered. With a
     /// predecessor, this agent serves in its place from here on.
     ///
     /// # Errors
     /// What could not be loaded, bound or attached.
-    pub async fn start(
+    pub async fn start(config: &Config, mut handover: Handover) -> anyhow::Result<Self> {
+        let patience = config.limits.connect_timeout;
+        match Kernel::choose(&config.steering, patience, handover.lock())? {
+            Kernel::Ebpf(ebpf, events, cgroup) => {
+                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await
+            }
+            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await,
+        }
+    }
+
+    async fn on_ebpf(
         config: &Config,
+        ebpf: Arc<Ebpf>,
+        events: Events,
         cgroup: &Cgroup,
         mut handover: Handover,
     ) -> anyhow::Result<Self> {
         let steering = &config.steering;
-        let (ebpf, events) = Ebpf::load(&steering.pin_dir, handover.lock())?;
         ebpf.check(cgroup)?;
-        let ebpf = Arc::new(ebpf);
         let app = Arc::new(App::new(config, ebpf.clone())?);
-        let admin = match config.admin.listen {
-            Some(address) => Some(
-                admin::bind(address, handover.at(Netns::own()?.cookie(), address))
-                    .await
-                    .with_context(|| format!("admin.listen {address}"))?,
-            ),
-            None => None,
-        };
+        let own = Netns::own()?.cookie();
+        let admin = bind_admin(config, |address| handover.at(own, address)).await?;
         // A predecessor's own connections are none from before.
         let alone = handover.is_none();
         let mut namespaces = Namespaces::begin(
@@ -149,13 +156,7 @@ impl Agent {
             handover,
         )?;
         let port = namespaces.port();
-        let scope = Scope {
-            tls_ports: steering.ports.clone(),
-            plain_ports: steering.plain_ports.clone(),
-            never: steering.never.clone(),
-            listen_port: port,
-            stale_after: steering.heartbeat,
-        };
+        let scope = scope(config, port);
         ebpf.configure(&scope)?;
         namespaces.look();
         ebpf.beat()?;
@@ -180,6 +181,7 @@ impl Agent {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
         }
         tracing::info!(
+            backend = "ebpf",
             cgroup = %cgroup.path().display(),
             mode = ?config.mode,
             hosts = app.policy().hosts.iter().count(),
@@ -187,8 +189,7 @@ impl Agent {
         );
         Ok(Self {
             app,
-            ebpf,
-            cgroup: cgroup.try_clone()?,
+            kernel: Some((ebpf, cgroup.try_clone()?)),
             config: config.clone(),
             scope,
         })
@@ -209,4 +210,28 @@ impl Agent {
             );
         }
     }
+}
+
+fn scope(config: &Config, port: u16) -> Scope {
+    let steering = &config.steering;
+    Scope {
+        tls_ports: steering.ports.clone(),
+        plain_ports: steering.plain_ports.clone(),
+        never: steering.never.clone(),
+        listen_port: port,
+        stale_after: steering.heartbeat,
+    }
+}
+
+async fn bind_admin(
+    config: &Config,
+    inherited: impl FnOnce(SocketAddr) -> Option<std::net::TcpListener>,
+) -> anyhow::Result<Option<tokio::net::TcpListener>> {
+    let Some(address) = config.admin.listen else {
+        return Ok(None);
+    };
+    admin::bind(address, inherited(address))
+        .await
+        .map(Some)
+        .with_context(|| format!("admin.listen {address}"))
 }

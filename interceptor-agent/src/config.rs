@@ -44,7 +44,7 @@ pub struct Config {
 pub struct Steering {
     /// What brings connections here.
     pub backend: Backend,
-    /// Below the cgroup-v2 mount; `/` is every process.
+    /// Below the cgroup-v2 mount; `/` is every process. nftables steers every process of its network namespace instead.
     pub cgroup: PathBuf,
     /// TCP ports that are steered; UDP to them (QUIC) is refused.
     pub ports: Vec<u16>,
@@ -67,6 +67,8 @@ pub enum Backend {
     Auto,
     /// eBPF programs, or an error that says why not.
     Ebpf,
+    /// nftables rules, or an error that says why not.
+    Nftables,
 }
 
 /// `[tls]`.

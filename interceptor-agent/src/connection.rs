@@ -1,6 +1,6 @@
 //! The life of one steered connection, top to bottom.
 
-use std::{sync::Arc, time::Duration};
+use std::{os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use hyper::{server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -40,7 +40,7 @@ pub async fn serve(
     at: LocalAddr,
 ) {
     let _open = app.metrics.open();
-    let Ok(steered) = app.steering.take(&netns, from, at) else {
+    let Ok(steered) = app.steering.take(&netns, client.as_fd(), from, at) else {
         // Never a guess: the connection is reset, and nothing of it was read. Most often the client gave up before it was
         // accepted, which withdrew its hand-off.
         app.metrics.connection("refuse");

@@ -1,6 +1,6 @@
 //! Where a steered connection was going before it was steered, and who made it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, os::fd::BorrowedFd};
 
 use crate::steering::netns::Netns;
 
@@ -16,12 +16,12 @@ pub struct ClientAddr(pub SocketAddr);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalAddr(pub SocketAddr);
 
-/// Who called `connect`, as the kernel saw it at that moment.
+/// Who called `connect`, as the kernel saw it at that moment; by nftables only the user is known, and the pid is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
     /// Process id in the initial pid namespace.
     pub pid: u32,
-    /// User id in the initial user namespace.
+    /// User id in the initial user namespace; `u32::MAX` is not known.
     pub uid: u32,
     /// Name of the calling thread.
     pub comm: String,
@@ -46,8 +46,15 @@ pub struct Lost;
 
 /// Answers where an accepted connection was going. The kernel implements it; tests fix it.
 pub trait OriginalDst: Send + Sync {
-    /// Takes the answer for a connection accepted in `netns`: a second call for the same one is [`Lost`].
-    fn take(&self, netns: &Netns, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost>;
+    /// Takes the answer for a socket accepted in `netns`: a second call for the same connection is [`Lost`] where the kernel
+    /// keeps the answer apart from the connection.
+    fn take(
+        &self,
+        netns: &Netns,
+        socket: BorrowedFd<'_>,
+        client: ClientAddr,
+        local: LocalAddr,
+    ) -> Result<Steered, Lost>;
 }
 
 /// Every connection was going to one place.
@@ -55,7 +62,13 @@ pub trait OriginalDst: Send + Sync {
 pub struct Fixed(pub Steered);
 
 impl OriginalDst for Fixed {
-    fn take(&self, _: &Netns, _: ClientAddr, _: LocalAddr) -> Result<Steered, Lost> {
+    fn take(
+        &self,
+        _: &Netns,
+        _: BorrowedFd<'_>,
+        _: ClientAddr,
+        _: LocalAddr,
+    ) -> Result<Steered, Lost> {
         Ok(self.0.clone())
     }
 }

@@ -1,9 +1,11 @@
 //! Bringing other processes' connections to the agent.
 
 pub mod cgroup;
+pub mod choice;
 pub mod earlier;
 pub mod ebpf;
 pub mod netns;
+pub mod nftables;
 mod scope;
 
 use std::{
@@ -12,19 +14,51 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use scope::Scope;
+
 use crate::original_dst::{Fixed, OriginalDst};
 
 /// The kernel side as connections use it.
 pub trait Steering: OriginalDst {
-    /// Lets a socket of the agent's own pass unsteered, whatever it connects or binds to.
+    /// Lets a socket of the agent's own pass unsteered, whatever it connects to; the answer is kept until it has connected.
     ///
     /// # Errors
     /// The kernel refused the mark; the socket must not be used, it would be steered back to the agent.
-    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()>;
+    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<Exempt>;
+
+    /// Says what is steered, and where to.
+    ///
+    /// # Errors
+    /// The kernel did not take all of it.
+    fn configure(&self, scope: &Scope) -> Result<(), SteeringError>;
+}
+
+/// A socket's way past our own steering; where the kernel must be told that it has ended, dropping this does.
+#[must_use = "the connect that is exempt has to be over before this is dropped"]
+pub struct Exempt {
+    _withdraws: Option<Box<dyn Send>>,
+}
+
+impl Exempt {
+    /// For as long as the socket lives.
+    pub(crate) fn for_good() -> Self {
+        Self { _withdraws: None }
+    }
+
+    /// For as long as `withdraws` lives.
+    pub(crate) fn until_dropped(withdraws: impl Send + 'static) -> Self {
+        Self {
+            _withdraws: Some(Box::new(withdraws)),
+        }
+    }
 }
 
 impl Steering for Fixed {
-    fn exempt(&self, _: BorrowedFd<'_>) -> io::Result<()> {
+    fn exempt(&self, _: BorrowedFd<'_>) -> io::Result<Exempt> {
+        Ok(Exempt::for_good())
+    }
+
+    fn configure(&self, _: &Scope) -> Result<(), SteeringError> {
         Ok(())
     }
 }
@@ -63,6 +97,25 @@ pub enum SteeringError {
         "the kernel refused the eBPF programs: {0}; `interceptor run` needs CAP_BPF, CAP_NET_ADMIN and Linux 5.14"
     )]
     Load(Box<dyn std::error::Error + Send + Sync>),
+    /// No `nft` to set rules with.
+    #[error("can't run `nft`: {0}; install Debian's nftables package, or its like")]
+    NoNft(io::Error),
+    /// The rules could not be set.
+    #[error(
+        "nftables: {0}; it needs CAP_NET_ADMIN and a kernel with nf_tables (inet, nat, redirect, reject, socket)"
+    )]
+    Nftables(String),
+    /// Somebody else's table.
+    #[error("another agent steers this network namespace by nftables: stop it first")]
+    RunningHere,
+    /// Neither backend can be used.
+    #[error("neither backend can be used here. eBPF: {ebpf}. nftables: {nftables}")]
+    Neither {
+        /// Why not eBPF.
+        ebpf: Box<SteeringError>,
+        /// Why not nftables.
+        nftables: Box<SteeringError>,
+    },
     /// Something else failed.
     #[error("{what}: {error}")]
     Io {

@@ -7,7 +7,7 @@ use interceptor_agent::tls::ca;
 use interceptor_tests::agent::Options;
 use interceptor_tests::client::Ran;
 use interceptor_tests::upstream::flaw;
-use interceptor_tests::{Agent, World, canary};
+use interceptor_tests::{Agent, Backend, World, canary};
 use serde_json::Value;
 
 const REQUEST: &str = r#"{"model":"stub","max_tokens":9,"messages":[{"role":"user","content":"hostile-mark at 10.77.31.8"}]}"#;
@@ -103,6 +103,10 @@ fn a_provider_that_cant_be_reached_is_told_so() -> Result<()> {
         ("198.51.100.99", 443),
         ("192.0.2.1", 443),
     ] {
+        if world.backend == Backend::Nftables && address == "192.0.2.1" {
+            // Without a route there is no packet to redirect: the kernel tells the client by itself.
+            continue;
+        }
         let begun = Instant::now();
         let (ran, status, body) = ask(&world, &agent, "none", address, port)?;
         assert!(matches!(status, 502 | 504), "{address} {ran:?}");

@@ -17,6 +17,7 @@ mod hosts;
 mod leaks;
 mod lifecycle;
 mod netns;
+mod nftables;
 mod passthrough;
 mod policy;
 mod sendmsg;

@@ -11,12 +11,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::backend::Backend;
 use crate::netns::Netns;
 use crate::world::World;
 
 /// Where its /live, /ready and /metrics are, in the clients' namespace.
 pub const ADMIN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9901);
+
+/// As in a container that was given this capability and no other.
+const ONLY_NET_ADMIN: [&str; 5] = [
+    "setpriv",
+    "--bounding-set",
+    "-all,+net_admin",
+    "--inh-caps",
+    "-all,+net_admin",
+];
 
 /// A running agent; it is killed when dropped.
 pub struct Agent<'w> {
@@ -80,7 +90,11 @@ impl<'w> Agent<'w> {
         netns.push(world.clients.path());
         // Not `ip netns exec`, which mounts a /sys of its own over the cgroups.
         let mut command = Command::new("nsenter");
-        command.arg(netns).arg(binary()?);
+        command.arg(netns);
+        if world.backend == Backend::Nftables {
+            command.args(ONLY_NET_ADMIN);
+        }
+        command.arg(binary()?);
         command.stdin(Stdio::null());
         Ok(command)
     }
@@ -294,12 +308,15 @@ fn write_config(world: &World, options: &Options) -> Result<PathBuf> {
         tables,
     } = options;
     let dir = world.dir().display();
+    let backend = match world.backend {
+        Backend::Ebpf => format!("\"ebpf\"\ncgroup = \"{}\"", world.cgroup.config_path()),
+        Backend::Nftables => "\"nftables\"".to_owned(),
+    };
     let config = format!(
         r#"version = 1
 mode = "{mode}"
 [steering]
-backend = "ebpf"
-cgroup = "{cgroup}"
+backend = {backend}
 pin_dir = "{pins}"
 {steering}
 [tls]
@@ -315,7 +332,6 @@ host = "llm.corp.example"
 protocol = "openai"
 {tables}
 "#,
-        cgroup = world.cgroup.config_path(),
         pins = world.bpffs().join("interceptor").display(),
         roots = world.upstream.ca_file().display(),
     );

@@ -6,6 +6,7 @@
 //! Whatever is made is removed again, however the process ends ([`sweep`]).
 
 pub mod agent;
+pub mod backend;
 pub mod canary;
 pub mod cgroup;
 pub mod client;
@@ -18,6 +19,7 @@ pub mod upstream;
 pub mod world;
 
 pub use agent::Agent;
+pub use backend::Backend;
 pub use client::Client;
 pub use upstream::Upstream;
 pub use world::World;

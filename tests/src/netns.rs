@@ -113,7 +113,9 @@ pub fn pair(run: &str) -> Result<(Netns, Netns)> {
         &provider,
         &format!("link set lo up\nlink set eth0 up\n{addresses}"),
     )?;
-    clients.set_hosts(&names())?;
+    for netns in [&clients, &provider] {
+        netns.set_hosts(&names())?;
+    }
     Ok((clients, provider))
 }
 

@@ -6,15 +6,18 @@ use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData};
 use interceptor_common::{HandoffKey, Original, SCHEMA};
 
-use crate::World;
+use crate::{Backend, World};
 
 /// The folder that `steering.pin_dir` names.
 pub fn dir(world: &World) -> PathBuf {
     world.bpffs().join("interceptor")
 }
 
-/// Original destinations that are filed and not taken yet.
+/// Original destinations that are filed and not taken yet; with nftables the kernel files none.
 pub fn pending(world: &World) -> Result<usize> {
+    if world.backend == Backend::Nftables {
+        return Ok(0);
+    }
     let path = map(world, "HANDOFF");
     let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
     let handoff: HashMap<_, HandoffKey, Original> = Map::HashMap(data).try_into()?;

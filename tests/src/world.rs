@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Result, ensure};
 
+use crate::backend::Backend;
 use crate::cgroup::Cgroup;
 use crate::client::Client;
 use crate::netns::{self, Netns};
@@ -16,6 +17,8 @@ use crate::upstream::Upstream;
 
 /// Everything a test needs but the agent. Fields are dropped in this order.
 pub struct World {
+    /// What the agent steers by.
+    pub backend: Backend,
     /// The stub LLM provider under the names of [`netns::HOSTS`].
     pub upstream: Upstream,
     /// What the agent steers and clients run in.
@@ -31,6 +34,11 @@ pub struct World {
 impl World {
     /// Fails, and says so, where it is not run as root.
     pub fn new() -> Result<Self> {
+        Self::on(Backend::chosen())
+    }
+
+    /// A world for one backend, whichever pass this is.
+    pub fn on(backend: Backend) -> Result<Self> {
         require_root()?;
         sweep::arm()?;
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -44,6 +52,7 @@ impl World {
         let cgroup = Cgroup::make(&run)?;
         let upstream = Upstream::start(&provider, scratch.path())?;
         Ok(Self {
+            backend,
             upstream,
             cgroup,
             clients,
@@ -83,9 +92,14 @@ impl World {
         Client::new(container, Some(&self.cgroup), roots)
     }
 
-    /// A client in the same namespace that is not steered, trusting the provider's own CA.
+    /// A client that is not steered, trusting the provider's own CA: outside the cgroup, or with nftables, which steers the
+    /// whole namespace, outside that.
     pub fn direct_client(&self) -> Client<'_> {
-        Client::new(&self.clients, None, self.upstream.ca_file())
+        let netns = match self.backend {
+            Backend::Ebpf => &self.clients,
+            Backend::Nftables => &self.provider,
+        };
+        Client::new(netns, None, self.upstream.ca_file())
     }
 }
 

@@ -1,4 +1,7 @@
-//! `cargo xtask test`: cargo builds the test binaries; unit tests run as this user, end-to-end tests as root.
+//! `cargo xtask test`: cargo builds the test binaries; unit tests run as this user, end-to-end tests as root, once steered by
+//! eBPF and, where nothing but the backend makes a difference, once more by nftables.
+
+mod nftables;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -45,6 +48,9 @@ pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
             .succeeds()?;
         if !passed {
             failed.push(binary.to_string());
+        }
+        if binary.is_end_to_end() && !nftables::pass(env, binary, &agent, filter, args)? {
+            failed.push(format!("{binary} on nftables"));
         }
     }
     if failed.is_empty() {

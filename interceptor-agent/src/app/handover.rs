@@ -20,7 +20,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::io::AsyncReadExt as _;
 
 use super::Agent;
-use crate::sys;
+use crate::{steering::Steering as _, sys};
 
 /// How long a successor may take to serve.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -128,17 +128,22 @@ impl Agent {
         if done.is_err() {
             self.app.hands_over.store(false, Ordering::Relaxed);
             // It may have got as far as to put its own programs and settings in place.
-            self.ebpf.configure(&self.scope)?;
-            self.ebpf.attach(&self.cgroup)?;
+            if let Some((ebpf, cgroup)) = &self.kernel {
+                ebpf.configure(&self.scope)?;
+                ebpf.attach(cgroup)?;
+            }
         }
         done
     }
 
     async fn try_hand_over(&self, mut command: Command) -> anyhow::Result<u32> {
+        let Some((ebpf, _)) = &self.kernel else {
+            bail!("an agent that steers by nftables can't be replaced while it runs: restart it");
+        };
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let listeners = sys::own_listeners()?;
-        let lock = self.ebpf.lock().as_raw_fd();
+        let lock = ebpf.lock().as_raw_fd();
         let listeners_fds = listeners.iter().map(OwnedFd::as_raw_fd);
         let descriptors: Vec<RawFd> = [lock, theirs.as_raw_fd()]
             .into_iter()

@@ -18,10 +18,10 @@ use super::{App, handover::Handover, tasks};
 use crate::{
     listener,
     steering::{
-        Steering as _,
+        Scope, Steering as _,
         cgroup::Cgroup,
         earlier::{self, Ended},
-        ebpf::{Ebpf, Ring, Scope},
+        ebpf::{Ebpf, Ring},
         netns::{self, Netns},
     },
 };
@@ -252,7 +252,7 @@ impl Namespaces {
         let Entry::Vacant(place) = self.open.entry(netns.inode()) else {
             return self.ebpf.ready(&netns).map_err(|error| kernel(&error));
         };
-        let exempt = |socket: &socket2::Socket| self.ebpf.exempt(socket.as_fd());
+        let exempt = |socket: &socket2::Socket| self.ebpf.exempt(socket.as_fd()).map(drop);
         let listeners = match self.handover.at_port(netns.cookie(), self.port) {
             none if none.is_empty() => netns
                 .run(|| listener::bind(self.port, exempt))

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 
 use super::{Agent, Policy};
-use crate::{config::Config, steering::ebpf::Scope};
+use crate::{config::Config, steering::Scope};
 
 impl Agent {
     /// Takes over what `file` says now, for all exchanges that begin from here on. One with an error changes nothing;
@@ -48,8 +48,9 @@ impl Agent {
             never: config.steering.never.clone(),
             ..self.scope.clone()
         };
-        if let Err(error) = self.ebpf.configure(&scope) {
-            self.ebpf.configure(&self.scope)?;
+        let kernel = &self.app.steering;
+        if let Err(error) = kernel.configure(&scope) {
+            kernel.configure(&self.scope)?;
             return Err(error.into());
         }
         self.app.replace(policy);

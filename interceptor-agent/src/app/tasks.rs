@@ -14,8 +14,10 @@ use crate::{
     original_dst::{ClientAddr, LocalAddr},
     refusal::Reason,
     steering::{
+        SteeringError,
         ebpf::{Ebpf, Refused, Ring},
         netns::Netns,
+        nftables::Nftables,
     },
 };
 
@@ -31,10 +33,33 @@ const HANDOFF_KEPT: Duration = Duration::from_secs(300);
 /// Starts the background tasks. They end with the drain, the heartbeat last: while open exchanges finish, new connects
 /// get the agent's own refusal.
 pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, refused: Ring<Event>, stale_after: Duration) {
-    tokio::spawn(beat(Arc::clone(app), Arc::clone(ebpf), stale_after / 6));
+    let kernel = Arc::clone(ebpf);
+    tokio::spawn(beat(
+        Arc::clone(app),
+        move || kernel.beat(),
+        stale_after / 6,
+    ));
     tokio::spawn(report(Arc::clone(app), refused));
     tokio::spawn(resolve(Arc::clone(app)));
     tokio::spawn(tend(Arc::clone(app), Arc::clone(ebpf)));
+}
+
+/// The tasks of an agent whose kernel side tells nothing.
+pub(super) fn spawn_on_nftables(app: &Arc<App>, nftables: Arc<Nftables>, stale_after: Duration) {
+    tokio::spawn(beat(
+        Arc::clone(app),
+        move || nftables.beat(),
+        stale_after / 6,
+    ));
+    tokio::spawn(resolve(Arc::clone(app)));
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        let mut clock = time::interval(TEND_EVERY);
+        loop {
+            clock.tick().await;
+            app.policy().upstream.sweep();
+        }
+    });
 }
 
 /// Accepts until the drain begins.
@@ -89,7 +114,11 @@ fn take(app: &Arc<App>, netns: &Arc<Netns>, client: TcpStream, from: SocketAddr)
 }
 
 /// On the runtime, not on a thread of its own, and only while the workers answer: an agent that hangs must look hung.
-async fn beat(app: Arc<App>, ebpf: Arc<Ebpf>, every: Duration) {
+async fn beat(
+    app: Arc<App>,
+    sign_of_life: impl Fn() -> Result<(), SteeringError>,
+    every: Duration,
+) {
     let mut clock = time::interval(every);
     loop {
         clock.tick().await;
@@ -99,7 +128,7 @@ async fn beat(app: Arc<App>, ebpf: Arc<Ebpf>, every: Duration) {
         }
         if !app.workers.alive() {
             tracing::warn!("a worker does not answer: if that lasts, connects will be refused");
-        } else if let Err(error) = ebpf.beat() {
+        } else if let Err(error) = sign_of_life() {
             tracing::error!(%error, "no sign of life reaches the kernel: connects will be refused");
         }
     }

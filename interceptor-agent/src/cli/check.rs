@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{Backend, Config};
+use crate::config::Config;
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
+use crate::steering::choice;
 use crate::tls::ca::{Ca, CaError};
 use crate::tls::upstream::Roots;
 
@@ -27,7 +28,7 @@ impl Args {
             io::stdout(),
             "OK {}\n{}",
             self.config.display(),
-            summary(&config, &roots)
+            summary(&config, &roots, choice::describe(config.steering.backend))
         )?;
         if let Some(warning) = ca_warning(&config) {
             eprintln!("warning: {warning}");
@@ -36,16 +37,12 @@ impl Args {
     }
 }
 
-fn summary(config: &Config, roots: &Roots) -> String {
+fn summary(config: &Config, roots: &Roots, backend: String) -> String {
     let steering = &config.steering;
     let mode = match config.mode {
         Mode::Enforce => "enforce",
         Mode::ReportOnly => "report-only: NOTHING IS MASKED, findings are counted",
         Mode::DryRun => "dry-run: NOTHING IS MASKED, the whole pipeline runs",
-    };
-    let backend = match steering.backend {
-        Backend::Auto => "auto",
-        Backend::Ebpf => "ebpf",
     };
     let never = ["loopback".to_owned(), "link-local".to_owned()];
     let never = list(
@@ -61,7 +58,7 @@ fn summary(config: &Config, roots: &Roots) -> String {
     );
     let rows = [
         ("mode", mode.to_owned()),
-        ("backend", backend.to_owned()),
+        ("backend", backend),
         ("cgroup", steering.cgroup.display().to_string()),
         (
             "ports",
@@ -175,7 +172,7 @@ mod tests {
         let config = config(
             "mode = \"dry-run\"\nsteering.never = [\"10.0.0.0/8\"]\nmask.classes.email = \"allow\"",
         );
-        let text = summary(&config, &roots);
+        let text = summary(&config, &roots, "auto: ebpf".to_owned());
         for part in [
             "dry-run: NOTHING IS MASKED",
             "link-local, 10.0.0.0/8",

@@ -55,8 +55,7 @@ impl Args {
             // Before there is anything that a signal could leave behind.
             let mut signals = Signals::new()?;
             let session = Session::begin(config, self.config.is_none())?;
-            let agent =
-                Agent::start(session.config(), session.cgroup(), Handover::default()).await?;
+            let agent = Agent::start(session.config(), Handover::default()).await?;
             let code = match spawn(&session, &self.command, descriptors)? {
                 Ok(mut child) => exit_code(signals.wait(&mut child).await?),
                 Err(error) => not_started(&self.command[0], &error),

@@ -15,7 +15,6 @@ use super::log;
 use crate::{
     app::{Agent, Handover},
     config::Config,
-    steering::cgroup::Cgroup,
     sys,
 };
 
@@ -46,13 +45,12 @@ impl Args {
         let _flush = log::init(&config.log)?;
         sys::forbid_core_dumps()?;
         sys::raise_descriptor_limit()?;
-        let cgroup = Cgroup::open(&config.steering.cgroup)?;
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
             .block_on(async {
                 let mut signals = Signals::new()?;
-                let mut agent = Agent::start(&config, &cgroup, handover).await?;
+                let mut agent = Agent::start(&config, handover).await?;
                 notify::notify("READY=1");
                 loop {
                     match signals.next().await {

@@ -1,5 +1,6 @@
 //! `interceptor status`: what is enforced now, whether an agent lives, and what to do if not.
 
+mod nftables;
 mod notes;
 mod text;
 mod verdict;
@@ -10,9 +11,10 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
-    config::Config,
+    config::{Backend, Config},
     listener,
     steering::{
+        self,
         cgroup::Cgroup,
         ebpf::survey::{self, Fill, Holder, Link, Maps, Namespaces, Survey},
     },
@@ -40,11 +42,31 @@ impl Args {
             Some(file) => Config::load(file)?,
             None => Config::default(),
         };
+        // With `auto`, rules that are there are what steers; who may not look at them may not look at pins either.
+        let rules = match config.steering.backend {
+            Backend::Ebpf => None,
+            Backend::Nftables => Some(steering::nftables::survey()?),
+            Backend::Auto => steering::nftables::survey().ok().flatten().map(Some),
+        };
+        if let Some(survey) = rules {
+            return self.tell(&nftables::Status::of(survey));
+        }
         let status = Status::of(&config)?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&status)?);
         } else {
             print!("{}", text::text(&status));
+        }
+        Ok(match status.state {
+            State::Steering => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        })
+    }
+
+    fn tell(&self, status: &nftables::Status) -> anyhow::Result<ExitCode> {
+        match self.json {
+            true => println!("{}", serde_json::to_string_pretty(status)?),
+            false => print!("{}", status.text()),
         }
         Ok(match status.state {
             State::Steering => ExitCode::SUCCESS,

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use super::exec;
-use crate::{config::Config, steering::ebpf};
+use crate::{
+    config::Config,
+    steering::{ebpf, nftables},
+};
 
 /// Arguments of `interceptor uninstall`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +33,11 @@ impl Args {
         match exec::sweep() {
             0 => {}
             swept => println!("removed what {swept} killed `interceptor exec` left behind"),
+        }
+        if nftables::uninstall()? {
+            println!(
+                "removed the nftables table of this network namespace: nothing is redirected any more"
+            );
         }
         Ok(ExitCode::SUCCESS)
     }

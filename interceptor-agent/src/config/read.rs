@@ -69,11 +69,10 @@ const UNKNOWN_PATH: &[(&str, PathPolicy)] = &[
 const SIDE_PATH: &[(&str, PathPolicy)] =
     &[("block", PathPolicy::Block), ("allow", PathPolicy::Allow)];
 
-/// nftables has a name already, so that a config can be told from a typing error.
-const BACKENDS: &[(&str, Option<Backend>)] = &[
-    ("auto", Some(Backend::Auto)),
-    ("ebpf", Some(Backend::Ebpf)),
-    ("nftables", None),
+const BACKENDS: &[(&str, Backend)] = &[
+    ("auto", Backend::Auto),
+    ("ebpf", Backend::Ebpf),
+    ("nftables", Backend::Nftables),
 ];
 
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -87,16 +86,10 @@ const LEVELS: &[(&str, tracing::Level)] = &[
 ];
 
 fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
-    let backend = section.get("backend", |value| {
-        choice(BACKENDS)(value)?.ok_or_else(|| {
-            Bad::new(
-                "auto or ebpf in this build",
-                "use \"auto\": steering by nftables is not built in yet",
-            )
-        })
-    });
     let steering = Steering {
-        backend: backend.unwrap_or(default.backend),
+        backend: section
+            .get("backend", choice(BACKENDS))
+            .unwrap_or(default.backend),
         cgroup: section.get("cgroup", path).unwrap_or(default.cgroup),
         ports: section.list("ports", port).unwrap_or(default.ports),
         plain_ports: section

@@ -29,8 +29,7 @@ use interceptor_common::{
 pub use events::{Events, Refused, Ring};
 pub use pins::uninstall;
 
-pub use super::scope::Scope;
-use super::{Steering, SteeringError, cgroup::Cgroup, netns::Netns};
+use super::{Exempt, Scope, Steering, SteeringError, cgroup, cgroup::Cgroup, netns::Netns};
 use crate::{
     config::Cidr,
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -117,37 +116,18 @@ impl Ebpf {
         pins::own(&self.only_one)
     }
 
-    /// Says what is steered, and where to.
-    pub fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
-        let settings = Settings {
-            stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
-            tls_ports: ports(&scope.tls_ports)?,
-            plain_ports: ports(&scope.plain_ports)?,
-            listen_port: scope.listen_port,
-            reserved: [0; 3],
-        };
-        let wanted: Vec<Cidr> = scope.passes().collect();
-        let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
-        for cidr in &wanted {
-            match cidr.addr {
-                IpAddr::V4(v4) => {
-                    never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0)
-                }
-                IpAddr::V6(v6) => {
-                    never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0)
-                }
-            }
+    /// Whether the kernel takes the programs, by letting it look at all of them. Nothing stays.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn probe() -> Result<(), SteeringError> {
+        cgroup::mount()?;
+        let mut object = EbpfLoader::new()
+            .load(OBJECT)
             .map_err(SteeringError::load)?;
-        }
-        forget_others(&mut never4, |addr: [u8; 4], prefix| {
-            has(&wanted, addr.into(), prefix)
-        })?;
-        forget_others(&mut never6, |addr: [u8; 16], prefix| {
-            has(&wanted, addr.into(), prefix)
-        })?;
-        lock(&self.settings)
-            .set(0, settings, 0)
-            .map_err(SteeringError::load)
+        object
+            .programs_mut()
+            .try_for_each(|(_, program)| load_program(program))
     }
 
     /// Whether links that are pinned already are the cgroup's: nothing is changed for one that isn't.
@@ -243,15 +223,54 @@ impl Ebpf {
 }
 
 impl Steering for Ebpf {
-    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+    fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<Exempt> {
         lock(&self.exempt)
             .insert(&socket, 1, 0)
-            .map_err(io::Error::other)
+            .map_err(io::Error::other)?;
+        Ok(Exempt::for_good())
+    }
+
+    fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
+        let settings = Settings {
+            stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
+            tls_ports: ports(&scope.tls_ports)?,
+            plain_ports: ports(&scope.plain_ports)?,
+            listen_port: scope.listen_port,
+            reserved: [0; 3],
+        };
+        let wanted: Vec<Cidr> = scope.passes().collect();
+        let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
+        for cidr in &wanted {
+            match cidr.addr {
+                IpAddr::V4(v4) => {
+                    never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0)
+                }
+                IpAddr::V6(v6) => {
+                    never6.insert(&lpm_trie::Key::new(cidr.prefix.into(), v6.octets()), 1, 0)
+                }
+            }
+            .map_err(SteeringError::load)?;
+        }
+        forget_others(&mut never4, |addr: [u8; 4], prefix| {
+            has(&wanted, addr.into(), prefix)
+        })?;
+        forget_others(&mut never6, |addr: [u8; 16], prefix| {
+            has(&wanted, addr.into(), prefix)
+        })?;
+        lock(&self.settings)
+            .set(0, settings, 0)
+            .map_err(SteeringError::load)
     }
 }
 
 impl OriginalDst for Ebpf {
-    fn take(&self, netns: &Netns, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost> {
+    fn take(
+        &self,
+        netns: &Netns,
+        _: BorrowedFd<'_>,
+        client: ClientAddr,
+        local: LocalAddr,
+    ) -> Result<Steered, Lost> {
         let key = HandoffKey {
             netns: netns.cookie(),
             source: client.0.ip().into(),

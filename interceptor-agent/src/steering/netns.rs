@@ -39,6 +39,15 @@ impl Netns {
         })
     }
 
+    /// The agent's own, where there is no other: it needs no name.
+    pub fn only() -> Self {
+        Self {
+            cookie: 0,
+            inode: 0,
+            elsewhere: None,
+        }
+    }
+
     /// The one that a file like `/proc/PID/ns/net` stands for.
     ///
     /// # Errors

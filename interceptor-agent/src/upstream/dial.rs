@@ -25,8 +25,9 @@ impl Dialer {
     /// The socket could not be exempted, or the peer refused or did not answer in time.
     pub async fn dial(&self, netns: &Netns, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = netns.tcp_socket(address)?;
-        self.steering.exempt(socket.as_fd())?;
+        let exempt = self.steering.exempt(socket.as_fd())?;
         let stream = tokio::time::timeout(self.patience, socket.connect(address)).await??;
+        drop(exempt);
         stream.set_nodelay(true)?;
         Ok(stream)
     }

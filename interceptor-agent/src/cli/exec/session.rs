@@ -8,10 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use crate::{
-    config::Config,
+    config::{Backend, Config},
     steering::cgroup::{self, Cgroup},
     sys,
     tls::ca,
@@ -29,6 +29,11 @@ pub(super) struct Session {
 impl Session {
     /// Makes them; with `own_ca` a CA that is gone with them.
     pub(super) fn begin(mut config: Config, own_ca: bool) -> anyhow::Result<Self> {
+        ensure!(
+            config.steering.backend != Backend::Nftables,
+            "`interceptor exec` steers by eBPF alone: nftables steers a whole network namespace, not one command. Use \
+             `interceptor run`, or leave steering.backend out"
+        );
         sweep();
         let folder = Folder::make().context("`interceptor exec` needs root: try sudo")?;
         match prepare(&mut config, own_ca, &folder) {
@@ -54,6 +59,7 @@ impl Session {
 }
 
 fn prepare(config: &mut Config, own_ca: bool, folder: &Folder) -> anyhow::Result<Cgroup> {
+    config.steering.backend = Backend::Ebpf;
     config.steering.pin_dir = folder.bpffs().join("pins");
     config.steering.listen_port = 0;
     config.admin.listen = None;
@@ -65,6 +71,7 @@ fn prepare(config: &mut Config, own_ca: bool, folder: &Folder) -> anyhow::Result
     let name = format!("interceptor-exec-{}", std::process::id());
     let below = cgroup::own()?.join(name);
     fs::write(folder.cgroup(), below.as_os_str().as_encoded_bytes())?;
+    config.steering.cgroup.clone_from(&below);
     Ok(Cgroup::create(&below)?)
 }
 

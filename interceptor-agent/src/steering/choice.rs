@@ -1,0 +1,73 @@
+//! Which backend steers: the configured one, or the best that this machine has.
+
+use std::{fs::File, sync::Arc, time::Duration};
+
+use super::{
+    SteeringError,
+    cgroup::Cgroup,
+    ebpf::{Ebpf, Events},
+    nftables::Nftables,
+};
+use crate::config::{self, Backend};
+
+/// A backend that is ready to be set up. Nothing is steered yet.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+pub enum Kernel {
+    /// eBPF programs for a cgroup.
+    Ebpf(Arc<Ebpf>, Events, Cgroup),
+    /// Rules for the network namespace.
+    Nftables(Arc<Nftables>),
+}
+
+impl Kernel {
+    /// Chooses by `steering.backend`; `auto` takes nftables only where the kernel refuses eBPF, and logs why.
+    /// `patience` bounds the agent's own connects; `lock` is a predecessor's hold on the pins, if there is one.
+    ///
+    /// # Errors
+    /// The backend can't be used, or another agent uses it.
+    pub fn choose(
+        config: &config::Steering,
+        patience: Duration,
+        mut lock: Option<File>,
+    ) -> Result<Self, SteeringError> {
+        let nftables = || Nftables::open(patience).map(|it| Self::Nftables(Arc::new(it)));
+        match config.backend {
+            Backend::Ebpf => Self::ebpf(config, lock),
+            Backend::Nftables => nftables(),
+            Backend::Auto => match Ebpf::probe().and_then(|()| Self::ebpf(config, lock.take())) {
+                Err(
+                    why @ (SteeringError::NoCgroup2
+                    | SteeringError::Load(_)
+                    | SteeringError::Io { .. }),
+                ) => {
+                    tracing::warn!(%why, "eBPF can't be used here: steering by nftables");
+                    nftables().map_err(|nftables| SteeringError::Neither {
+                        ebpf: Box::new(why),
+                        nftables: Box::new(nftables),
+                    })
+                }
+                chosen => chosen,
+            },
+        }
+    }
+
+    fn ebpf(config: &config::Steering, lock: Option<File>) -> Result<Self, SteeringError> {
+        let cgroup = Cgroup::open(&config.cgroup)?;
+        let (ebpf, events) = Ebpf::load(&config.pin_dir, lock)?;
+        Ok(Self::Ebpf(Arc::new(ebpf), events, cgroup))
+    }
+}
+
+/// What `steering.backend` comes to on this machine for this user, for people to read. Changes nothing.
+pub fn describe(backend: Backend) -> String {
+    match backend {
+        Backend::Ebpf => "ebpf".to_owned(),
+        Backend::Nftables => "nftables (the whole network namespace)".to_owned(),
+        Backend::Auto => match Ebpf::probe() {
+            Ok(()) => "auto: ebpf".to_owned(),
+            Err(why) => format!(
+                "auto: nftables with the capabilities at hand (the whole network namespace): {why}"
+            ),
+        },
+    }
+}
