@@ -28,6 +28,7 @@ use crate::{
     steering::netns::Netns,
     tls::buffered,
     upstream::Target,
+    who::Who,
 };
 
 /// Takes an accepted connection from its first byte to its last.
@@ -122,7 +123,7 @@ async fn intercept(
             netns,
             http2,
         },
-        process: steered.process,
+        who: Who::of(steered.process),
         guard: HeadGuard::default(),
     };
     if http2 {

@@ -15,10 +15,10 @@ use crate::{
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
     mask::Mode,
-    original_dst::Process,
     protocol::{Endpoint, Route, route},
     refusal::{Reason, Refusal},
     upstream::Target,
+    who::Who,
 };
 use record::Record;
 
@@ -31,7 +31,7 @@ pub struct Link {
     /// Where requests go on.
     pub target: Target,
     /// Who connected.
-    pub process: Process,
+    pub who: Who,
     /// Sees raw HTTP/1.1 heads.
     pub guard: HeadGuard,
 }

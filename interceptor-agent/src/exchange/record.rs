@@ -72,9 +72,10 @@ impl<'l> Record<'l> {
             app,
             host,
             target,
-            process,
+            who,
             ..
         } = self.link;
+        let (process, group) = (&who.process, &who.group);
         app.metrics
             .exchange(host.protocol.name(), response.status());
         tracing::info!(
@@ -87,6 +88,11 @@ impl<'l> Record<'l> {
             pid = process.pid,
             uid = process.uid,
             comm = process.comm,
+            command = who.command,
+            cgroup = group.path,
+            unit = group.unit,
+            container = group.container,
+            pod = group.pod,
             masking_us = u64::try_from(self.masking.as_micros()).unwrap_or(u64::MAX),
             ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "exchange"
