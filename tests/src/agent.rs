@@ -276,12 +276,16 @@ impl Drop for Agent<'_> {
     }
 }
 
-/// Whether the process is there; one that only waits to be reaped is not.
+/// Whether the process is there. One that only waits to be reaped is not: it has no socket open any more once all of its
+/// threads have ended.
 pub fn is_alive(pid: u32) -> bool {
-    Path::new("/proc")
-        .join(pid.to_string())
-        .join("exe")
-        .exists()
+    let process = Path::new("/proc").join(pid.to_string());
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    let ended = stat
+        .rsplit_once(") ")
+        .is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']));
+    let threads = fs::read_dir(process.join("task")).map_or(0, Iterator::count);
+    !ended || threads > 1
 }
 
 /// The agent that xtask names, else the one that cargo left beside this program.
