@@ -153,8 +153,8 @@ impl Agent {
         })
     }
 
-    /// Lets open exchanges finish, up to a deadline; connections that pass are reset at once. What was steered stays steered: with nobody listening, connects
-    /// are refused until an agent is back or `interceptor uninstall` ran.
+    /// Lets open exchanges finish, up to a deadline; connections that pass are reset at once. What was steered stays
+    /// steered: with nobody listening, connects are refused until an agent is back or `interceptor uninstall` ran.
     pub async fn stop(self) {
         if !self.app.drain.finish(DRAIN).await {
             tracing::warn!(
