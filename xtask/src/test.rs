@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::env::Env;
+use crate::kernel;
 use crate::shell::Sh;
 
 /// The package whose integration tests need the real kernel, and so root.
@@ -14,14 +15,7 @@ const END_TO_END: &str = "interceptor-tests";
 
 /// Runs every test whose name contains `filter`, all of them even after a failure.
 pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
-    // All members, as the tests are built: with the agent alone, dependencies would be built twice.
-    let agent = build(env, &["build", "--bins"])?
-        .into_iter()
-        .find(|artifact| artifact.name == "interceptor")
-        .context("cargo built no agent")?
-        .executable;
-    let mut binaries = build(env, &["test", "--no-run"])?;
-    binaries.retain(|artifact| artifact.is_test);
+    let (agent, mut binaries) = build_all(env, "0")?;
     // What fails soonest first; what needs root last.
     binaries.sort_by_key(Artifact::is_end_to_end);
 
@@ -51,6 +45,35 @@ pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
         return Ok(());
     }
     bail!("tests failed in {}", failed.join(", "))
+}
+
+/// Runs the end-to-end tests that steering decides on other kernels than this machine's.
+pub fn run_emulated(
+    env: &Env,
+    version: &str,
+    filter: Option<&str>,
+    args: &[OsString],
+) -> Result<()> {
+    // Unoptimised and emulated, masking one request takes a sixth of a second.
+    let (agent, binaries) = build_all(env, "2")?;
+    let tests = binaries
+        .iter()
+        .find(|artifact| artifact.is_end_to_end())
+        .context("cargo built no end-to-end tests")?;
+    kernel::run(env, version, &agent, &tests.executable, filter, args)
+}
+
+/// The agent, and every test binary.
+fn build_all(env: &Env, optimised: &str) -> Result<(PathBuf, Vec<Artifact>)> {
+    // All members, as the tests are built: with the agent alone, dependencies would be built twice.
+    let agent = build(env, &["build", "--bins"], optimised)?
+        .into_iter()
+        .find(|artifact| artifact.name == "interceptor")
+        .context("cargo built no agent")?
+        .executable;
+    let mut binaries = build(env, &["test", "--no-run"], optimised)?;
+    binaries.retain(|artifact| artifact.is_test);
+    Ok((agent, binaries))
 }
 
 /// Something executable that cargo built.
@@ -98,10 +121,11 @@ fn package_name(id: &str) -> String {
     }
 }
 
-fn build(env: &Env, args: &[&str]) -> Result<Vec<Artifact>> {
+fn build(env: &Env, args: &[&str], optimised: &str) -> Result<Vec<Artifact>> {
     let messages = Sh::cargo(env)
         .args(args)
         .arg("--message-format=json-render-diagnostics")
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", optimised)
         .read()?;
     messages
         .lines()
