@@ -1,5 +1,6 @@
 //! Everything one running agent shares, and its start and stop.
 
+mod namespaces;
 mod tasks;
 
 use std::{sync::Arc, time::Duration};
@@ -26,6 +27,7 @@ use crate::{
     upstream::{Patience, Upstream},
     workers::Workers,
 };
+use namespaces::Namespaces;
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -122,39 +124,37 @@ impl Agent {
             ),
             None => None,
         };
-        let port = steering.listen_port;
-        let listeners = listener::bind(port, |socket| {
-            ebpf.exempt(std::os::fd::AsFd::as_fd(socket))
-        })
-        .with_context(|| {
-            format!(
-                "127.0.0.1:{port}: is another agent running? steering.listen_port chooses the port"
-            )
-        })?;
-        ebpf.configure(&Scope {
+        let mut namespaces =
+            Namespaces::begin(&app, &ebpf, cgroup.try_clone()?, steering.listen_port)?;
+        let port = namespaces.port();
+        let scope = Scope {
             tls_ports: steering.ports.clone(),
             plain_ports: steering.plain_ports.clone(),
             never: steering.never.clone(),
-            listen_port: listeners[0].local_addr()?.port(),
+            listen_port: port,
             stale_after: steering.heartbeat,
-        })?;
-        ebpf.ready(&listeners[0])?;
+        };
+        ebpf.configure(&scope)?;
+        namespaces.look();
         ebpf.beat()?;
-        ebpf.attach(cgroup)?;
+        let begun = ebpf.attach(cgroup)?;
+        // What came while the programs were not there to tell.
+        namespaces.look();
+        if begun {
+            namespaces.end_earlier(&scope);
+        }
 
-        if port != 0 && listener::is_ephemeral(port) {
+        if steering.listen_port != 0 && listener::is_ephemeral(port) {
             tracing::warn!(
                 port,
                 next_step = "add it to net.ipv4.ip_local_reserved_ports, or choose another steering.listen_port",
                 "the kernel may give the agent's port to others while no agent runs"
             );
         }
-        tasks::spawn(&app, &ebpf, events, steering.heartbeat);
+        tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
+        tokio::spawn(namespaces.run(events.arrivals));
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
-        }
-        for listener in listeners {
-            app.drain.spawn(tasks::accept(Arc::clone(&app), listener));
         }
         tracing::info!(
             cgroup = %cgroup.path().display(),

@@ -23,14 +23,21 @@ use crate::{
     prefixed::Prefixed,
     protocol::Protocol,
     refusal::{Reason, Refusal},
+    steering::netns::Netns,
     tls::buffered,
     upstream::Target,
 };
 
 /// Takes an accepted connection from its first byte to its last.
-pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: LocalAddr) {
+pub async fn serve(
+    app: Arc<App>,
+    netns: Arc<Netns>,
+    mut client: TcpStream,
+    from: ClientAddr,
+    at: LocalAddr,
+) {
     let _open = app.metrics.open();
-    let Ok(steered) = app.steering.take(from, at) else {
+    let Ok(steered) = app.steering.take(&netns, from, at) else {
         // Never a guess: the connection is reset, and nothing of it was read. Most often the client gave up before it was
         // accepted, which withdrew its hand-off.
         app.metrics.connection("refuse");
@@ -54,6 +61,7 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
                     &app,
                     host,
                     &opening,
+                    netns,
                     steered,
                     Prefixed::new(read, buffered(client)),
                 )
@@ -62,7 +70,7 @@ pub async fn serve(app: Arc<App>, mut client: TcpStream, from: ClientAddr, at: L
             Verdict::Pass => {
                 let dialled = match server.take() {
                     Some(server) => Ok(server),
-                    None => app.upstream.dial(steered.original).await,
+                    None => app.upstream.dial(&netns, steered.original).await,
                 };
                 let Ok(dialled) = dialled else {
                     return app.metrics.connection("unreachable");
@@ -83,6 +91,7 @@ async fn intercept(
     app: &Arc<App>,
     host: &Host,
     opening: &Opening,
+    netns: Arc<Netns>,
     steered: Steered,
     client: Prefixed<BufReader<TcpStream>>,
 ) {
@@ -107,6 +116,7 @@ async fn intercept(
         target: Target {
             host: name,
             original: steered.original,
+            netns,
             http2,
         },
         process: steered.process,

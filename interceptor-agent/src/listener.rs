@@ -2,17 +2,17 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
 
 /// Connections the kernel holds for us; 128 overflows under load and looks like lost connects.
 const BACKLOG: i32 = 4096;
 
-/// Binds `127.0.0.1:port` and `[::1]:port`; with port 0 a free one is chosen for both. `mark` sees each socket before it is bound: the kernel side lets
-/// only marked ones have the port.
+/// Binds `127.0.0.1:port` and `[::1]:port` in the network namespace that the thread is in, for a runtime to take; with port
+/// 0 a free one is chosen for both. `mark` sees each socket before it is bound: the kernel side lets only marked ones
+/// have the port.
 ///
 /// # Errors
 /// The port is taken, most often by another agent; or the host has no IPv4 loopback. A host without IPv6 gets
@@ -49,7 +49,7 @@ fn listen(
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// Whether the kernel may hand this port to any socket that asks for none in particular, which no hook sees. The
@@ -84,8 +84,8 @@ fn lacks_ipv6(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn both_families_are_marked_before_they_are_bound() {
+    #[test]
+    fn both_families_are_marked_before_they_are_bound() {
         let mut marked = 0;
         let listeners = bind(0, |socket| {
             marked += 1;
@@ -114,8 +114,8 @@ mod tests {
         assert!(!contains("", 15443) && !contains("x-y", 15443));
     }
 
-    #[tokio::test]
-    async fn a_taken_port_is_an_error() {
+    #[test]
+    fn a_taken_port_is_an_error() {
         let first = bind(0, |_| Ok(())).unwrap();
         let port = first[0].local_addr().unwrap().port();
         assert_eq!(

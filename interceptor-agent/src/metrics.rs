@@ -54,6 +54,7 @@ pub struct Metrics {
     kernel: Family<KernelLabel, Gauge>,
     open: Gauge,
     handoffs: Gauge,
+    namespaces: Gauge,
     ca_refused: Counter,
 }
 
@@ -74,6 +75,7 @@ impl Default for Metrics {
             kernel: Family::default(),
             open: Gauge::default(),
             handoffs: Gauge::default(),
+            namespaces: Gauge::default(),
             ca_refused: Counter::default(),
         };
         registry.register(
@@ -126,6 +128,11 @@ impl Default for Metrics {
             "handoffs_pending",
             "Steered connects that the agent has not taken yet",
             metrics.handoffs.clone(),
+        );
+        registry.register(
+            "network_namespaces",
+            "Network namespaces that the agent listens in",
+            metrics.namespaces.clone(),
         );
         registry.register(
             "client_refused_ca",
@@ -193,6 +200,12 @@ impl Metrics {
                 .get_or_create(&ClassLabel { class })
                 .inc_by(count.into());
         }
+    }
+
+    /// Network namespaces that the agent listens in.
+    pub fn namespaces(&self, count: usize) {
+        self.namespaces
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Hand-offs that wait to be taken.

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::steering::netns::Netns;
+
 /// Where the process wanted to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OrigDstAddr(pub SocketAddr);
@@ -44,8 +46,8 @@ pub struct Lost;
 
 /// Answers where an accepted connection was going. The kernel implements it; tests fix it.
 pub trait OriginalDst: Send + Sync {
-    /// Takes the answer: a second call for the same connection is [`Lost`].
-    fn take(&self, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost>;
+    /// Takes the answer for a connection accepted in `netns`: a second call for the same one is [`Lost`].
+    fn take(&self, netns: &Netns, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost>;
 }
 
 /// Every connection was going to one place.
@@ -53,7 +55,7 @@ pub trait OriginalDst: Send + Sync {
 pub struct Fixed(pub Steered);
 
 impl OriginalDst for Fixed {
-    fn take(&self, _: ClientAddr, _: LocalAddr) -> Result<Steered, Lost> {
+    fn take(&self, _: &Netns, _: ClientAddr, _: LocalAddr) -> Result<Steered, Lost> {
         Ok(self.0.clone())
     }
 }

@@ -1,7 +1,10 @@
 //! Bringing other processes' connections to the agent.
 
 pub mod cgroup;
+pub mod earlier;
 pub mod ebpf;
+pub mod netns;
+mod scope;
 
 use std::{
     io,

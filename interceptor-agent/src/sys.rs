@@ -6,6 +6,7 @@
 
 use std::{
     ffi::CString,
+    fs::File,
     io,
     mem::{size_of, zeroed},
     os::{
@@ -44,6 +45,35 @@ pub fn netns_cookie(socket: &impl AsRawFd) -> io::Result<u64> {
         )
     };
     check(result).map(|()| cookie)
+}
+
+/// Runs `work` with the calling thread in another network namespace, and brings it back. Sockets stay in the namespace
+/// that they were made in. Needs CAP_SYS_ADMIN.
+///
+/// # Errors
+/// The namespace can't be entered; or those of `work`.
+pub fn in_netns<T>(
+    there: &File,
+    home: &File,
+    work: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    /// Also when `work` panics: a thread that stayed would dial for everybody from there.
+    struct Return<'f>(&'f File);
+    impl Drop for Return<'_> {
+        fn drop(&mut self) {
+            if set_netns(self.0).is_err() {
+                std::process::abort();
+            }
+        }
+    }
+    set_netns(there)?;
+    let _home = Return(home);
+    work()
+}
+
+fn set_netns(namespace: &File) -> io::Result<()> {
+    // SAFETY: plain integers; the descriptor is open.
+    check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) })
 }
 
 /// Whether a path is on a BPF file system; a path that doesn't exist is not.
@@ -190,7 +220,7 @@ pub fn raise_descriptor_limit() -> io::Result<libc::rlim_t> {
 /// of open descriptors.
 pub fn join_before_exec(
     command: &mut std::process::Command,
-    procs: std::fs::File,
+    procs: File,
     descriptors: libc::rlim_t,
 ) {
     use std::os::unix::process::CommandExt as _;

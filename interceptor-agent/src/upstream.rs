@@ -13,20 +13,26 @@ use rustls::pki_types::ServerName;
 use tokio::io::BufReader;
 use tokio_rustls::TlsConnector;
 
-use crate::{original_dst::OrigDstAddr, steering::Steering, tls::buffered};
+use crate::{
+    original_dst::OrigDstAddr,
+    steering::{Steering, netns::Netns},
+    tls::buffered,
+};
 pub use body::{BrokenAnswer, MaskedBody, UpstreamBody};
 use dial::Dialer;
 use pool::{Pool, Sender};
 
 const H2: &[u8] = b"h2";
 
-/// Whom to talk to: the host that the client named, at the address that the client chose.
+/// Whom to talk to, from where: the host that the client named, at the address that the client chose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// SNI, and the name that the certificate is verified for.
     pub host: Arc<str>,
     /// Where the client was going.
     pub original: OrigDstAddr,
+    /// Where the client stood.
+    pub netns: Arc<Netns>,
     /// Whether the client speaks HTTP/2, so that the provider sees the version it would have seen.
     pub http2: bool,
 }
@@ -106,8 +112,12 @@ impl Upstream {
     }
 
     /// A plain connection to where the client was going, past our own programs.
-    pub async fn dial(&self, original: OrigDstAddr) -> io::Result<tokio::net::TcpStream> {
-        self.dialer.dial(original.0).await
+    pub async fn dial(
+        &self,
+        netns: &Netns,
+        original: OrigDstAddr,
+    ) -> io::Result<tokio::net::TcpStream> {
+        self.dialer.dial(netns, original.0).await
     }
 
     /// Sends one request. Only a masked body can be given; an idle connection that the provider closed meanwhile is
@@ -148,6 +158,11 @@ impl Upstream {
     /// Closes what has been idle too long.
     pub fn sweep(&self) {
         self.pool.sweep();
+    }
+
+    /// Closes the idle connections that were made in a network namespace that nobody is in any more.
+    pub fn forget(&self, netns: &Netns) {
+        self.pool.forget(netns);
     }
 
     async fn connect(&self, target: &Target) -> Result<Sender, UpstreamError> {
@@ -195,7 +210,11 @@ impl Upstream {
         };
         let name = ServerName::try_from(target.host.to_string())
             .map_err(|error| untrusted(io::Error::other(error)))?;
-        let tcp = self.dialer.dial(address).await.map_err(unreachable)?;
+        let tcp = self
+            .dialer
+            .dial(&target.netns, address)
+            .await
+            .map_err(unreachable)?;
         let connector = if target.http2 {
             &self.http2
         } else {

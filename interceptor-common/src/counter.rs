@@ -18,11 +18,15 @@ pub enum Counter {
     RefusedBind,
     /// Hand-offs that did not fit the map; the agent resets such a connection.
     HandoffLost,
+    /// First packets that waited for the agent to listen in their network namespace.
+    Held,
+    /// Packets stopped on their way out: no hook had seen their socket connect.
+    Missed,
 }
 
 impl Counter {
     /// Every counter, in index order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Steered,
         Self::Exempt,
         Self::RefusedStale,
@@ -30,6 +34,8 @@ impl Counter {
         Self::RefusedQuic,
         Self::RefusedBind,
         Self::HandoffLost,
+        Self::Held,
+        Self::Missed,
     ];
 
     /// Label of the counter in metrics.
@@ -42,6 +48,8 @@ impl Counter {
             Self::RefusedQuic => "refused_quic",
             Self::RefusedBind => "refused_bind",
             Self::HandoffLost => "handoff_lost",
+            Self::Held => "held",
+            Self::Missed => "missed",
         }
     }
 }

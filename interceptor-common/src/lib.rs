@@ -88,6 +88,27 @@ pub struct Event {
     pub reserved: u32,
 }
 
+/// In the map of network namespaces: the agent was told of it. The first packet of a connect waits, a second at a time.
+pub const NETNS_SEEN: u8 = 0;
+
+/// In the map of network namespaces: the agent listens in it.
+pub const NETNS_READY: u8 = 1;
+
+/// In the map of network namespaces: the agent can't listen in it. Connects are refused.
+pub const NETNS_REFUSED: u8 = 2;
+
+/// What a program tells the agent: a network namespace that it has not seen before, and a thread in it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// Cookie of the network namespace.
+    pub netns: u64,
+    /// Process (thread group), as the initial pid namespace numbers it.
+    pub tgid: u32,
+    /// Thread: each can be in a network namespace of its own.
+    pub tid: u32,
+}
+
 #[cfg(feature = "user")]
 mod pod {
     #![expect(
@@ -95,7 +116,7 @@ mod pod {
         reason = "aya moves these types between user and kernel space as bytes"
     )]
 
-    use super::{Event, HandoffKey, Original, Settings};
+    use super::{Arrival, Event, HandoffKey, Original, Settings};
 
     // SAFETY: repr(C), Copy, no padding (asserted below), every bit pattern valid.
     unsafe impl aya::Pod for Settings {}
@@ -105,11 +126,14 @@ mod pod {
     unsafe impl aya::Pod for HandoffKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Event {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Arrival {}
 }
 
 const _: () = {
     assert!(size_of::<Settings>() == 8 + 4 * MAX_PORTS + 8);
     assert!(size_of::<Original>() == 24 + 16 + 8 + 16 + 8);
     assert!(size_of::<HandoffKey>() == 8 + 32 + 8);
+    assert!(size_of::<Arrival>() == 8 + 8);
     assert!(size_of::<Event>() == size_of::<Original>() + 8);
 };

@@ -8,12 +8,14 @@ use crate::Counter;
 pub enum Reason {
     /// The agent gave no sign of life for longer than `stale_after`.
     Stale = 1,
-    /// The agent doesn't listen in the caller's network namespace.
+    /// The agent can't listen in the caller's network namespace.
     Netns = 2,
     /// UDP to a TLS port: HTTP/3.
     Quic = 3,
     /// Somebody else asked for the agent's port.
     Bind = 4,
+    /// A packet to where nothing may go but through the agent, of a socket that no hook saw connect.
+    Missed = 5,
 }
 
 impl Reason {
@@ -24,6 +26,7 @@ impl Reason {
             2 => Some(Self::Netns),
             3 => Some(Self::Quic),
             4 => Some(Self::Bind),
+            5 => Some(Self::Missed),
             _ => None,
         }
     }
@@ -35,6 +38,7 @@ impl Reason {
             Self::Netns => Counter::RefusedNetns,
             Self::Quic => Counter::RefusedQuic,
             Self::Bind => Counter::RefusedBind,
+            Self::Missed => Counter::Missed,
         }
     }
 }

@@ -4,7 +4,8 @@ use aya_ebpf::programs::SockAddrContext;
 use interceptor_common::{Address, Counter, Original, Reason, Settings};
 
 use crate::{
-    maps::{HEARTBEAT, NETNS, ORIG, count, settings},
+    maps::{HEARTBEAT, ORIG, count, settings},
+    netns,
     refuse::{ALLOW, original, refuse},
     scope::{contains, exempt, never, steers},
 };
@@ -97,14 +98,15 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
         return Decision::Return(ALLOW);
     }
     let mut original = original(ctx, address, port);
-    if stale(settings, &original) {
+    if is_stale(settings, original.time) {
         return Decision::Return(refuse(original, Reason::Stale));
     }
-    let netns = original.netns;
-    // SAFETY: the value is not used, only its being there.
-    if unsafe { NETNS.get(netns) }.is_none() {
+    let cookie = original.netns;
+    if netns::is_refused(cookie) {
         return Decision::Return(refuse(original, Reason::Netns));
     }
+    // A socket that was made before the programs were attached, or elsewhere, was not told of.
+    netns::announce(cookie);
     // SAFETY: stores at the socket of this very context.
     let stored = unsafe { ORIG.get_or_insert_ptr_mut(ctx, Some(&mut original)) };
     if stored.is_null() {
@@ -126,8 +128,9 @@ pub fn datagram(ctx: &SockAddrContext, settings: &Settings, address: Address, po
     refuse(original(ctx, address, port), Reason::Quic)
 }
 
+/// Whether the agent has given no sign of life for too long.
 #[inline(always)]
-fn stale(settings: &Settings, original: &Original) -> bool {
+pub fn is_stale(settings: &Settings, now: u64) -> bool {
     let beat = HEARTBEAT.get(0).copied().unwrap_or(0);
-    original.time.saturating_sub(beat) > settings.stale_after
+    now.saturating_sub(beat) > settings.stale_after
 }

@@ -8,16 +8,18 @@
 
 mod bind;
 mod connect;
+mod egress;
 mod getpeername;
 mod maps;
+mod netns;
 mod refuse;
 mod scope;
 mod sendmsg;
 mod sock_ops;
 
 use aya_ebpf::{
-    macros::{cgroup_sock_addr, sock_ops},
-    programs::{SockAddrContext, SockOpsContext},
+    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, sock_ops},
+    programs::{SkBuffContext, SockAddrContext, SockContext, SockOpsContext},
 };
 
 #[cgroup_sock_addr(connect4)]
@@ -58,6 +60,16 @@ fn guard4(ctx: SockAddrContext) -> i32 {
 #[cgroup_sock_addr(bind6)]
 fn guard6(ctx: SockAddrContext) -> i32 {
     bind::guard(&ctx)
+}
+
+#[cgroup_sock(sock_create)]
+fn arrive(ctx: SockContext) -> i32 {
+    netns::created(&ctx)
+}
+
+#[cgroup_skb(egress)]
+fn leave(ctx: SkBuffContext) -> i32 {
+    egress::backstop(&ctx)
 }
 
 #[sock_ops]

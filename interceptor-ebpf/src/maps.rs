@@ -6,7 +6,7 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
-use interceptor_common::{Counter, Event, HandoffKey, Original, Settings};
+use interceptor_common::{Arrival, Counter, Event, HandoffKey, Original, Settings};
 
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
@@ -18,7 +18,7 @@ pub static SETTINGS: Array<Settings, 1> = Array::new();
 #[btf_map]
 pub static HEARTBEAT: Array<u64, 1> = Array::new();
 
-/// Network namespaces, by cookie, in which the agent listens.
+/// Network namespaces by cookie: those the agent was told of, and those it listens in.
 #[btf_map]
 pub static NETNS: HashMap<u64, u8, 65536, NO_PREALLOC> = HashMap::new();
 
@@ -49,6 +49,10 @@ pub static COUNTERS: PerCpuArray<u64, 16> = PerCpuArray::new();
 /// Refused calls, for the agent's log. A full buffer loses events, never refusals.
 #[btf_map]
 pub static EVENTS: RingBuf<Event, 65536> = RingBuf::new();
+
+/// Network namespaces that the agent has to be told of. A full buffer loses nothing: the next socket tells again.
+#[btf_map]
+pub static ARRIVALS: RingBuf<Arrival, 65536> = RingBuf::new();
 
 /// Whether `bpf_set_retval` exists (Linux 5.18, b44123b4a3dc): the agent finds out and overrides this at load.
 #[unsafe(no_mangle)]

@@ -38,6 +38,17 @@ pub fn original(ctx: &SockAddrContext, address: Address, port: u16) -> Original 
 /// Refuses the call. With `bpf_set_retval` the caller sees ECONNREFUSED, which clients know; without it EPERM.
 #[inline(always)]
 pub fn refuse(original: Original, reason: Reason) -> i32 {
+    report(original, reason);
+    if HAS_SET_RETVAL.load() != 0 {
+        // SAFETY: the agent sets the flag only where the kernel has the helper for this program type.
+        unsafe { bpf_set_retval(-ECONNREFUSED) };
+    }
+    REFUSE
+}
+
+/// Counts it, and tells the agent.
+#[inline(always)]
+pub fn report(original: Original, reason: Reason) {
     count(reason.counter());
     if let Some(mut slot) = EVENTS.reserve(0) {
         slot.write(Event {
@@ -47,9 +58,4 @@ pub fn refuse(original: Original, reason: Reason) -> i32 {
         });
         slot.submit(0);
     }
-    if HAS_SET_RETVAL.load() != 0 {
-        // SAFETY: the agent sets the flag only where the kernel has the helper for this program type.
-        unsafe { bpf_set_retval(-ECONNREFUSED) };
-    }
-    REFUSE
 }

@@ -3,9 +3,11 @@
 mod bad_input;
 mod bad_provider;
 mod bind;
+mod bypass;
 mod cli;
 mod clients;
 mod connect;
+mod containers;
 mod direct;
 mod exchange;
 mod fidelity;

@@ -113,12 +113,64 @@ pub fn pair(run: &str) -> Result<(Netns, Netns)> {
         &provider,
         &format!("link set lo up\nlink set eth0 up\n{addresses}"),
     )?;
+    clients.set_hosts(&names())?;
+    Ok((clients, provider))
+}
+
+/// A container's namespace, with addresses that end in `number` and a link of its own to the provider's.
+pub fn container(run: &str, provider: &Netns, number: u8) -> Result<Netns> {
+    let container = isolated(run, number)?;
+    let link = format!("c{number}");
+    ip(&[
+        "-n",
+        container.name(),
+        "link",
+        "add",
+        "eth0",
+        "type",
+        "veth",
+        "peer",
+        "name",
+        &link,
+        "netns",
+        provider.name(),
+    ])?;
+    // IPv6 answers for an address only where it is: the provider has its own on this link too.
+    let addresses: String = HOSTS
+        .iter()
+        .map(|(_, n)| format!("address add 2001:db8::{n}/128 dev {link} nodad\n"))
+        .collect();
+    batch(
+        provider,
+        &format!(
+            "link set {link} up\n{addresses}route add 198.51.100.{number}/32 dev {link}\n\
+             route add 2001:db8::{number}/128 dev {link}\n"
+        ),
+    )?;
+    batch(
+        &container,
+        &format!(
+            "link set eth0 up\naddress add 198.51.100.{number}/24 dev eth0\n\
+             address add 2001:db8::{number}/64 dev eth0 nodad\n"
+        ),
+    )?;
+    Ok(container)
+}
+
+/// A container's namespace with nothing but loopback, as `docker run --network none` makes it.
+pub fn isolated(run: &str, number: u8) -> Result<Netns> {
+    let container = Netns::add(format!("ictest-{run}-{number}"))?;
+    batch(&container, "link set lo up\n")?;
+    container.set_hosts(&names())?;
+    Ok(container)
+}
+
+fn names() -> String {
     let names: String = HOSTS
         .iter()
         .map(|(host, n)| format!("198.51.100.{n} {host}\n2001:db8::{n} {host}\n"))
         .collect();
-    clients.set_hosts(&format!("127.0.0.1 localhost\n::1 localhost\n{names}"))?;
-    Ok((clients, provider))
+    format!("127.0.0.1 localhost\n::1 localhost\n{names}")
 }
 
 fn batch(netns: &Netns, commands: &str) -> Result<()> {

@@ -24,6 +24,7 @@ pub struct World {
     pub clients: Netns,
     /// Where the stub provider listens.
     pub provider: Netns,
+    run: String,
     scratch: Scratch,
 }
 
@@ -47,6 +48,7 @@ impl World {
             cgroup,
             clients,
             provider,
+            run,
             scratch,
         })
     }
@@ -64,6 +66,21 @@ impl World {
     /// A client in the steered cgroup, trusting `roots`.
     pub fn client(&self, roots: &Path) -> Client<'_> {
         Client::new(&self.clients, Some(&self.cgroup), roots)
+    }
+
+    /// A container's namespace, with addresses of its own that end in `number`, from 100 on.
+    pub fn container(&self, number: u8) -> Result<Netns> {
+        netns::container(&self.run, &self.provider, number)
+    }
+
+    /// A container's namespace with nothing but loopback.
+    pub fn isolated(&self, number: u8) -> Result<Netns> {
+        netns::isolated(&self.run, number)
+    }
+
+    /// A client in the steered cgroup, in a container.
+    pub fn client_in<'w>(&'w self, container: &'w Netns, roots: &Path) -> Client<'w> {
+        Client::new(container, Some(&self.cgroup), roots)
     }
 
     /// A client in the same namespace that is not steered, trusting the provider's own CA.

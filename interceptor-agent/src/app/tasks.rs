@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use interceptor_common::Counter;
+use interceptor_common::{Counter, Event};
 use tokio::{
     net::{TcpListener, TcpStream},
     time,
@@ -13,7 +13,10 @@ use crate::{
     connection,
     original_dst::{ClientAddr, LocalAddr},
     refusal::Reason,
-    steering::ebpf::{Ebpf, Events},
+    steering::{
+        ebpf::{Ebpf, Refused, Ring},
+        netns::Netns,
+    },
 };
 
 /// How often LLM hosts are resolved again.
@@ -27,15 +30,15 @@ const HANDOFF_KEPT: Duration = Duration::from_secs(300);
 
 /// Starts the background tasks. They end with the drain, the heartbeat last: while open exchanges finish, new connects
 /// get the agent's own refusal.
-pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, events: Events, stale_after: Duration) {
+pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, refused: Ring<Event>, stale_after: Duration) {
     tokio::spawn(beat(Arc::clone(app), Arc::clone(ebpf), stale_after / 6));
-    tokio::spawn(report(Arc::clone(app), events));
+    tokio::spawn(report(Arc::clone(app), refused));
     tokio::spawn(resolve(Arc::clone(app)));
     tokio::spawn(tend(Arc::clone(app), Arc::clone(ebpf)));
 }
 
 /// Accepts until the drain begins.
-pub(super) async fn accept(app: Arc<App>, listener: TcpListener) {
+pub(super) async fn accept(app: Arc<App>, netns: Arc<Netns>, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -43,7 +46,7 @@ pub(super) async fn accept(app: Arc<App>, listener: TcpListener) {
         };
         match accepted {
             Ok((client, from)) => {
-                if let Err(error) = take(&app, client, from) {
+                if let Err(error) = take(&app, &netns, client, from) {
                     tracing::debug!(%error, "a connection was gone before it was served");
                 }
             }
@@ -57,7 +60,7 @@ pub(super) async fn accept(app: Arc<App>, listener: TcpListener) {
 }
 
 /// Hands a connection over to a worker, whose epoll instance it belongs to from then on.
-fn take(app: &Arc<App>, client: TcpStream, from: SocketAddr) -> io::Result<()> {
+fn take(app: &Arc<App>, netns: &Arc<Netns>, client: TcpStream, from: SocketAddr) -> io::Result<()> {
     let (Ok(slot), Ok(at)) = (
         Arc::clone(&app.slots).try_acquire_owned(),
         client.local_addr(),
@@ -70,10 +73,12 @@ fn take(app: &Arc<App>, client: TcpStream, from: SocketAddr) -> io::Result<()> {
     let client = client.into_std()?;
     let (worker, open) = app.workers.least_busy();
     let serving = {
-        let app = Arc::clone(app);
+        let (app, netns) = (Arc::clone(app), Arc::clone(netns));
         async move {
             match TcpStream::from_std(client) {
-                Ok(client) => connection::serve(app, client, ClientAddr(from), LocalAddr(at)).await,
+                Ok(client) => {
+                    connection::serve(app, netns, client, ClientAddr(from), LocalAddr(at)).await;
+                }
                 Err(error) => tracing::error!(%error, "a connection can't be watched"),
             }
             drop((slot, open));
@@ -96,8 +101,11 @@ async fn beat(app: Arc<App>, ebpf: Arc<Ebpf>, every: Duration) {
     }
 }
 
-async fn report(app: Arc<App>, events: Events) {
-    let ended = events.each(|refused| {
+async fn report(app: Arc<App>, refused: Ring<Event>) {
+    let ended = refused.each(|event| {
+        let Some(refused) = Refused::new(event) else {
+            return;
+        };
         let process = &refused.call.process;
         app.metrics.refused(refused.reason.counter().as_str());
         tracing::info!(

@@ -1,6 +1,7 @@
 //! The cgroup-v2 hierarchy: found by mount type, since hybrid hosts mount it at `…/unified`.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     os::unix::fs::MetadataExt as _,
@@ -40,6 +41,14 @@ impl Cgroup {
         }
     }
 
+    /// Another handle of the same directory.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            path: self.path.clone(),
+            directory: self.directory.try_clone()?,
+        })
+    }
+
     /// The open directory, for attaching.
     pub fn directory(&self) -> &File {
         &self.directory
@@ -66,6 +75,34 @@ impl Cgroup {
             .write(true)
             .open(&procs)
             .map_err(SteeringError::at(&procs))
+    }
+
+    /// Ids of the processes in it and below.
+    pub fn processes(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        self.each_below(|folder| {
+            // A cgroup that was removed meanwhile has no processes.
+            let procs = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            found.extend(procs.lines().filter_map(|pid| pid.parse::<u32>().ok()));
+        });
+        found
+    }
+
+    /// The kernel's ids of it and of those below.
+    pub fn ids(&self) -> HashSet<u64> {
+        let mut found = HashSet::new();
+        self.each_below(|folder| found.extend(fs::metadata(folder).map(|data| data.ino())));
+        found
+    }
+
+    fn each_below(&self, mut visit: impl FnMut(&Path)) {
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
+            visit(&folder);
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+            let below = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            folders.extend(below.map(|entry| entry.path()));
+        }
     }
 
     /// Ends every process in it and below (`cgroup.kill`, Linux 5.14) and removes it.

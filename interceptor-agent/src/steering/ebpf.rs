@@ -9,7 +9,7 @@ mod pins;
 use std::{
     fs, io,
     net::IpAddr,
-    os::fd::{AsFd as _, AsRawFd, BorrowedFd},
+    os::fd::{AsFd as _, BorrowedFd},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,15 +18,18 @@ use std::{
 use aya::{
     Ebpf as Object, EbpfLoader, include_bytes_aligned,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, SkStorage, lpm_trie, lpm_trie::LpmTrie},
-    programs::{CgroupAttachMode, Program, ProgramType, links::FdLink},
+    programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramType, links::FdLink},
     sys::{BpfHelper, is_helper_supported},
 };
-use interceptor_common::{Address, Counter, HandoffKey, MAX_PORTS, Original, Settings};
+use interceptor_common::{
+    Address, Counter, HandoffKey, MAX_PORTS, NETNS_READY, NETNS_REFUSED, Original, Settings,
+};
 
-pub use events::{Events, Refused};
+pub use events::{Events, Refused, Ring};
 pub use pins::uninstall;
 
-use super::{Steering, SteeringError, cgroup::Cgroup};
+pub use super::scope::Scope;
+use super::{Steering, SteeringError, cgroup::Cgroup, netns::Netns};
 use crate::{
     config::Cidr,
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -47,21 +50,6 @@ const MAPS: [&str; 9] = [
     "COUNTERS",
 ];
 
-/// What is steered.
-#[derive(Clone, Debug)]
-pub struct Scope {
-    /// Ports where TLS is expected; at most 8.
-    pub tls_ports: Vec<u16>,
-    /// Ports where plain HTTP is looked for; at most 8.
-    pub plain_ports: Vec<u16>,
-    /// Destinations never steered, beside loopback and link-local.
-    pub never: Vec<Cidr>,
-    /// The agent's loopback port.
-    pub listen_port: u16,
-    /// Silence of the agent after which connects are refused.
-    pub stale_after: Duration,
-}
-
 /// Loaded programs and their maps.
 pub struct Ebpf {
     pins: PathBuf,
@@ -74,7 +62,6 @@ pub struct Ebpf {
     never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
     counters: PerCpuArray<MapData, u64>,
-    listeners_netns: Mutex<u64>,
     _only_one: fs::File,
 }
 
@@ -94,7 +81,10 @@ impl Ebpf {
             loader.map_pin_path(name, pins::map(&pins, name));
         }
         let mut object = loader.load(OBJECT).map_err(SteeringError::load)?;
-        let events = Events::new(take(&mut object, "EVENTS")?);
+        let events = Events {
+            refused: Ring::new(take(&mut object, "EVENTS")?),
+            arrivals: Ring::new(take(&mut object, "ARRIVALS")?),
+        };
         let steering = Self {
             heartbeat: Mutex::new(take(&mut object, "HEARTBEAT")?),
             netns: Mutex::new(take(&mut object, "NETNS")?),
@@ -105,7 +95,6 @@ impl Ebpf {
             never6: Mutex::new(take(&mut object, "NEVER6")?),
             counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
-            listeners_netns: Mutex::new(0),
             pins,
             _only_one: only_one,
         };
@@ -121,7 +110,7 @@ impl Ebpf {
             listen_port: scope.listen_port,
             reserved: [0; 3],
         };
-        let wanted: Vec<Cidr> = always_never().chain(scope.never.iter().copied()).collect();
+        let wanted: Vec<Cidr> = scope.passes().collect();
         let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
         for cidr in &wanted {
             match cidr.addr {
@@ -145,9 +134,10 @@ impl Ebpf {
             .map_err(SteeringError::load)
     }
 
-    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did.
-    pub fn attach(&self, cgroup: &Cgroup) -> Result<(), SteeringError> {
-        let id = cgroup.id()?;
+    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did. Returns whether
+    /// something was not steered before.
+    pub fn attach(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
+        let (id, mut begun) = (cgroup.id()?, false);
         for (name, program) in lock(&self.programs).programs_mut() {
             let pin = pins::link(&self.pins, name);
             load_program(program)?;
@@ -156,27 +146,38 @@ impl Ebpf {
                 attach_program(program, cgroup)?
                     .pin(&pin)
                     .map_err(SteeringError::load)?;
+                begun = true;
             }
         }
-        Ok(())
+        Ok(begun)
     }
 
-    /// Declares that the agent listens in the network namespace of this socket, and in no other.
-    pub fn ready(&self, listener: &impl AsRawFd) -> Result<(), SteeringError> {
-        let cookie = sys::netns_cookie(listener)
-            .map_err(SteeringError::io("SO_NETNS_COOKIE (Linux 5.14)"))?;
-        *lock(&self.listeners_netns) = cookie;
-        let mut netns = lock(&self.netns);
-        netns.insert(cookie, 1, 0).map_err(SteeringError::load)?;
-        let earlier: Vec<u64> = netns
-            .keys()
-            .flatten()
-            .filter(|key| *key != cookie)
-            .collect();
-        for key in earlier {
-            netns.remove(&key).map_err(SteeringError::load)?;
+    /// Declares that the agent listens in a network namespace.
+    pub fn ready(&self, netns: &Netns) -> Result<(), SteeringError> {
+        lock(&self.netns)
+            .insert(netns.cookie(), NETNS_READY, 0)
+            .map_err(SteeringError::load)
+    }
+
+    /// Declares that the agent can't listen there: connects are refused.
+    pub fn refuse(&self, netns: u64) -> Result<(), SteeringError> {
+        lock(&self.netns)
+            .insert(netns, NETNS_REFUSED, 0)
+            .map_err(SteeringError::load)
+    }
+
+    /// Declares that the agent does not listen there, or no more: its next socket tells of it, and connects wait.
+    pub fn forget(&self, netns: u64) {
+        // It is not in the map, which is as good.
+        let _ = lock(&self.netns).remove(&netns);
+    }
+
+    /// Forgets what an earlier agent listened in and this one does not.
+    pub fn forget_others(&self, own: impl Fn(u64) -> bool) {
+        let keys: Vec<u64> = lock(&self.netns).keys().flatten().collect();
+        for cookie in keys.into_iter().filter(|cookie| !own(*cookie)) {
+            self.forget(cookie);
         }
-        Ok(())
     }
 
     /// One sign of life.
@@ -220,9 +221,9 @@ impl Steering for Ebpf {
 }
 
 impl OriginalDst for Ebpf {
-    fn take(&self, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost> {
+    fn take(&self, netns: &Netns, client: ClientAddr, local: LocalAddr) -> Result<Steered, Lost> {
         let key = HandoffKey {
-            netns: *lock(&self.listeners_netns),
+            netns: netns.cookie(),
             source: client.0.ip().into(),
             destination: local.0.ip().into(),
             source_port: client.0.port(),
@@ -258,6 +259,8 @@ impl From<Original> for Steered {
 fn load_program(program: &mut Program) -> Result<(), SteeringError> {
     match program {
         Program::CgroupSockAddr(program) => program.load(),
+        Program::CgroupSock(program) => program.load(),
+        Program::CgroupSkb(program) => program.load(),
         Program::SockOps(program) => program.load(),
         other => {
             return Err(SteeringError::load(format!(
@@ -271,49 +274,27 @@ fn load_program(program: &mut Program) -> Result<(), SteeringError> {
 
 /// Attaches by bpf_link with flags 0: other modes are EINVAL for links.
 fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, SteeringError> {
-    let (directory, mode) = (cgroup.directory(), CgroupAttachMode::Single);
+    /// The types of programs have nothing in common but the names of their methods.
+    macro_rules! attach {
+        ($program:ident $(, $kind:expr)?) => {
+            $program
+                .attach(cgroup.directory() $(, $kind)?, CgroupAttachMode::Single)
+                .and_then(|id| $program.take_link(id))
+                .map_err(SteeringError::load)?
+                .try_into()
+                .map_err(SteeringError::load)
+        };
+    }
     match program {
-        Program::CgroupSockAddr(program) => {
-            let id = program
-                .attach(directory, mode)
-                .map_err(SteeringError::load)?;
-            program
-                .take_link(id)
-                .map_err(SteeringError::load)?
-                .try_into()
-                .map_err(SteeringError::load)
-        }
-        Program::SockOps(program) => {
-            let id = program
-                .attach(directory, mode)
-                .map_err(SteeringError::load)?;
-            program
-                .take_link(id)
-                .map_err(SteeringError::load)?
-                .try_into()
-                .map_err(SteeringError::load)
-        }
+        Program::CgroupSockAddr(program) => attach!(program),
+        Program::CgroupSock(program) => attach!(program),
+        Program::CgroupSkb(program) => attach!(program, CgroupSkbAttachType::Egress),
+        Program::SockOps(program) => attach!(program),
         other => Err(SteeringError::load(format!(
             "unexpected program type {:?}",
             other.prog_type()
         ))),
     }
-}
-
-/// Loopback and link-local: what can't be an LLM host.
-fn always_never() -> impl Iterator<Item = Cidr> {
-    [
-        ([127, 0, 0, 0].into(), 8),
-        ([169, 254, 0, 0].into(), 16),
-        ([0, 0, 0, 0].into(), 32),
-    ]
-    .into_iter()
-    .chain([
-        (std::net::Ipv6Addr::LOCALHOST.into(), 128),
-        (std::net::Ipv6Addr::UNSPECIFIED.into(), 128),
-        ([0xfe80, 0, 0, 0, 0, 0, 0, 0].into(), 10),
-    ])
-    .map(|(addr, prefix)| Cidr { addr, prefix })
 }
 
 fn has(wanted: &[Cidr], addr: IpAddr, prefix: u32) -> bool {

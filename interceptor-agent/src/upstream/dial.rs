@@ -2,9 +2,9 @@
 
 use std::{io, net::SocketAddr, os::fd::AsFd as _, sync::Arc, time::Duration};
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::steering::Steering;
+use crate::steering::{Steering, netns::Netns};
 
 /// Makes outbound connections that our own programs let pass.
 #[derive(Clone)]
@@ -19,16 +19,12 @@ impl Dialer {
         Self { steering, patience }
     }
 
-    /// Connects.
+    /// Connects from where the client stood.
     ///
     /// # Errors
     /// The socket could not be exempted, or the peer refused or did not answer in time.
-    pub async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
+    pub async fn dial(&self, netns: &Netns, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = netns.tcp_socket(address)?;
         self.steering.exempt(socket.as_fd())?;
         let stream = tokio::time::timeout(self.patience, socket.connect(address)).await??;
         stream.set_nodelay(true)?;

@@ -14,6 +14,7 @@ use hyper::{
 };
 
 use super::{MaskedBody, Target};
+use crate::steering::netns::Netns;
 
 /// Idle HTTP/1.1 connections kept a target.
 const PER_TARGET: usize = 64;
@@ -151,6 +152,12 @@ impl Pool {
         if senders.len() < PER_TARGET && !sender.is_closed() {
             senders.push((sender, Instant::now()));
         }
+    }
+
+    /// Closes the idle connections that were made in a network namespace.
+    pub(super) fn forget(&self, netns: &Netns) {
+        lock(&self.http1).retain(|(_, target), _| *target.netns != *netns);
+        lock(&self.http2).retain(|(_, target), _| *target.netns != *netns);
     }
 
     /// Closes what has been idle too long; called now and then.

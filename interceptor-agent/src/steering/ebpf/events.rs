@@ -1,9 +1,9 @@
-//! What the programs refused, read from their ring buffer.
+//! What the programs have to say, read from their ring buffers.
 
-use std::io;
+use std::{io, marker::PhantomData};
 
 use aya::maps::{MapData, RingBuf};
-use interceptor_common::{Event, Reason};
+use interceptor_common::{Arrival, Event, Reason};
 
 use crate::{original_dst::Steered, sys};
 
@@ -16,36 +16,46 @@ pub struct Refused {
     pub call: Steered,
 }
 
-/// The stream of refused calls.
-pub struct Events(RingBuf<MapData>);
+impl Refused {
+    /// None where this agent does not know the reason.
+    pub fn new(event: Event) -> Option<Self> {
+        Some(Self {
+            reason: Reason::from_number(event.reason)?,
+            call: event.original.into(),
+        })
+    }
+}
 
-impl Events {
+/// The ring buffers.
+pub struct Events {
+    /// Calls refused.
+    pub refused: Ring<Event>,
+    /// Network namespaces in which nobody listens yet.
+    pub arrivals: Ring<Arrival>,
+}
+
+/// One ring buffer of equal items.
+pub struct Ring<T>(RingBuf<MapData>, PhantomData<T>);
+
+impl<T: aya::Pod> Ring<T> {
     pub(super) fn new(ring: RingBuf<MapData>) -> Self {
-        Self(ring)
+        Self(ring, PhantomData)
     }
 
-    /// Gives each refused call to `sink`, for ever.
+    /// Gives each item to `sink`, for ever.
     ///
     /// # Errors
     /// The ring buffer's descriptor can't be polled.
-    pub async fn each(self, mut sink: impl FnMut(Refused)) -> io::Result<()> {
+    pub async fn each(self, mut sink: impl FnMut(T)) -> io::Result<()> {
         let mut ring = sys::poll(self.0)?;
         loop {
             let mut ready = ring.readable_mut().await?;
             while let Some(item) = ready.get_inner_mut().next() {
-                if let Some(refused) = parse(&item) {
-                    sink(refused);
+                if let Some(item) = sys::read_pod(&item) {
+                    sink(item);
                 }
             }
             ready.clear_ready();
         }
     }
-}
-
-fn parse(bytes: &[u8]) -> Option<Refused> {
-    let event: Event = sys::read_pod(bytes)?;
-    Some(Refused {
-        reason: Reason::from_number(event.reason)?,
-        call: event.original.into(),
-    })
 }

@@ -1,0 +1,256 @@
+//! Listening in every network namespace that has something to steer: found by the processes of the cgroup, and told by
+//! the kernel when the first socket is made in a new one. A namespace that nobody is in any more is let go.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    io,
+    os::fd::AsFd as _,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use interceptor_common::Arrival;
+use tokio::{net::TcpListener, sync::mpsc, time};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{App, tasks};
+use crate::{
+    listener,
+    steering::{
+        Steering as _,
+        cgroup::Cgroup,
+        earlier::{self, Ended},
+        ebpf::{Ebpf, Ring, Scope},
+        netns::{self, Netns},
+    },
+};
+
+/// How often it is looked which namespaces are still in use, and whether the kernel's word of a new one was lost.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How often in a row a namespace must be found empty: one that is used again and again stays.
+const PATIENCE: u32 = 3;
+
+/// More are refused: each takes three descriptors, and a user can make thousands.
+const MOST: usize = 4096;
+
+/// The namespaces that the agent listens in.
+pub(super) struct Namespaces {
+    app: Arc<App>,
+    ebpf: Arc<Ebpf>,
+    cgroup: Cgroup,
+    port: u16,
+    /// The inode of the agent's own, which is never let go.
+    own: u64,
+    /// By inode.
+    open: HashMap<u64, Open>,
+    /// By cookie: where connects are refused, until a later look finds it mended.
+    refused: HashSet<u64>,
+}
+
+struct Open {
+    netns: Arc<Netns>,
+    /// Looks in a row that found nobody in it.
+    empty: u32,
+    /// Ends the accepting.
+    _accepting: DropGuard,
+}
+
+/// Why the agent does not listen in a namespace.
+#[derive(Debug, thiserror::Error)]
+enum NetnsError {
+    #[error("it can't be entered: {0}")]
+    Enter(io::Error),
+    #[error("127.0.0.1:{0} in there is taken by somebody else, or loopback is missing: {1}")]
+    Listen(u16, io::Error),
+    #[error("the agent listens in {MOST} of them already")]
+    TooMany,
+    #[error("the kernel: {0}")]
+    Kernel(String),
+}
+
+impl Namespaces {
+    /// Listens in the agent's own namespace; with port 0 on a free port, which is then the port everywhere.
+    pub(super) fn begin(
+        app: &Arc<App>,
+        ebpf: &Arc<Ebpf>,
+        cgroup: Cgroup,
+        port: u16,
+    ) -> anyhow::Result<Self> {
+        let own = Netns::own()?;
+        let mut namespaces = Self {
+            app: Arc::clone(app),
+            ebpf: Arc::clone(ebpf),
+            cgroup,
+            port,
+            own: own.inode(),
+            open: HashMap::new(),
+            refused: HashSet::new(),
+        };
+        let cookie = own.cookie();
+        namespaces.listen(own).map_err(|error| {
+            anyhow::anyhow!(
+                "{error}; is another agent running? steering.listen_port chooses the port"
+            )
+        })?;
+        ebpf.forget_others(|known| known == cookie);
+        Ok(namespaces)
+    }
+
+    /// The port that the agent listens on, in every namespace.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Listens wherever the cgroup has processes now.
+    pub(super) fn look(&mut self) {
+        let found = netns::of_processes(&self.cgroup);
+        let mounted = netns::mounted();
+        self.refused.clear();
+        for (inode, path) in &found {
+            if !self.open.contains_key(inode) {
+                self.arrive(path, None);
+            }
+        }
+        let (own, ebpf, upstream) = (self.own, &self.ebpf, &self.app.upstream);
+        self.open.retain(|inode, open| {
+            let used = *inode == own || found.contains_key(inode) || mounted.contains(inode);
+            open.empty = if used { 0 } else { open.empty + 1 };
+            let kept = open.empty < PATIENCE;
+            if !kept {
+                // First of all: from here on a connect waits, and tells of itself.
+                ebpf.forget(open.netns.cookie());
+                upstream.forget(&open.netns);
+                tracing::info!(netns = inode, "a network namespace was let go");
+            }
+            kept
+        });
+        let mut known: HashSet<u64> = self.open.values().map(|open| open.netns.cookie()).collect();
+        known.extend(&self.refused);
+        self.ebpf.forget_others(|cookie| known.contains(&cookie));
+        self.app.metrics.namespaces(self.open.len());
+    }
+
+    /// Ends connections that were open before anything was steered.
+    pub(super) fn end_earlier(&self, scope: &Scope) {
+        let cgroups = self.cgroup.ids();
+        for open in self.open.values() {
+            match open.netns.run(|| earlier::end(scope, &cgroups)) {
+                Ok(Ended { ended: 0, left: 0 }) => {}
+                Ok(Ended { ended, left: 0 }) => {
+                    tracing::info!(ended, "connections from before were ended")
+                }
+                Ok(Ended { ended, left }) => tracing::warn!(
+                    ended,
+                    left,
+                    next_step = "restart the programs that have connections to LLM hosts open",
+                    "connections from before go on unmasked"
+                ),
+                Err(error) => tracing::warn!(
+                    %error,
+                    next_step = "restart the programs that have connections to LLM hosts open",
+                    "connections from before can't be found, and go on unmasked"
+                ),
+            }
+        }
+    }
+
+    /// Follows the kernel's word, and looks now and then by itself, until the drain.
+    pub(super) async fn run(mut self, arrivals: Ring<Arrival>) {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let ended = arrivals.each(move |arrival| {
+            // Nobody listens any more once the drain has begun.
+            let _ = tell.send(arrival);
+        });
+        tokio::spawn(async move {
+            if let Err(error) = ended.await {
+                tracing::error!(%error, "the kernel's word of new network namespaces can't be read");
+            }
+        });
+        let mut clock = time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                () = self.app.drain.begun() => return,
+                Some(Arrival { netns, tgid, tid }) = told.recv() => {
+                    let path = format!("/proc/{tgid}/task/{tid}/ns/net");
+                    self.arrive(Path::new(&path), Some(netns));
+                }
+                _ = clock.tick() => self.look(),
+            }
+        }
+    }
+
+    /// Listens in the namespace at `path`; where the kernel has named one, in no other.
+    fn arrive(&mut self, path: &Path, named: Option<u64>) {
+        let netns = match Netns::open(path) {
+            // The thread went elsewhere, or its number is another's by now: whoever comes next tells again.
+            Ok(netns) if named.is_some_and(|cookie| cookie != netns.cookie()) => {
+                return named
+                    .into_iter()
+                    .for_each(|cookie| self.ebpf.forget(cookie));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return named
+                    .into_iter()
+                    .for_each(|cookie| self.ebpf.forget(cookie));
+            }
+            Ok(netns) => netns,
+            Err(error) => return self.refuse(named, path, &NetnsError::Enter(error)),
+        };
+        let cookie = netns.cookie();
+        match self.listen(netns) {
+            Ok(()) => self.app.metrics.namespaces(self.open.len()),
+            Err(error) => self.refuse(Some(cookie), path, &error),
+        }
+    }
+
+    fn refuse(&mut self, cookie: Option<u64>, path: &Path, error: &NetnsError) {
+        if let Some(cookie) = cookie {
+            self.refused.insert(cookie);
+            if let Err(error) = self.ebpf.refuse(cookie) {
+                tracing::error!(%error, "the kernel can't be told of a network namespace");
+            }
+        }
+        tracing::warn!(
+            path = %path.display(),
+            %error,
+            next_step = "connects from there are refused until the agent can listen there",
+            "a network namespace is not served"
+        );
+    }
+
+    fn listen(&mut self, netns: Netns) -> Result<(), NetnsError> {
+        let kernel = |error: &dyn ToString| NetnsError::Kernel(error.to_string());
+        if self.open.len() >= MOST {
+            return Err(NetnsError::TooMany);
+        }
+        let Entry::Vacant(place) = self.open.entry(netns.inode()) else {
+            return self.ebpf.ready(&netns).map_err(|error| kernel(&error));
+        };
+        let exempt = |socket: &socket2::Socket| self.ebpf.exempt(socket.as_fd());
+        let listeners = netns
+            .run(|| listener::bind(self.port, exempt))
+            .map_err(|error| NetnsError::Listen(self.port, error))?;
+        let (netns, accepting) = (Arc::new(netns), CancellationToken::new());
+        for listener in listeners {
+            let local = listener.local_addr().map_err(|error| kernel(&error))?;
+            self.port = local.port();
+            let listener = TcpListener::from_std(listener).map_err(|error| kernel(&error))?;
+            let accept = tasks::accept(Arc::clone(&self.app), Arc::clone(&netns), listener);
+            let accept = accepting.clone().run_until_cancelled_owned(accept);
+            self.app
+                .drain
+                .spawn(async move { accept.await.unwrap_or_default() });
+        }
+        // Only now: a connect that is steered finds somebody who listens.
+        self.ebpf.ready(&netns).map_err(|error| kernel(&error))?;
+        tracing::debug!(netns = netns.inode(), "listening in a network namespace");
+        place.insert(Open {
+            netns,
+            empty: 0,
+            _accepting: accepting.drop_guard(),
+        });
+        Ok(())
+    }
+}

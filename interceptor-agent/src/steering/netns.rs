@@ -1,0 +1,174 @@
+//! Network namespaces: a container's loopback is its own, so the agent listens in each, and dials from where the client
+//! stood: with its routes, its source address and its restrictions.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    fs::{self, File},
+    hash::{Hash, Hasher},
+    io,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::net::TcpSocket;
+
+use super::cgroup::Cgroup;
+use crate::sys;
+
+/// A network namespace that the agent can make sockets in. Two are the same when their cookies are.
+pub struct Netns {
+    cookie: u64,
+    inode: u64,
+    /// Where it is, and where the agent is; none for the agent's own.
+    elsewhere: Option<(File, Arc<File>)>,
+}
+
+impl Netns {
+    /// The agent's own.
+    ///
+    /// # Errors
+    /// /proc is not mounted, or the kernel has no `SO_NETNS_COOKIE` (Linux 5.14).
+    pub fn own() -> io::Result<Self> {
+        Ok(Self {
+            cookie: cookie_here()?,
+            inode: home()?.metadata()?.ino(),
+            elsewhere: None,
+        })
+    }
+
+    /// The one that a file like `/proc/PID/ns/net` stands for.
+    ///
+    /// # Errors
+    /// It is gone, or the agent may not enter it (CAP_SYS_ADMIN, CAP_SYS_PTRACE).
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let (there, home) = (File::open(path)?, Arc::new(home()?));
+        let inode = there.metadata()?.ino();
+        let cookie = sys::in_netns(&there, &home, cookie_here)?;
+        Ok(Self {
+            cookie,
+            inode,
+            elsewhere: (inode != home.metadata()?.ino()).then_some((there, home)),
+        })
+    }
+
+    /// The kernel's name for it, never used again.
+    pub fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
+    /// Its inode: what `/proc/PID/ns/net` shows.
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// Runs `work` in there, on this thread. It must be short: everything else on the thread waits.
+    ///
+    /// # Errors
+    /// The namespace can't be entered; or those of `work`.
+    pub fn run<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match &self.elsewhere {
+            Some((there, home)) => sys::in_netns(there, home, work),
+            None => work(),
+        }
+    }
+
+    /// A TCP socket in there, of the family of `address`.
+    ///
+    /// # Errors
+    /// As for [`Netns::run`], or no descriptor is free.
+    pub fn tcp_socket(&self, address: SocketAddr) -> io::Result<TcpSocket> {
+        self.run(|| match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        })
+    }
+}
+
+/// Namespaces by inode, each with a file that stands for it: those of the processes in a cgroup and below.
+pub fn of_processes(cgroup: &Cgroup) -> HashMap<u64, PathBuf> {
+    let mut found = HashMap::new();
+    for pid in cgroup.processes() {
+        let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
+        // A process that ended meanwhile has none.
+        if let Ok(name) = fs::read_link(&path)
+            && let Some(inode) = parse_name(&name.to_string_lossy())
+        {
+            found.entry(inode).or_insert(path);
+        }
+    }
+    found
+}
+
+/// Namespaces by inode that a mount keeps, with or without processes, as `ip netns` and Docker do.
+pub fn mounted() -> HashSet<u64> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    parse_mounts(&table).collect()
+}
+
+/// Field 4 of a mountinfo line is the root of the mount: for a namespace its name (proc(5)).
+fn parse_mounts(table: &str) -> impl Iterator<Item = u64> {
+    table
+        .lines()
+        .filter(|line| line.contains(" - nsfs "))
+        .filter_map(|line| parse_name(line.split(' ').nth(3)?))
+}
+
+/// The inode in `net:[4026531840]`.
+fn parse_name(name: &str) -> Option<u64> {
+    name.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+fn home() -> io::Result<File> {
+    File::open("/proc/thread-self/ns/net")
+}
+
+fn cookie_here() -> io::Result<u64> {
+    sys::netns_cookie(&TcpSocket::new_v4()?)
+}
+
+impl PartialEq for Netns {
+    fn eq(&self, other: &Self) -> bool {
+        self.cookie == other.cookie
+    }
+}
+
+impl Eq for Netns {}
+
+impl Hash for Netns {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.cookie.hash(state);
+    }
+}
+
+impl fmt::Debug for Netns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Netns({})", self.cookie)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_mounts() {
+        assert_eq!(parse_name("net:[4026531840]"), Some(4_026_531_840));
+        assert_eq!(parse_name("mnt:[4026531840]"), None);
+        let table = "\
+35 24 0:4 net:[4026532283] /run/netns/a rw shared:7 - nsfs nsfs rw
+36 24 0:4 mnt:[4026532284] /run/mnt rw shared:8 - nsfs nsfs rw
+37 24 0:30 / /run rw - tmpfs tmpfs rw";
+        assert_eq!(parse_mounts(table).collect::<Vec<_>>(), [4_026_532_283]);
+    }
+
+    #[test]
+    fn the_own_one_is_found_by_both_ways() {
+        let own = Netns::own().unwrap();
+        let inode = fs::read_link("/proc/self/ns/net").unwrap();
+        assert_eq!(parse_name(&inode.to_string_lossy()), Some(own.inode()));
+        assert_eq!(own.run(cookie_here).unwrap(), own.cookie());
+    }
+}

@@ -1,0 +1,100 @@
+//! What is steered: ports, and destinations that never are.
+
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use crate::config::Cidr;
+
+/// What is steered.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Ports where TLS is expected; at most 8.
+    pub tls_ports: Vec<u16>,
+    /// Ports where plain HTTP is looked for; at most 8.
+    pub plain_ports: Vec<u16>,
+    /// Destinations never steered, beside loopback and link-local.
+    pub never: Vec<Cidr>,
+    /// The agent's loopback port.
+    pub listen_port: u16,
+    /// Silence of the agent after which connects are refused.
+    pub stale_after: Duration,
+}
+
+impl Scope {
+    /// Destinations that are never steered.
+    pub fn passes(&self) -> impl Iterator<Item = Cidr> {
+        always_never().chain(self.never.iter().copied())
+    }
+
+    /// Whether TCP to there is steered.
+    pub fn steers(&self, to: SocketAddr) -> bool {
+        let port = to.port();
+        (self.tls_ports.contains(&port) || self.plain_ports.contains(&port))
+            && !self.passes().any(|cidr| cidr.contains(to.ip()))
+    }
+}
+
+/// Loopback and link-local: what can't be an LLM host.
+fn always_never() -> impl Iterator<Item = Cidr> {
+    [
+        ([127, 0, 0, 0].into(), 8),
+        ([169, 254, 0, 0].into(), 16),
+        ([0, 0, 0, 0].into(), 32),
+    ]
+    .into_iter()
+    .chain([
+        (Ipv6Addr::LOCALHOST.into(), 128),
+        (Ipv6Addr::UNSPECIFIED.into(), 128),
+        ([0xfe80, 0, 0, 0, 0, 0, 0, 0].into(), 10),
+    ])
+    .map(|(addr, prefix)| Cidr { addr, prefix })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    #[test]
+    fn ports_and_ranges_decide() {
+        let scope = Scope {
+            tls_ports: vec![443],
+            plain_ports: vec![80],
+            never: vec![
+                Cidr {
+                    addr: [10, 0, 0, 0].into(),
+                    prefix: 8,
+                },
+                Cidr {
+                    addr: IpAddr::V6("2001:db8::".parse().unwrap()),
+                    prefix: 33,
+                },
+            ],
+            listen_port: 15443,
+            stale_after: Duration::from_secs(3),
+        };
+        let steers = |to: &str| scope.steers(to.parse().unwrap());
+        for to in [
+            "198.51.100.1:443",
+            "11.0.0.1:80",
+            "[2001:db8:8000::1]:443",
+            "[::ffff:11.0.0.1]:443",
+        ] {
+            assert!(steers(to), "{to}");
+        }
+        for to in [
+            "198.51.100.1:22",
+            "10.255.0.1:443",
+            "127.0.0.1:443",
+            "[::ffff:10.0.0.1]:443",
+            "[2001:db8:7fff::1]:443",
+            "[::1]:80",
+            "[fe80::1]:443",
+        ] {
+            assert!(!steers(to), "{to}");
+        }
+    }
+}

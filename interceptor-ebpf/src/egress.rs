@@ -1,0 +1,175 @@
+//! Packets on their way out, the backstop: what no other hook saw is stopped, and a steered connect waits here until the
+//! agent listens in its network namespace. TCP sends a lost first packet again after a second (RFC 6298 §2.1).
+
+use aya_ebpf::{
+    bindings::bpf_sock,
+    helpers::generated::{bpf_ktime_get_ns, bpf_sk_fullsock, bpf_sk_storage_get},
+    programs::SkBuffContext,
+};
+use interceptor_common::{Address, Counter, Original, Reason, Settings};
+
+use crate::{
+    connect::{SOCK_DGRAM, SOCK_STREAM, is_stale},
+    maps::{EXEMPT, ORIG, count, settings},
+    netns,
+    refuse::report,
+    scope::{contains, never, steers},
+};
+
+const PASS: i32 = 1;
+const DROP: i32 = 0;
+
+const SOCK_RAW: u32 = 3;
+const SYN_SENT: u32 = 2;
+const AF_INET6: u32 = 10;
+
+pub fn backstop(ctx: &SkBuffContext) -> i32 {
+    // SAFETY: the kernel gives a valid context.
+    let common = unsafe { (*ctx.skb.skb).__bindgen_anon_2.sk };
+    if common.is_null() {
+        return PASS;
+    }
+    // SAFETY: not null; the helper says where the socket is a whole one.
+    let sk = unsafe { bpf_sk_fullsock(common) };
+    if sk.is_null() {
+        return PASS;
+    }
+    let Some(settings) = settings() else {
+        return PASS;
+    };
+    // SAFETY: a whole socket, read field by field.
+    match unsafe { (*sk).type_ } {
+        // SAFETY: as above.
+        SOCK_STREAM if unsafe { (*sk).state } == SYN_SENT => first(settings, sk),
+        SOCK_DGRAM => datagram(settings, sk),
+        SOCK_RAW => raw(ctx, settings, sk),
+        _ => PASS,
+    }
+}
+
+/// The packet with which a TCP connection begins.
+#[inline(always)]
+fn first(settings: &Settings, sk: *mut bpf_sock) -> i32 {
+    if let Some(original) = steered(sk) {
+        // With the agent gone nobody will ever listen: loopback refuses it at once.
+        // SAFETY: no arguments.
+        if netns::is_ready(original.netns) || is_stale(settings, unsafe { bpf_ktime_get_ns() }) {
+            return PASS;
+        }
+        count(Counter::Held);
+        return DROP;
+    }
+    let (address, port) = destination(sk);
+    if !steers(settings, port) || never(address) || is_exempt(sk) {
+        return PASS;
+    }
+    stop(address, port)
+}
+
+/// Of a socket that was connected before the programs were attached: others were refused then.
+#[inline(always)]
+fn datagram(settings: &Settings, sk: *mut bpf_sock) -> i32 {
+    let (address, port) = destination(sk);
+    if !contains(&settings.tls_ports, port) || never(address) || is_exempt(sk) {
+        return PASS;
+    }
+    stop(address, port)
+}
+
+/// A packet that a process wrote itself, headers and all.
+#[inline(always)]
+fn raw(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
+    const TCP: u8 = 6;
+    const UDP: u8 = 17;
+    // SAFETY: a whole socket.
+    let v6 = unsafe { (*sk).family } == AF_INET6;
+    let (protocol, address, ports) = if v6 {
+        let (Ok(next), Ok(to)) = (ctx.load::<u8>(6), ctx.load::<[u32; 4]>(24)) else {
+            return DROP;
+        };
+        (next, Address(to), 40)
+    } else {
+        let (Ok(first), Ok(protocol), Ok(to)) =
+            (ctx.load::<u8>(0), ctx.load::<u8>(9), ctx.load::<u32>(16))
+        else {
+            return DROP;
+        };
+        (protocol, Address::v4(to), usize::from(first & 15) * 4)
+    };
+    // Hop-by-hop, routing, fragment and destination options: what stands behind them is not looked for.
+    if v6 && matches!(protocol, 0 | 43 | 44 | 60) {
+        return if never(address) {
+            PASS
+        } else {
+            stop(address, 0)
+        };
+    }
+    if protocol != TCP && protocol != UDP {
+        return PASS;
+    }
+    // The ports stand in the first fragment only; a later one may belong to it.
+    let later = !v6
+        && ctx
+            .load::<u16>(6)
+            .is_ok_and(|field| u16::from_be(field) & 0x1fff != 0);
+    let port = ctx.load::<u16>(ports + 2).map_or(0, u16::from_be);
+    if (!later && !steers(settings, port)) || never(address) || is_exempt(sk) {
+        return PASS;
+    }
+    stop(address, port)
+}
+
+#[inline(always)]
+fn stop(address: Address, port: u16) -> i32 {
+    // Packets are sent in nobody's name: who it was is not known here.
+    let original = Original {
+        // SAFETY: no arguments.
+        time: unsafe { bpf_ktime_get_ns() },
+        address,
+        port,
+        ..Original::default()
+    };
+    report(original, Reason::Missed);
+    DROP
+}
+
+/// Where a socket is connected to.
+#[inline(always)]
+fn destination(sk: *mut bpf_sock) -> (Address, u16) {
+    // All of them, whatever the family: a field chosen by it would be an address computed, which the verifier refuses.
+    // SAFETY: a whole socket, each field read alone.
+    let (port, v4, v6) = unsafe {
+        (
+            (&raw const (*sk).dst_port).read_volatile(),
+            (&raw const (*sk).dst_ip4).read_volatile(),
+            [
+                (&raw const (*sk).dst_ip6[0]).read_volatile(),
+                (&raw const (*sk).dst_ip6[1]).read_volatile(),
+                (&raw const (*sk).dst_ip6[2]).read_volatile(),
+                (&raw const (*sk).dst_ip6[3]).read_volatile(),
+            ],
+        )
+    };
+    // SAFETY: as above.
+    let is_v6 = unsafe { (*sk).family } == AF_INET6;
+    let address = if is_v6 { Address(v6) } else { Address::v4(v4) };
+    (address, u16::from_be(port))
+}
+
+#[inline(always)]
+fn steered(sk: *mut bpf_sock) -> Option<&'static Original> {
+    let map = core::ptr::from_ref(&ORIG).cast_mut().cast();
+    // SAFETY: a whole socket; the storage lives as long as it.
+    unsafe {
+        bpf_sk_storage_get(map, sk.cast(), core::ptr::null_mut(), 0)
+            .cast::<Original>()
+            .as_ref()
+    }
+}
+
+#[inline(always)]
+fn is_exempt(sk: *mut bpf_sock) -> bool {
+    let map = core::ptr::from_ref(&EXEMPT).cast_mut().cast();
+    // SAFETY: a whole socket; only whether there is something is asked.
+    !unsafe { bpf_sk_storage_get(map, sk.cast(), core::ptr::null_mut(), 0) }.is_null()
+}
