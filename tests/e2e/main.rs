@@ -12,6 +12,7 @@ mod direct;
 mod exchange;
 mod fidelity;
 mod getpeername;
+mod getsockname;
 mod hosts;
 mod leaks;
 mod lifecycle;

@@ -22,11 +22,13 @@ use crate::setup;
 pub const VERSIONS: [&str; 6] = ["5.10", "6.1", "6.12", "6.18", "newest", "all"];
 
 /// Test modules of `tests/e2e` that the kernel side decides; the rest is the same on every kernel.
-const STEERING: [&str; 7] = [
+const STEERING: [&str; 9] = [
     "bind::",
     "connect::",
+    "containers::",
     "direct::",
     "getpeername::",
+    "getsockname::",
     "lifecycle::",
     "sendmsg::",
     "sock_ops::",

@@ -15,7 +15,9 @@ const END_TO_END: &str = "interceptor-tests";
 
 /// Runs every test whose name contains `filter`, all of them even after a failure.
 pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
-    let (agent, mut binaries) = build_all(env, "0")?;
+    let agent = build_agent(Sh::cargo(env))?;
+    let mut binaries = build(Sh::cargo(env).args(["test", "--no-run"]))?;
+    binaries.retain(|artifact| artifact.is_test);
     // What fails soonest first; what needs root last.
     binaries.sort_by_key(Artifact::is_end_to_end);
 
@@ -55,25 +57,22 @@ pub fn run_emulated(
     args: &[OsString],
 ) -> Result<()> {
     // Unoptimised and emulated, masking one request takes a sixth of a second.
-    let (agent, binaries) = build_all(env, "2")?;
-    let tests = binaries
-        .iter()
-        .find(|artifact| artifact.is_end_to_end())
+    let cargo = || Sh::cargo(env).env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    let agent = build_agent(cargo())?;
+    let tests = build(cargo().args(["test", "--no-run", "--test", "e2e"]))?
+        .into_iter()
+        .find(Artifact::is_end_to_end)
         .context("cargo built no end-to-end tests")?;
     kernel::run(env, version, &agent, &tests.executable, filter, args)
 }
 
-/// The agent, and every test binary.
-fn build_all(env: &Env, optimised: &str) -> Result<(PathBuf, Vec<Artifact>)> {
+fn build_agent(cargo: Sh) -> Result<PathBuf> {
     // All members, as the tests are built: with the agent alone, dependencies would be built twice.
-    let agent = build(env, &["build", "--bins"], optimised)?
+    let agent = build(cargo.args(["build", "--bins"]))?
         .into_iter()
         .find(|artifact| artifact.name == "interceptor")
-        .context("cargo built no agent")?
-        .executable;
-    let mut binaries = build(env, &["test", "--no-run"], optimised)?;
-    binaries.retain(|artifact| artifact.is_test);
-    Ok((agent, binaries))
+        .context("cargo built no agent")?;
+    Ok(agent.executable)
 }
 
 /// Something executable that cargo built.
@@ -121,11 +120,9 @@ fn package_name(id: &str) -> String {
     }
 }
 
-fn build(env: &Env, args: &[&str], optimised: &str) -> Result<Vec<Artifact>> {
-    let messages = Sh::cargo(env)
-        .args(args)
+fn build(cargo: Sh) -> Result<Vec<Artifact>> {
+    let messages = cargo
         .arg("--message-format=json-render-diagnostics")
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", optimised)
         .read()?;
     messages
         .lines()
