@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod choice;
+pub mod cookie;
 pub mod earlier;
 pub mod ebpf;
 pub mod netns;
@@ -92,9 +93,14 @@ pub enum SteeringError {
     /// Somebody else's maps.
     #[error("{0} is in use: another agent is running; stop it first, or set `steering.pin_dir`")]
     Running(PathBuf),
+    /// The kernel is too old.
+    #[error(
+        "this kernel has no {0}: steering by eBPF needs Linux 5.10; `steering.backend = \"nftables\"` does without"
+    )]
+    Missing(&'static str),
     /// The programs could not be loaded.
     #[error(
-        "the kernel refused the eBPF programs: {0}; `interceptor run` needs CAP_BPF, CAP_NET_ADMIN and Linux 5.14"
+        "the kernel refused the eBPF programs: {0}; `interceptor run` needs CAP_BPF, CAP_NET_ADMIN and Linux 5.10"
     )]
     Load(Box<dyn std::error::Error + Send + Sync>),
     /// No `nft` to set rules with.

@@ -364,9 +364,22 @@ pub fn join_before_exec(
 
 /// Sends SIGTERM.
 pub fn terminate(pid: u32) -> io::Result<()> {
+    signal(pid, libc::SIGTERM)
+}
+
+/// Sends SIGKILL.
+pub fn kill(pid: u32) -> io::Result<()> {
+    signal(pid, libc::SIGKILL)
+}
+
+/// To one process: 0, which would mean our whole group, is how a cgroup lists those of other pid namespaces.
+fn signal(pid: u32, signal: i32) -> io::Result<()> {
     let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
+    if pid == 0 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     // SAFETY: plain integers.
-    check(unsafe { libc::kill(pid, libc::SIGTERM) })
+    check(unsafe { libc::kill(pid, signal) })
 }
 
 fn check(result: i32) -> io::Result<()> {

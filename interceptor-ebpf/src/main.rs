@@ -10,6 +10,7 @@ mod bind;
 mod connect;
 mod egress;
 mod getpeername;
+mod getsockname;
 mod maps;
 mod netns;
 mod refuse;
@@ -60,6 +61,11 @@ fn guard4(ctx: SockAddrContext) -> i32 {
 #[cgroup_sock_addr(bind6)]
 fn guard6(ctx: SockAddrContext) -> i32 {
     bind::guard(&ctx)
+}
+
+#[cgroup_sock_addr(getsockname4)]
+fn own_netns(ctx: SockAddrContext) -> i32 {
+    getsockname::v4(&ctx)
 }
 
 #[cgroup_sock(sock_create)]

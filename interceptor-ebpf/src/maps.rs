@@ -30,6 +30,10 @@ pub static NEVER4: LpmTrie<[u8; 4], u8, 4096> = LpmTrie::new();
 #[btf_map]
 pub static NEVER6: LpmTrie<[u8; 16], u8, 4096> = LpmTrie::new();
 
+/// Cookies of the network namespaces of the agent's own sockets, where the agent asks for one.
+#[btf_map]
+pub static COOKIE: SkStorage<u64> = SkStorage::new();
+
 /// Sockets of the agent itself, marked by file descriptor.
 #[btf_map]
 pub static EXEMPT: SkStorage<u8> = SkStorage::new();

@@ -3,12 +3,15 @@
 import gzip
 import http.client
 import json
+import os
 import socket
 import ssl
 import zlib
 
 ANTHROPIC = ("198.51.100.11", 443)
 MPTCP = 262
+# Before Linux 5.18, a program that refuses can't choose the error.
+REFUSED = ConnectionRefusedError if tuple(map(int, os.uname().release.split(".")[:2])) >= (5, 18) else PermissionError
 FASTOPEN = 0x20000000
 
 
@@ -88,9 +91,11 @@ def fast_open(text, name="api.anthropic.com", address=ANTHROPIC):
 
 
 def refused(call):
-    """The name of the error that a call ends in; `none` if it ends well."""
+    """The name of the error that a call ends in, ConnectionRefusedError for what a program refuses; `none` if it ends well."""
     try:
         call()
+    except REFUSED:
+        return "ConnectionRefusedError"
     except OSError as error:
         return type(error).__name__
     return "none"

@@ -13,6 +13,7 @@ mod egress;
 mod exchange;
 mod fidelity;
 mod getpeername;
+mod getsockname;
 mod hosts;
 mod leaks;
 mod lifecycle;

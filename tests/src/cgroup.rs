@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -35,10 +36,23 @@ impl Cgroup {
     }
 }
 
+impl Cgroup {
+    /// `cgroup.kill` is of Linux 5.14; before, one by one. Whoever is gone already can't be killed.
+    fn kill(&self) {
+        if fs::write(self.path().join("cgroup.kill"), "1").is_ok() {
+            return;
+        }
+        let pids = fs::read_to_string(self.path().join("cgroup.procs")).unwrap_or_default();
+        for pid in pids.lines() {
+            let _ = Command::new("kill").args(["-s", "KILL", pid]).output();
+        }
+    }
+}
+
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        let _ = fs::write(self.path().join("cgroup.kill"), "1");
         for _ in 0..100 {
+            self.kill();
             if remove(&self.path()).is_ok() {
                 return;
             }

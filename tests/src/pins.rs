@@ -18,10 +18,19 @@ pub fn pending(world: &World) -> Result<usize> {
     if world.backend == Backend::Nftables {
         return Ok(0);
     }
-    let path = map(world, "HANDOFF");
-    let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
-    let handoff: HashMap<_, HandoffKey, Original> = Map::HashMap(data).try_into()?;
-    Ok(handoff.keys().count())
+    Ok(handoffs(world)?.len())
+}
+
+/// Under which 4-tuples they are filed.
+pub fn handoffs(world: &World) -> Result<Vec<HandoffKey>> {
+    let handoff: HashMap<_, HandoffKey, Original> = hash_map(world, "HANDOFF")?.try_into()?;
+    Ok(handoff.keys().collect::<Result<_, _>>()?)
+}
+
+/// Cookies of the network namespaces that the agent listens in, or was told of.
+pub fn namespaces(world: &World) -> Result<Vec<u64>> {
+    let namespaces: HashMap<_, u64, u8> = hash_map(world, "NETNS")?.try_into()?;
+    Ok(namespaces.keys().collect::<Result<_, _>>()?)
 }
 
 /// Like [`pending`], once it is 0 or two seconds have passed: the kernel closes a socket a little after its process has
@@ -35,6 +44,12 @@ pub fn pending_at_last(world: &World) -> Result<usize> {
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+}
+
+fn hash_map(world: &World, name: &str) -> Result<Map> {
+    let path = map(world, name);
+    let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
+    Ok(Map::HashMap(data))
 }
 
 fn map(world: &World, name: &str) -> PathBuf {

@@ -16,8 +16,13 @@ cgroups=$(while read -r _ _ _ _ mount rest; do
 done < /proc/self/mountinfo)
 for cgroup in "$cgroups/interceptor-test-$run-"*; do
     [ -d "$cgroup" ] || continue
-    echo 1 > "$cgroup/cgroup.kill" 2>/dev/null
     for _ in 1 2 3 4 5 6 7 8 9 10; do
+        # Linux 5.14; before, one by one.
+        if [ -e "$cgroup/cgroup.kill" ]; then
+            echo 1 > "$cgroup/cgroup.kill"
+        else
+            xargs -r kill -9 < "$cgroup/cgroup.procs" 2>/dev/null
+        fi
         find "$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
         [ -d "$cgroup" ] || break
         sleep 0.05

@@ -105,9 +105,15 @@ pub fn is_root() -> bool {
 
 /// Whether PATH holds a program.
 pub fn has_program(name: &str) -> bool {
+    find_program(name).is_some()
+}
+
+/// Where PATH has a program.
+pub fn find_program(name: &str) -> Option<PathBuf> {
     // Debian keeps administration tools out of an ordinary user's PATH.
     let path = var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|dir: PathBuf| dir.join(name).is_file())
+        .map(|dir: PathBuf| dir.join(name))
+        .find(|program| program.is_file())
 }

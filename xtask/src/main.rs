@@ -4,6 +4,7 @@
 
 mod ci;
 mod env;
+mod kernel;
 mod setup;
 mod shell;
 mod test;
@@ -38,6 +39,9 @@ enum Command {
     },
     /// Run unit tests, and the end-to-end tests as root
     Test {
+        /// Run the steering suite on a stock Debian kernel, emulated; needs no root
+        #[arg(long, value_name = "VERSION", value_parser = kernel::VERSIONS)]
+        kernel: Option<String>,
         /// Run only tests whose name contains this, as `cargo test` does
         filter: Option<String>,
         /// Passed on to each test binary
@@ -74,9 +78,16 @@ fn run(command: Command) -> Result<()> {
             build_release(&env)
         }
         Command::Demo { args } => as_root(&env, "demo", args),
-        Command::Test { filter, args } => {
+        Command::Test {
+            kernel,
+            filter,
+            args,
+        } => {
             setup::run(&env)?;
-            test::run(&env, filter.as_deref(), &args)
+            match kernel {
+                Some(version) => test::run_emulated(&env, &version, filter.as_deref(), &args),
+                None => test::run(&env, filter.as_deref(), &args),
+            }
         }
         Command::Bench { args } => as_root(&env, "bench", args),
         Command::Ci => ci::run(&env),

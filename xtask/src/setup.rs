@@ -14,14 +14,21 @@ use anyhow::Result;
 use crate::env::Env;
 use crate::shell::Sh;
 
+pub use self::python::python;
+
 const CARGO_DENY: &str = "0.20.2";
 
 /// What building, testing, the demo and the bench need.
 pub fn run(env: &Env) -> Result<()> {
     step("rust-src", || rust_src(env))?;
-    step("Debian packages", debian::packages)?;
+    step("Debian packages", || debian::install(&debian::WANTED))?;
     step("bpf-linker", || linker::build(env))?;
     step("Python clients", || python::venv(env))
+}
+
+/// What booting kernels in an emulator needs beside.
+pub fn kernel_packages() -> Result<()> {
+    step("QEMU", || debian::install(&debian::FOR_KERNELS))
 }
 
 /// What `ci` needs beside.

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::env::Env;
+use crate::kernel;
 use crate::shell::Sh;
 
 /// The package whose integration tests need the real kernel, and so root.
@@ -17,13 +18,8 @@ const END_TO_END: &str = "interceptor-tests";
 
 /// Runs every test whose name contains `filter`, all of them even after a failure.
 pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
-    // All members, as the tests are built: with the agent alone, dependencies would be built twice.
-    let agent = build(env, &["build", "--bins"])?
-        .into_iter()
-        .find(|artifact| artifact.name == "interceptor")
-        .context("cargo built no agent")?
-        .executable;
-    let mut binaries = build(env, &["test", "--no-run"])?;
+    let agent = build_agent(Sh::cargo(env))?;
+    let mut binaries = build(Sh::cargo(env).args(["test", "--no-run"]))?;
     binaries.retain(|artifact| artifact.is_test);
     // What fails soonest first; what needs root last.
     binaries.sort_by_key(Artifact::is_end_to_end);
@@ -57,6 +53,32 @@ pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
         return Ok(());
     }
     bail!("tests failed in {}", failed.join(", "))
+}
+
+/// Runs the end-to-end tests that steering decides on other kernels than this machine's.
+pub fn run_emulated(
+    env: &Env,
+    version: &str,
+    filter: Option<&str>,
+    args: &[OsString],
+) -> Result<()> {
+    // Unoptimised and emulated, masking one request takes a sixth of a second.
+    let cargo = || Sh::cargo(env).env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    let agent = build_agent(cargo())?;
+    let tests = build(cargo().args(["test", "--no-run", "--test", "e2e"]))?
+        .into_iter()
+        .find(Artifact::is_end_to_end)
+        .context("cargo built no end-to-end tests")?;
+    kernel::run(env, version, &agent, &tests.executable, filter, args)
+}
+
+fn build_agent(cargo: Sh) -> Result<PathBuf> {
+    // All members, as the tests are built: with the agent alone, dependencies would be built twice.
+    let agent = build(cargo.args(["build", "--bins"]))?
+        .into_iter()
+        .find(|artifact| artifact.name == "interceptor")
+        .context("cargo built no agent")?;
+    Ok(agent.executable)
 }
 
 /// Something executable that cargo built.
@@ -104,9 +126,8 @@ fn package_name(id: &str) -> String {
     }
 }
 
-fn build(env: &Env, args: &[&str]) -> Result<Vec<Artifact>> {
-    let messages = Sh::cargo(env)
-        .args(args)
+fn build(cargo: Sh) -> Result<Vec<Artifact>> {
+    let messages = cargo
         .arg("--message-format=json-render-diagnostics")
         .read()?;
     messages

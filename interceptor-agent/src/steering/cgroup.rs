@@ -3,13 +3,14 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io,
+    io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::SteeringError;
+use crate::sys;
 
 /// A directory of the cgroup-v2 hierarchy.
 #[derive(Debug)]
@@ -105,21 +106,40 @@ impl Cgroup {
         }
     }
 
-    /// Ends every process in it and below (`cgroup.kill`, Linux 5.14) and removes it.
+    /// Ends every process in it and below and removes it.
     pub fn kill_and_remove(&self) -> Result<(), SteeringError> {
-        let kill = self.path.join("cgroup.kill");
-        fs::write(&kill, "1").map_err(SteeringError::at(&kill))?;
-        let removed = (0..100).find_map(|_| match fs::remove_dir(&self.path) {
-            // Killed processes are still leaving.
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
-                std::thread::sleep(Duration::from_millis(10));
-                None
+        let removed = (0..100).find_map(|_| {
+            if let Err(error) = self.kill() {
+                return Some(Err(error));
             }
-            other => Some(other),
+            match fs::remove_dir(&self.path) {
+                // Killed processes are still leaving.
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    std::thread::sleep(Duration::from_millis(10));
+                    None
+                }
+                other => Some(other),
+            }
         });
         removed
             .unwrap_or_else(|| Err(io::ErrorKind::ResourceBusy.into()))
             .map_err(SteeringError::at(&self.path))
+    }
+
+    /// All at once by `cgroup.kill` (Linux 5.14), else one by one: whoever is born meanwhile is there the next time.
+    fn kill(&self) -> io::Result<()> {
+        let kill = self.path.join("cgroup.kill");
+        match File::options().write(true).open(kill) {
+            Ok(mut kill) => kill.write_all(b"1"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                for pid in self.processes() {
+                    // It may have ended meanwhile.
+                    let _ = sys::kill(pid);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! refused by the kernel. A new agent reuses the maps and swaps the programs in place.
 
 mod events;
+mod needs;
 mod pins;
 pub mod survey;
 
@@ -29,7 +30,7 @@ use interceptor_common::{
 pub use events::{Events, Refused, Ring};
 pub use pins::uninstall;
 
-use super::{Exempt, Scope, Steering, SteeringError, cgroup, cgroup::Cgroup, netns::Netns};
+use super::{Exempt, Scope, Steering, SteeringError, cgroup, cgroup::Cgroup, cookie, netns::Netns};
 use crate::{
     config::Cidr,
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -71,6 +72,7 @@ impl Ebpf {
     ///
     /// `lock` is a predecessor's hold on the pins, if there is one.
     pub fn load(pin_dir: &Path, lock: Option<fs::File>) -> Result<(Self, Events), SteeringError> {
+        needs::check()?;
         let pins = pins::prepare(pin_dir)?;
         let only_one = pins::lock(&pins, lock)?;
         let set_retval =
@@ -146,7 +148,11 @@ impl Ebpf {
     /// something was not steered before.
     pub fn attach(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
         let (id, mut begun) = (cgroup.id()?, false);
-        for (name, program) in lock(&self.programs).programs_mut() {
+        let mut programs = lock(&self.programs);
+        for (name, program) in programs
+            .programs_mut()
+            .filter(|(name, _)| *name != cookie::PROGRAM)
+        {
             let pin = pins::link(&self.pins, name);
             if program.fd().is_err() {
                 load_program(program)?;
@@ -305,6 +311,11 @@ impl From<Original> for Steered {
     }
 }
 
+/// The object on its own, its maps shared with nobody.
+pub(super) fn object() -> Result<Object, SteeringError> {
+    EbpfLoader::new().load(OBJECT).map_err(SteeringError::load)
+}
+
 fn load_program(program: &mut Program) -> Result<(), SteeringError> {
     match program {
         Program::CgroupSockAddr(program) => program.load(),
@@ -380,7 +391,7 @@ fn ports(ports: &[u16]) -> Result<[u16; MAX_PORTS], SteeringError> {
 }
 
 /// A map of the object, as the type that user space uses it by.
-fn take<M>(object: &mut Object, name: &str) -> Result<M, SteeringError>
+pub(super) fn take<M>(object: &mut Object, name: &str) -> Result<M, SteeringError>
 where
     M: TryFrom<Map, Error: std::error::Error + Send + Sync + 'static>,
 {

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::net::TcpSocket;
 
-use super::cgroup::Cgroup;
+use super::{cgroup::Cgroup, cookie};
 use crate::sys;
 
 /// A network namespace that the agent can make sockets in. Two are the same when their cookies are.
@@ -30,7 +30,7 @@ impl Netns {
     /// The agent's own.
     ///
     /// # Errors
-    /// /proc is not mounted, or the kernel has no `SO_NETNS_COOKIE` (Linux 5.14).
+    /// /proc is not mounted, or the kernel is older than Linux 5.10.
     pub fn own() -> io::Result<Self> {
         Ok(Self {
             cookie: cookie_here()?,
@@ -135,7 +135,7 @@ fn home() -> io::Result<File> {
 }
 
 fn cookie_here() -> io::Result<u64> {
-    sys::netns_cookie(&TcpSocket::new_v4()?)
+    cookie::of(&TcpSocket::new_v4()?)
 }
 
 impl PartialEq for Netns {

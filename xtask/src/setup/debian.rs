@@ -9,7 +9,7 @@ use crate::env::has_program;
 use crate::shell::Sh;
 
 /// A program that must be in PATH, and the Debian package that brings it.
-const WANTED: [(&str, &str); 7] = [
+pub const WANTED: [(&str, &str); 7] = [
     ("cc", "build-essential"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
@@ -19,8 +19,19 @@ const WANTED: [(&str, &str); 7] = [
     ("python3", "python3-venv"),
 ];
 
-pub fn packages() -> Result<Done> {
-    let missing = missing();
+/// What `test --kernel` runs beside: an emulator, the guest's system, and what kernels are compressed with.
+pub const FOR_KERNELS: [(&str, &str); 6] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("busybox", "busybox-static"),
+    ("strip", "binutils"),
+    ("xz", "xz-utils"),
+    ("zstd", "zstd"),
+    ("lz4", "lz4"),
+];
+
+/// Installs the packages of those programs that are missing.
+pub fn install(wanted: &[(&str, &'static str)]) -> Result<Done> {
+    let missing = missing(wanted);
     if missing.is_empty() {
         return Ok(Done::Already);
     }
@@ -56,14 +67,17 @@ fn apt(args: &[&str]) -> Result<Sh> {
         .args(args))
 }
 
-fn missing() -> Vec<&'static str> {
-    let mut missing: Vec<_> = WANTED
+fn missing(wanted: &[(&str, &'static str)]) -> Vec<&'static str> {
+    let mut missing: Vec<_> = wanted
         .iter()
         .filter(|(program, _)| !has_program(program))
         .map(|&(_, package)| package)
         .collect();
     // Debian's python3 alone can't make a virtual environment.
-    if !missing.contains(&"python3-venv") && !super::python::can_make_venv() {
+    if wanted.iter().any(|(_, package)| *package == "python3-venv")
+        && !missing.contains(&"python3-venv")
+        && !super::python::can_make_venv()
+    {
         missing.push("python3-venv");
     }
     missing

@@ -51,10 +51,11 @@ pub fn can_make_venv() -> bool {
 }
 
 /// Debian's rather than whatever shim comes first in PATH.
-fn python() -> &'static str {
-    if Path::new("/usr/bin/python3").exists() {
-        "/usr/bin/python3"
+pub fn python() -> &'static Path {
+    let debians = Path::new("/usr/bin/python3");
+    if debians.exists() {
+        debians
     } else {
-        "python3"
+        Path::new("python3")
     }
 }
