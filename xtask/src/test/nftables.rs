@@ -23,7 +23,11 @@ const THEMES: [&str; 9] = [
 ];
 
 /// Tests of these themes that are about eBPF, by how their names begin, and why.
-const EBPF_ONLY: [(&str, &str); 3] = [
+const EBPF_ONLY: [(&str, &str); 4] = [
+    (
+        "exchange::the_log_says_who_it_was",
+        "of a process nftables knows the user alone; see nftables::",
+    ),
     (
         "lifecycle::again::a_second_agent_says_that_there_is_one_and_harms_nothing",
         "pins can be elsewhere, a network namespace can't; see nftables::",
