@@ -14,12 +14,18 @@ use crate::app::App;
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Binds the admin address.
+/// Binds the admin address, where a predecessor has not.
 ///
 /// # Errors
 /// The address can't be bound.
-pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+pub async fn bind(
+    address: SocketAddr,
+    inherited: Option<std::net::TcpListener>,
+) -> io::Result<TcpListener> {
+    match inherited {
+        Some(listener) => TcpListener::from_std(listener),
+        None => TcpListener::bind(address).await,
+    }
 }
 
 /// Serves until the drain is over; readiness fails as soon as it begins.

@@ -1,57 +1,54 @@
 //! Everything one running agent shares, and its start and stop.
 
+mod handover;
 mod namespaces;
+mod policy;
+mod reload;
 mod tasks;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     addresses::Addresses,
     admin,
-    config::{Config, Limits, PathPolicy},
+    config::Config,
     drain::Drain,
-    hosts::Hosts,
     listener,
-    mask::{detector::Detectors, request::Masker},
     metrics::Metrics,
     steering::{
         Steering,
         cgroup::Cgroup,
         ebpf::{Ebpf, Scope},
+        netns::Netns,
     },
-    tls::{ca::Ca, leaf::Leaves, upstream},
-    upstream::{Patience, Upstream},
     workers::Workers,
 };
+pub use handover::Handover;
 use namespaces::Namespaces;
+pub use policy::Policy;
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// The same for an agent with a successor: a stream in its longest pause is not cut.
+const DRAIN_BESIDE_SUCCESSOR: Duration = Duration::from_secs(600);
+
 /// What every connection of an agent uses.
 pub struct App {
-    /// The LLM hosts.
-    pub hosts: Hosts,
-    /// Bounds on what one client can make the agent hold.
-    pub limits: Limits,
-    /// Paths of LLM hosts that no adapter knows.
-    pub unknown_path: PathPolicy,
-    /// Paths of coding agents' side traffic.
-    pub side_path: PathPolicy,
+    policy: RwLock<Arc<Policy>>,
     /// The kernel side.
     pub steering: Arc<dyn Steering>,
     /// Addresses known to serve LLM hosts.
     pub addresses: Addresses,
-    /// The TLS server towards clients.
-    pub tls: TlsAcceptor,
-    /// The client towards providers.
-    pub upstream: Upstream,
-    /// The masker.
-    pub masker: Masker,
     /// Counters and histograms.
     pub metrics: Metrics,
     /// The threads that connections are served on.
@@ -60,6 +57,8 @@ pub struct App {
     pub drain: Drain,
     /// One permit a connection.
     pub slots: Arc<Semaphore>,
+    /// A successor is starting, or serves already.
+    hands_over: AtomicBool,
 }
 
 impl App {
@@ -68,64 +67,87 @@ impl App {
     /// # Errors
     /// The CA, the roots or the detectors are not as the config says.
     pub fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
-        let ca = Ca::load(&config.tls.ca_dir)?;
-        let roots = upstream::Roots::load(&config.tls.extra_roots)?.without(ca.root());
-        let limits = config.limits.clone();
-        let client = |alpn: &[&[u8]]| upstream::client_config(&roots, alpn);
+        let policy = Policy::new(config, Arc::clone(&steering))?;
         Ok(Self {
-            hosts: config.hosts.clone(),
-            unknown_path: config.mask.unknown_path,
-            side_path: config.mask.side_path,
+            policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
-            tls: TlsAcceptor::from(Leaves::new(ca)?.server_config()?),
-            upstream: Upstream::new(
-                Arc::clone(&steering),
-                client(&[b"http/1.1"]),
-                client(&[b"h2", b"http/1.1"]),
-                Patience {
-                    connect: limits.connect_timeout,
-                    answer: limits.response_timeout,
-                    idle: limits.idle_timeout,
-                },
-            ),
-            masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             metrics: Metrics::default(),
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
-                limits.connections.min(Semaphore::MAX_PERMITS),
+                config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
+            hands_over: AtomicBool::new(false),
             steering,
-            limits,
         })
+    }
+
+    /// What the config says now. Whoever asks once is not touched by a reload that comes meanwhile.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Resolves when connections are to be cut. Those of an agent with a successor may go on: it has time.
+    pub async fn stopping(&self) {
+        self.drain.begun().await;
+        if self.hands_over() {
+            std::future::pending().await
+        }
+    }
+
+    /// Whether a successor serves, or is about to.
+    pub fn hands_over(&self) -> bool {
+        self.hands_over.load(Ordering::Relaxed)
+    }
+
+    fn replace(&self, policy: Policy) {
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 }
 
 /// A running agent.
 pub struct Agent {
     app: Arc<App>,
+    ebpf: Arc<Ebpf>,
+    cgroup: Cgroup,
+    /// What is in force: the last reload's, but for what that could not change.
+    config: Config,
+    scope: Scope,
 }
 
 impl Agent {
-    /// Starts to steer `cgroup` and serve. Everything that can fail does so before the first connection is steered.
+    /// Starts to steer `cgroup` and serve. Everything that can fail does so before the first connection is steered. With a
+    /// predecessor, this agent serves in its place from here on.
     ///
     /// # Errors
     /// What could not be loaded, bound or attached.
-    pub async fn start(config: &Config, cgroup: &Cgroup) -> anyhow::Result<Self> {
+    pub async fn start(
+        config: &Config,
+        cgroup: &Cgroup,
+        mut handover: Handover,
+    ) -> anyhow::Result<Self> {
         let steering = &config.steering;
-        let (ebpf, events) = Ebpf::load(&steering.pin_dir)?;
+        let (ebpf, events) = Ebpf::load(&steering.pin_dir, handover.lock())?;
+        ebpf.check(cgroup)?;
         let ebpf = Arc::new(ebpf);
         let app = Arc::new(App::new(config, ebpf.clone())?);
         let admin = match config.admin.listen {
             Some(address) => Some(
-                admin::bind(address)
+                admin::bind(address, handover.at(Netns::own()?.cookie(), address))
                     .await
                     .with_context(|| format!("admin.listen {address}"))?,
             ),
             None => None,
         };
-        let mut namespaces =
-            Namespaces::begin(&app, &ebpf, cgroup.try_clone()?, steering.listen_port)?;
+        // A predecessor's own connections are none from before.
+        let alone = handover.is_none();
+        let mut namespaces = Namespaces::begin(
+            &app,
+            &ebpf,
+            cgroup.try_clone()?,
+            steering.listen_port,
+            handover,
+        )?;
         let port = namespaces.port();
         let scope = Scope {
             tls_ports: steering.ports.clone(),
@@ -140,7 +162,7 @@ impl Agent {
         let begun = ebpf.attach(cgroup)?;
         // What came while the programs were not there to tell.
         namespaces.look();
-        if begun {
+        if begun && alone {
             namespaces.end_earlier(&scope);
         }
 
@@ -152,6 +174,7 @@ impl Agent {
             );
         }
         tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
+        namespaces.take_over()?;
         tokio::spawn(namespaces.run(events.arrivals));
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
@@ -159,16 +182,27 @@ impl Agent {
         tracing::info!(
             cgroup = %cgroup.path().display(),
             mode = ?config.mode,
-            hosts = app.hosts.iter().count(),
+            hosts = app.policy().hosts.iter().count(),
             "steering"
         );
-        Ok(Self { app })
+        Ok(Self {
+            app,
+            ebpf,
+            cgroup: cgroup.try_clone()?,
+            config: config.clone(),
+            scope,
+        })
     }
 
-    /// Lets open exchanges finish, up to a deadline. What was steered stays steered: with nobody listening, connects
-    /// are refused until an agent is back or `interceptor uninstall` ran.
+    /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish.
+    /// What was steered stays steered: with nobody listening, connects are refused until an agent is back or
+    /// `interceptor uninstall` ran.
     pub async fn stop(self) {
-        if !self.app.drain.finish(DRAIN).await {
+        let deadline = match self.app.hands_over() {
+            true => DRAIN_BESIDE_SUCCESSOR,
+            false => DRAIN,
+        };
+        if !self.app.drain.finish(deadline).await {
             tracing::warn!(
                 open = self.app.drain.len(),
                 "connections were cut at the drain deadline"

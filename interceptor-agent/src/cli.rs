@@ -7,6 +7,7 @@ mod log;
 pub mod mask;
 pub mod run;
 pub mod scan;
+pub mod status;
 pub mod uninstall;
 pub mod unmask;
 
@@ -27,7 +28,8 @@ First steps:
   interceptor ca init                    make the CA that clients are to trust
   interceptor check --config FILE        say what is wrong with a config, before anything starts
   interceptor exec -- curl https://…     run one command under interception
-  interceptor run --config FILE          steer every process below the configured cgroup";
+  interceptor run --config FILE          steer every process below the configured cgroup
+  interceptor status --config FILE       say whether that is so now";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -45,6 +47,8 @@ enum Command {
     Unmask(unmask::Args),
     /// Make or show the CA that clients trust
     Ca(ca::Args),
+    /// Say what is enforced now, whether an agent lives, and what to do if not
+    Status(status::Args),
     /// Remove every trace of interceptor from the kernel
     Uninstall(uninstall::Args),
 }
@@ -62,6 +66,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Mask(args) => args.run(),
         Command::Unmask(args) => args.run(),
         Command::Ca(args) => args.run(),
+        Command::Status(args) => args.run(),
         Command::Uninstall(args) => args.run(),
     }
 }

@@ -286,7 +286,7 @@ impl Default for Config {
                 connect_timeout: Duration::from_secs(10),
                 response_timeout: Duration::from_secs(600),
                 idle_timeout: Duration::from_secs(120),
-                connections: 4096,
+                connections: 16_384,
             },
             admin: Admin { listen: None },
             log: Log {

@@ -1,17 +1,19 @@
 //! The life of one steered connection, top to bottom.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::{server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncWriteExt as _, BufReader},
     net::TcpStream,
+    sync::watch,
 };
 use tokio_rustls::server::TlsStream;
 
 use crate::{
-    app::App,
+    app::{App, Policy},
+    config::Limits,
     exchange::{self, Link},
     hosts::Host,
     http::head_guard::HeadGuard,
@@ -26,6 +28,7 @@ use crate::{
     steering::netns::Netns,
     tls::buffered,
     upstream::Target,
+    who::Who,
 };
 
 /// Takes an accepted connection from its first byte to its last.
@@ -44,36 +47,36 @@ pub async fn serve(
         app.metrics.refused(Reason::Lost.as_str());
         return client.set_zero_linger().unwrap_or_default();
     };
+    let policy = app.policy();
     let mut server = None;
     loop {
-        let Ok((opening, read)) = opening::read(&mut client, app.limits.header_timeout).await
+        let Ok((opening, read)) = opening::read(&mut client, policy.limits.header_timeout).await
         else {
             return;
         };
         let known = app.addresses.contains(steered.original.0.ip());
-        match intercept::decide(&app.hosts, known, &opening) {
+        match intercept::decide(&policy.hosts, known, &opening) {
             _ if opening == Opening::Closed => return,
             Verdict::Refuse(reason) => {
-                return refuse(&app, client, &steered, &opening, reason).await;
+                return refuse(&app, &policy, client, &steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
-                return intercept(
-                    &app,
-                    host,
-                    &opening,
-                    netns,
-                    steered,
-                    Prefixed::new(read, buffered(client)),
-                )
+                let client = Prefixed::new(read, buffered(client));
+                // Boxed: connections that pass are many and last, and must not be as big as this.
+                return Box::pin(intercept(
+                    &app, &policy, host, &opening, netns, steered, client,
+                ))
                 .await;
             }
             Verdict::Pass => {
                 let dialled = match server.take() {
                     Some(server) => Ok(server),
-                    None => app.upstream.dial(&netns, steered.original).await,
+                    None => policy.upstream.dial(&netns, steered.original).await,
                 };
                 let Ok(dialled) = dialled else {
-                    return app.metrics.connection("unreachable");
+                    app.metrics.connection("unreachable");
+                    // As close to a refused connect as one that was accepted can come.
+                    return client.set_zero_linger().unwrap_or_default();
                 };
                 if opening == Opening::Silent && client_speaks_first(&client, &dialled).await {
                     server = Some(dialled);
@@ -89,6 +92,7 @@ pub async fn serve(
 /// Ends the client's TLS with a leaf for its host and serves HTTP on it.
 async fn intercept(
     app: &Arc<App>,
+    policy: &Policy,
     host: &Host,
     opening: &Opening,
     netns: Arc<Netns>,
@@ -103,7 +107,7 @@ async fn intercept(
         .to_ascii_lowercase()
         .into();
     app.metrics.connection("intercept");
-    let accepting = tokio::time::timeout(app.limits.header_timeout, app.tls.accept(client));
+    let accepting = tokio::time::timeout(policy.limits.header_timeout, policy.tls.accept(client));
     let tls = match accepting.await {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => return client_refused(app, &name, &steered, &error.to_string()),
@@ -119,25 +123,25 @@ async fn intercept(
             netns,
             http2,
         },
-        process: steered.process,
+        who: Who::of(steered.process),
         guard: HeadGuard::default(),
     };
     if http2 {
-        serve_http2(link, tls).await
+        serve_http2(link, &policy.limits, tls).await
     } else {
-        serve_http1(link, tls).await
+        serve_http1(link, &policy.limits, tls).await
     }
 }
 
-async fn serve_http1(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
+async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
-    let limits = &link.app.limits;
     let (metrics, protocol) = (link.app.metrics.clone(), link.host.protocol);
     let too_slow = move || {
         metrics.refused(Reason::HeadTimeout.as_str());
         Refusal::from(Reason::HeadTimeout).plain_response(protocol, &Id::new())
     };
     let io = TokioIo::new(link.guard.watch(tls, limits.header_timeout, too_slow));
+    let (ask, asked) = watch::channel(());
     let connection = conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout)
@@ -147,24 +151,30 @@ async fn serve_http1(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>)
         .auto_date_header(false)
         .serve_connection(
             io,
-            service_fn(|request| exchange::run(Arc::clone(&link), request)),
+            service_fn(|request| {
+                ask.send_replace(());
+                exchange::run(Arc::clone(&link), request)
+            }),
         );
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(&ended),
-        () = link.app.drain.begun() => {
+        () = ending(&link.app, asked) => {
             connection.as_mut().graceful_shutdown();
             log_end(&connection.await);
         }
     }
 }
 
-async fn serve_http2(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
+async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
     let link = Arc::new(link);
-    let limits = &link.app.limits;
+    let (ask, asked) = watch::channel(());
     let service = {
         let link = Arc::clone(&link);
-        service_fn(move |request| exchange::run(Arc::clone(&link), request))
+        service_fn(move |request| {
+            ask.send_replace(());
+            exchange::run(Arc::clone(&link), request)
+        })
     };
     let connection = conn::http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -177,10 +187,22 @@ async fn serve_http2(link: Link, tls: TlsStream<Prefixed<BufReader<TcpStream>>>)
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(&ended),
-        () = link.app.drain.begun() => {
+        () = ending(&link.app, asked) => {
             connection.as_mut().graceful_shutdown();
             log_end(&connection.await);
         }
+    }
+}
+
+/// Resolves when a connection is to end, with the request that is open on it. With a successor there is time: a request
+/// that is on its way to us is answered before.
+async fn ending(app: &App, mut asked: watch::Receiver<()>) {
+    const ON_ITS_WAY: Duration = Duration::from_secs(5);
+    app.drain.begun().await;
+    if app.hands_over() {
+        asked.mark_unchanged();
+        // None came: nothing is lost.
+        let _ = tokio::time::timeout(ON_ITS_WAY, asked.changed()).await;
     }
 }
 
@@ -200,19 +222,15 @@ async fn pass(
     server: TcpStream,
     original: OrigDstAddr,
 ) {
-    tokio::select! {
-        ended = passthrough::run(client, read, server) => {
-            if let Err(error) = ended {
-                tracing::debug!(original = %original.0, %error, "passthrough ended");
-            }
-        }
-        () = app.drain.begun() => {}
+    if let Err(error) = passthrough::run(client, read, server, app.stopping()).await {
+        tracing::debug!(original = %original.0, %error, "passthrough ended");
     }
 }
 
 /// Refuses in the client's own language: HTTP where it speaks HTTP, an alert where it speaks TLS, else a reset.
 async fn refuse(
     app: &App,
+    policy: &Policy,
     mut client: TcpStream,
     steered: &Steered,
     opening: &Opening,
@@ -238,7 +256,7 @@ async fn refuse(
         Opening::Http { host } => {
             let protocol = host
                 .as_deref()
-                .and_then(|host| app.hosts.lookup(host))
+                .and_then(|host| policy.hosts.lookup(host))
                 .map_or(Protocol::None, |host| host.protocol);
             client
                 .write_all(&Refusal::from(reason).plain_response(protocol, &id))

@@ -10,15 +10,15 @@ use http::{Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
-    app::App,
+    app::{App, Policy},
     config::PathPolicy,
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
     mask::Mode,
-    original_dst::Process,
     protocol::{Endpoint, Route, route},
     refusal::{Reason, Refusal},
     upstream::Target,
+    who::Who,
 };
 use record::Record;
 
@@ -31,7 +31,7 @@ pub struct Link {
     /// Where requests go on.
     pub target: Target,
     /// Who connected.
-    pub process: Process,
+    pub who: Who,
     /// Sees raw HTTP/1.1 heads.
     pub guard: HeadGuard,
 }
@@ -41,11 +41,12 @@ pub async fn run(
     link: Arc<Link>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
+    let policy = link.app.policy();
     let (parts, mut body) = request.into_parts();
     let request = Request::from_parts(parts, ());
     let mut record = Record::begin(&link, &request);
     let expects = request.headers().contains_key(header::EXPECT);
-    let response = match forward(&link, request, &mut body, &mut record).await {
+    let response = match forward(&link, &policy, request, &mut body, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
             // A client that is still sending would take the end of the connection for the answer; one that waits for
@@ -63,26 +64,27 @@ pub async fn run(
 
 async fn forward(
     link: &Link,
+    policy: &Arc<Policy>,
     request: Request<()>,
     body: &mut Incoming,
     record: &mut Record<'_>,
 ) -> Result<Response<Answer>, Refusal> {
-    let limits = &link.app.limits;
+    let limits = &policy.limits;
     admit(link, &request)?;
-    let endpoint = endpoint(link, &request, body.is_end_stream())?;
+    let endpoint = endpoint(link, policy, &request, body.is_end_stream())?;
     let body = body::read(body, limits.request_body, limits.body_timeout).await?;
     link.guard.next();
     let (parts, ()) = request.into_parts();
 
-    let masked = mask::request(link, endpoint, parts, body).await?;
-    record.masked(&masked.report, masked.took);
+    let masked = mask::request(policy, endpoint, parts, body).await?;
+    record.masked(&policy.masker, &masked.report, masked.took);
     let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);
     head::set_length(&mut parts.headers, masked.body.len());
 
     let request = Request::from_parts(parts, masked.body);
-    let response = link.app.upstream.send(&link.target, request).await?;
+    let response = policy.upstream.send(&link.target, request).await?;
     link.app.addresses.learn(link.target.original.0.ip());
     respond::unmasked(response, endpoint, masked.tokens, limits.response_body).await
 }
@@ -113,30 +115,30 @@ fn admit(link: &Link, request: &Request<()>) -> Result<(), Refusal> {
 /// How the body is read; `None`: there is none.
 fn endpoint(
     link: &Link,
+    policy: &Policy,
     request: &Request<()>,
     bodyless: bool,
 ) -> Result<Option<Endpoint>, Refusal> {
-    let app = &link.app;
     let (host, path) = (&link.host, request.uri().path());
     let websocket = head::is_websocket(request);
     let method = request.method().as_str();
     let found = host.api_path(path).map_or(Route::Unknown, |path| {
         route(host.protocol, method, path, websocket)
     });
-    let (policy, reason) = match found {
+    let (path_policy, reason) = match found {
         Route::Body(endpoint) => return Ok(Some(endpoint)),
         Route::NoBody if bodyless => return Ok(None),
         Route::NoBody => return Err(Refusal::new(Reason::BadRequest, "this path takes no body")),
         Route::UpgradeRequired => return Err(Reason::UpgradeRequired.into()),
-        Route::SidePath => (app.side_path, Reason::SidePath),
-        Route::Unknown => (app.unknown_path, Reason::UnknownPath),
+        Route::SidePath => (policy.side_path, Reason::SidePath),
+        Route::Unknown => (policy.unknown_path, Reason::UnknownPath),
     };
     // A WebSocket's frames would pass unmasked once it is open, whatever the policy says of its path.
-    if websocket || (policy == PathPolicy::Block && app.masker.mode() == Mode::Enforce) {
+    if websocket || (path_policy == PathPolicy::Block && policy.masker.mode() == Mode::Enforce) {
         return Err(reason.into());
     }
-    app.metrics.let_through(reason.as_str());
-    if policy != PathPolicy::Allow {
+    link.app.metrics.let_through(reason.as_str());
+    if path_policy != PathPolicy::Allow {
         tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy, masked as any JSON");
     }
     Ok((!bodyless).then_some(Endpoint::Generic))

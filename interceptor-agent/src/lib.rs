@@ -31,4 +31,5 @@ pub mod steering;
 pub mod sys;
 pub mod tls;
 pub mod upstream;
+pub mod who;
 pub mod workers;

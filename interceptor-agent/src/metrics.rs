@@ -28,6 +28,12 @@ pub struct ExchangeLabel {
     status: &'static str,
 }
 
+/// How something ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResultLabel {
+    result: &'static str,
+}
+
 /// A detector's class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ClassLabel {
@@ -56,6 +62,7 @@ pub struct Metrics {
     handoffs: Gauge,
     namespaces: Gauge,
     ca_refused: Counter,
+    reloads: Family<ResultLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -77,6 +84,7 @@ impl Default for Metrics {
             handoffs: Gauge::default(),
             namespaces: Gauge::default(),
             ca_refused: Counter::default(),
+            reloads: Family::default(),
         };
         registry.register(
             "connections",
@@ -138,6 +146,11 @@ impl Default for Metrics {
             "client_refused_ca",
             "TLS handshakes that the client broke off after our certificate",
             metrics.ca_refused.clone(),
+        );
+        registry.register(
+            "config_reloads",
+            "Reloads of the config, by whether they took effect",
+            metrics.reloads.clone(),
         );
         Self {
             registry: Arc::new(registry),
@@ -217,6 +230,12 @@ impl Metrics {
     /// A client broke the handshake off.
     pub fn client_refused_ca(&self) {
         self.ca_refused.inc();
+    }
+
+    /// The config was read again; one with an error took no effect.
+    pub fn reloaded(&self, done: bool) {
+        let result = if done { "done" } else { "failed" };
+        self.reloads.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Takes over what the programs counted.

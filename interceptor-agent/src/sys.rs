@@ -10,7 +10,7 @@ use std::{
     io,
     mem::{size_of, zeroed},
     os::{
-        fd::{AsRawFd, FromRawFd as _, OwnedFd},
+        fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
@@ -154,8 +154,17 @@ pub fn update_link(link: &impl AsRawFd, program: &impl AsRawFd) -> io::Result<()
     bpf(BPF_LINK_UPDATE, &mut attributes).map(drop)
 }
 
-/// Id of the cgroup that a cgroup link is attached to; 0 once that cgroup is gone.
-pub fn link_cgroup(link: &impl AsRawFd) -> io::Result<u64> {
+/// What a cgroup link is attached to.
+#[derive(Clone, Copy, Debug)]
+pub struct CgroupLink {
+    /// Id of the cgroup; 0 once that cgroup is gone.
+    pub cgroup: u64,
+    /// The hook, as `enum bpf_attach_type` numbers it.
+    pub attach_type: u32,
+}
+
+/// Asks what a cgroup link is attached to (`BPF_OBJ_GET_INFO_BY_FD`).
+pub fn cgroup_link(link: &impl AsRawFd) -> io::Result<CgroupLink> {
     /// `struct bpf_link_info` with its `cgroup` member.
     #[repr(C)]
     #[derive(Default)]
@@ -181,7 +190,10 @@ pub fn link_cgroup(link: &impl AsRawFd) -> io::Result<u64> {
         info: &raw mut info as u64,
     };
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
-    Ok(info.cgroup)
+    Ok(CgroupLink {
+        cgroup: info.cgroup,
+        attach_type: info.attach_type,
+    })
 }
 
 /// A value that the kernel wrote as bytes; `None` if there are too few of them.
@@ -194,6 +206,36 @@ pub fn read_pod<T: aya::Pod>(bytes: &[u8]) -> Option<T> {
 pub fn poll<T: AsRawFd + std::os::fd::AsFd>(inner: T) -> io::Result<tokio::io::unix::AsyncFd<T>> {
     // SAFETY: an AsFd owner keeps its one descriptor open for as long as it lives, and AsyncFd owns the owner.
     unsafe { tokio::io::unix::AsyncFd::register(inner) }.map_err(io::Error::from)
+}
+
+/// Moves up to `most` bytes between a socket and a pipe, either way, within the kernel (`splice`). 0 is the end of what
+/// `from` is.
+///
+/// # Errors
+/// `WouldBlock` where the pipe would, or where the socket does and is set not to block.
+pub fn splice(from: &impl AsRawFd, to: &impl AsRawFd, most: usize) -> io::Result<usize> {
+    // SAFETY: borrowed descriptors; no offset is read or written through the null pointers.
+    let moved = unsafe {
+        libc::splice(
+            from.as_raw_fd(),
+            std::ptr::null_mut(),
+            to.as_raw_fd(),
+            std::ptr::null_mut(),
+            most,
+            libc::SPLICE_F_NONBLOCK,
+        )
+    };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
+}
+
+/// Lets a pipe hold `bytes`, a multiple of the page size (`F_SETPIPE_SZ`); 64 KiB unless told.
+pub fn set_pipe_size(pipe: &impl AsRawFd, bytes: usize) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).map_err(io::Error::other)?;
+    // SAFETY: plain integers.
+    match unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Keeps values out of core dumps and out of other processes' reach (ptrace, /proc/PID/mem).
@@ -214,6 +256,82 @@ pub fn raise_descriptor_limit() -> io::Result<libc::rlim_t> {
     // SAFETY: reads one rlimit.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     Ok(soft)
+}
+
+/// Takes over descriptors that the parent left open, by their numbers. A child does not inherit them in turn. To be called
+/// once, before anything else is opened: a number stands for what the parent had there.
+///
+/// # Errors
+/// One is not open, is a standard stream, or is named twice.
+pub fn inherited(numbers: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() != numbers.len() || sorted.first().is_some_and(|first| *first <= 2) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for &number in numbers {
+        // SAFETY: plain integers; a number that is not open is an error.
+        check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    }
+    // SAFETY: open, each once, and by contract nobody else's.
+    let own = |&number: &RawFd| unsafe { OwnedFd::from_raw_fd(number) };
+    Ok(numbers.iter().map(own).collect())
+}
+
+/// Leaves descriptors open in the command that is to be run, under the same numbers.
+pub fn keep_open_in(command: &mut std::process::Command, descriptors: Vec<RawFd>) {
+    use std::os::unix::process::CommandExt as _;
+    let keep = move || {
+        for &descriptor in &descriptors {
+            // SAFETY: async-signal-safe; plain integers.
+            check(unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) })?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls and allocates nothing.
+    unsafe { command.pre_exec(keep) };
+}
+
+/// Duplicates of this process's listening TCP sockets, in whatever network namespace they are.
+pub fn own_listeners() -> io::Result<Vec<OwnedFd>> {
+    let mut listeners = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
+            continue;
+        };
+        // SAFETY: plain integers; what was closed meanwhile is an error.
+        let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+        if duplicate < 0 {
+            continue;
+        }
+        // SAFETY: the kernel just gave us this descriptor.
+        let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
+        if is_tcp_listener(&duplicate) {
+            listeners.push(duplicate);
+        }
+    }
+    Ok(listeners)
+}
+
+fn is_tcp_listener(socket: &OwnedFd) -> bool {
+    let ask = |option| {
+        let mut value = 0_i32;
+        let mut length = size_of::<i32>() as libc::socklen_t;
+        // SAFETY: writes at most `length` bytes to `value`.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                (&raw mut value).cast(),
+                &raw mut length,
+            )
+        };
+        (result == 0).then_some(value)
+    };
+    ask(libc::SO_ACCEPTCONN) == Some(1) && ask(libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP)
 }
 
 /// Makes the command join a cgroup between fork and exec, so that no moment of it runs outside, with its own soft limit

@@ -41,6 +41,7 @@ fn every_command_explains_itself() -> Result<()> {
         "mask",
         "unmask",
         "ca",
+        "status",
         "uninstall",
     ] {
         assert!(all.contains(&format!("\n  {command} ")), "{all}");

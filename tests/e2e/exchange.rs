@@ -189,3 +189,24 @@ fn modes_other_than_enforce_leave_the_request_alone() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_log_says_who_it_was() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle()).uid(1000);
+    let ran = client.curl(["--data", r#"{"model":"stub","messages":[]}"#, CHAT])?;
+    let events = agent.exchanges_after(0)?;
+    let [event] = &events[..] else {
+        anyhow::bail!("{events:?}")
+    };
+    assert_eq!(
+        (&event["pid"], &event["uid"], &event["comm"]),
+        (&ran.pid.into(), &1000.into(), &"curl".into())
+    );
+    assert_eq!(event["cgroup"], world.cgroup.config_path());
+    // A hash: the arguments themselves may hold a key.
+    let command = event["command"].as_str().context("no command")?;
+    assert!(command.len() == 16 && command.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    Ok(())
+}

@@ -2,7 +2,9 @@
 
 mod again;
 mod growth;
+mod reload;
 mod stop;
+mod upgrade;
 
 use std::time::Duration;
 

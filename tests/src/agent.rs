@@ -23,6 +23,8 @@ pub struct Agent<'w> {
     netns: &'w Netns,
     dir: PathBuf,
     child: Child,
+    /// The process that serves since the last upgrade.
+    successor: Option<u32>,
 }
 
 /// What a test may want otherwise.
@@ -100,6 +102,7 @@ impl<'w> Agent<'w> {
             netns: &world.clients,
             dir: world.dir().to_owned(),
             child,
+            successor: None,
         })
     }
 
@@ -110,7 +113,7 @@ impl<'w> Agent<'w> {
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.successor.unwrap_or_else(|| self.child.id())
     }
 
     /// Its memory in KiB: a line of `/proc/PID/status`, as in `VmRSS` (now) or `VmHWM` (the most it ever had).
@@ -189,13 +192,44 @@ impl<'w> Agent<'w> {
         Ok(())
     }
 
-    /// Waits for its end.
+    /// Has it hand over to a new process, and waits until that serves. The old one drains then, and ends by itself.
+    pub fn upgrade(&mut self) -> Result<()> {
+        let handed_over = |log: &str| -> Vec<u64> {
+            let events = log
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+                .map(flat);
+            events
+                .filter_map(|event| event["successor"].as_u64())
+                .collect()
+        };
+        let before = handed_over(&self.log()?).len();
+        self.signal("USR2")?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let log = self.log()?;
+            if let Some(&pid) = handed_over(&log).get(before) {
+                self.successor = Some(u32::try_from(pid)?);
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "no successor:\n{log}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for the end of the process that was started first.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.child.wait()?)
     }
 
     /// SIGKILL: no clean-up of its own.
     pub fn kill(&mut self) -> Result<()> {
+        if self.successor.is_some() {
+            self.signal("KILL")?;
+            while is_alive(self.pid()) {
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -208,10 +242,7 @@ impl<'w> Agent<'w> {
             if matches!(self.admin("/ready"), Ok((200, _))) {
                 return Ok(());
             }
-            let gone = !Path::new("/proc")
-                .join(self.pid().to_string())
-                .join("exe")
-                .exists();
+            let gone = !is_alive(self.pid());
             if gone || Instant::now() > deadline {
                 bail!(
                     "the agent {}:\n{}",
@@ -229,6 +260,14 @@ impl Drop for Agent<'_> {
         // An error means that it is gone already.
         let _ = self.kill();
     }
+}
+
+/// Whether the process is there; one that only waits to be reaped is not.
+pub fn is_alive(pid: u32) -> bool {
+    Path::new("/proc")
+        .join(pid.to_string())
+        .join("exe")
+        .exists()
 }
 
 /// The agent that xtask names, else the one that cargo left beside this program.

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
-    io,
+    io, mem,
     os::fd::AsFd as _,
     path::Path,
     sync::Arc,
@@ -14,7 +14,7 @@ use interceptor_common::Arrival;
 use tokio::{net::TcpListener, sync::mpsc, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{App, tasks};
+use super::{App, handover::Handover, tasks};
 use crate::{
     listener,
     steering::{
@@ -45,6 +45,8 @@ pub(super) struct Namespaces {
     own: u64,
     /// By inode.
     open: HashMap<u64, Open>,
+    /// What a predecessor listened with.
+    handover: Handover,
     /// By cookie: where connects are refused, until a later look finds it mended.
     refused: HashSet<u64>,
 }
@@ -77,8 +79,13 @@ impl Namespaces {
         ebpf: &Arc<Ebpf>,
         cgroup: Cgroup,
         port: u16,
+        handover: Handover,
     ) -> anyhow::Result<Self> {
         let own = Netns::own()?;
+        anyhow::ensure!(
+            !handover.is_elsewhere(own.cookie(), port),
+            "steering.listen_port {port} is not the running agent's: restart instead"
+        );
         let mut namespaces = Self {
             app: Arc::clone(app),
             ebpf: Arc::clone(ebpf),
@@ -86,16 +93,28 @@ impl Namespaces {
             port,
             own: own.inode(),
             open: HashMap::new(),
+            handover,
             refused: HashSet::new(),
         };
-        let cookie = own.cookie();
+        let (cookie, alone) = (own.cookie(), namespaces.handover.is_none());
         namespaces.listen(own).map_err(|error| {
             anyhow::anyhow!(
                 "{error}; is another agent running? steering.listen_port chooses the port"
             )
         })?;
-        ebpf.forget_others(|known| known == cookie);
+        if alone {
+            ebpf.forget_others(|known| known == cookie);
+        }
         Ok(namespaces)
+    }
+
+    /// Tells a predecessor that this agent listens in its place; what that one listened with and this one doesn't need is
+    /// closed.
+    pub(super) fn take_over(&mut self) -> io::Result<()> {
+        if !self.handover.is_none() {
+            self.ebpf.take_over()?;
+        }
+        mem::take(&mut self.handover).done()
     }
 
     /// The port that the agent listens on, in every namespace.
@@ -113,7 +132,8 @@ impl Namespaces {
                 self.arrive(path, None);
             }
         }
-        let (own, ebpf, upstream) = (self.own, &self.ebpf, &self.app.upstream);
+        let policy = self.app.policy();
+        let (own, ebpf, upstream) = (self.own, &self.ebpf, &policy.upstream);
         self.open.retain(|inode, open| {
             let used = *inode == own || found.contains_key(inode) || mounted.contains(inode);
             open.empty = if used { 0 } else { open.empty + 1 };
@@ -172,11 +192,15 @@ impl Namespaces {
         loop {
             tokio::select! {
                 () = self.app.drain.begun() => return,
-                Some(Arrival { netns, tgid, tid }) = told.recv() => {
+                // A successor does it now. If it fails, the next look finds what came meanwhile.
+                Some(arrival) = told.recv() => if !self.app.hands_over() {
+                    let Arrival { netns, tgid, tid } = arrival;
                     let path = format!("/proc/{tgid}/task/{tid}/ns/net");
                     self.arrive(Path::new(&path), Some(netns));
-                }
-                _ = clock.tick() => self.look(),
+                },
+                _ = clock.tick() => if !self.app.hands_over() {
+                    self.look();
+                },
             }
         }
     }
@@ -229,9 +253,12 @@ impl Namespaces {
             return self.ebpf.ready(&netns).map_err(|error| kernel(&error));
         };
         let exempt = |socket: &socket2::Socket| self.ebpf.exempt(socket.as_fd());
-        let listeners = netns
-            .run(|| listener::bind(self.port, exempt))
-            .map_err(|error| NetnsError::Listen(self.port, error))?;
+        let listeners = match self.handover.at_port(netns.cookie(), self.port) {
+            none if none.is_empty() => netns
+                .run(|| listener::bind(self.port, exempt))
+                .map_err(|error| NetnsError::Listen(self.port, error))?,
+            inherited => inherited,
+        };
         let (netns, accepting) = (Arc::new(netns), CancellationToken::new());
         for listener in listeners {
             let local = listener.local_addr().map_err(|error| kernel(&error))?;

@@ -93,6 +93,10 @@ async fn beat(app: Arc<App>, ebpf: Arc<Ebpf>, every: Duration) {
     let mut clock = time::interval(every);
     loop {
         clock.tick().await;
+        if app.hands_over() && app.drain.has_begun() {
+            // A successor that hangs must look hung.
+            return;
+        }
         if !app.workers.alive() {
             tracing::warn!("a worker does not answer: if that lasts, connects will be refused");
         } else if let Err(error) = ebpf.beat() {
@@ -126,12 +130,7 @@ async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
         clock.tick().await;
-        let names = app
-            .hosts
-            .iter()
-            .map(|host| host.pattern.clone())
-            .filter(|name| !name.contains('*'));
-        app.addresses.resolve(names.collect::<Vec<_>>()).await;
+        app.addresses.resolve(app.policy().names()).await;
     }
 }
 
@@ -139,7 +138,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
     let mut clock = time::interval(TEND_EVERY);
     loop {
         clock.tick().await;
-        app.upstream.sweep();
+        app.policy().upstream.sweep();
         app.metrics.handoffs(ebpf.sweep(HANDOFF_KEPT));
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));

@@ -16,7 +16,12 @@ use tokio::{
 };
 
 use super::log;
-use crate::{app::Agent, config::Config, sys, tls::ca};
+use crate::{
+    app::{Agent, Handover},
+    config::Config,
+    sys,
+    tls::ca,
+};
 use session::Session;
 
 pub(super) use session::sweep;
@@ -50,7 +55,8 @@ impl Args {
             // Before there is anything that a signal could leave behind.
             let mut signals = Signals::new()?;
             let session = Session::begin(config, self.config.is_none())?;
-            let agent = Agent::start(session.config(), session.cgroup()).await?;
+            let agent =
+                Agent::start(session.config(), session.cgroup(), Handover::default()).await?;
             let code = match spawn(&session, &self.command, descriptors)? {
                 Ok(mut child) => exit_code(signals.wait(&mut child).await?),
                 Err(error) => not_started(&self.command[0], &error),

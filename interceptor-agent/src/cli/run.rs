@@ -1,22 +1,47 @@
 //! `interceptor run`.
 
-use std::{path::PathBuf, process::ExitCode};
+mod notify;
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::{
+    os::fd::RawFd,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::log;
-use crate::{app::Agent, config::Config, steering::cgroup::Cgroup, sys};
+use crate::{
+    app::{Agent, Handover},
+    config::Config,
+    steering::cgroup::Cgroup,
+    sys,
+};
 
 /// Arguments of `interceptor run`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+SIGHUP   reads the config again: the exchanges that begin from there on are under the new one
+SIGUSR2  starts the program's file anew, as after an upgrade, and hands everything over to it
+SIGTERM  lets open exchanges finish and ends; what was steered is refused from there on")]
 pub struct Args {
     /// The configuration, as `interceptor check` accepts it
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Descriptors of an agent that this one succeeds; only that agent can say which
+    #[arg(long, value_name = "LIST", hide = true, value_delimiter = ',')]
+    inherit: Vec<RawFd>,
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let handover = match self.inherit.is_empty() {
+            true => Handover::default(),
+            false => Handover::inherit(&self.inherit)?,
+        };
+        // Later it may be another file's name, or none's.
+        let program = std::env::current_exe().context("this program's own file")?;
         let config = Config::load(&self.config)?;
         let _flush = log::init(&config.log)?;
         sys::forbid_core_dumps()?;
@@ -26,20 +51,84 @@ impl Args {
             .enable_all()
             .build()?
             .block_on(async {
-                let agent = Agent::start(&config, &cgroup).await?;
-                told_to_stop().await?;
+                let mut signals = Signals::new()?;
+                let mut agent = Agent::start(&config, &cgroup, handover).await?;
+                notify::notify("READY=1");
+                loop {
+                    match signals.next().await {
+                        Asked::Reload => agent.reload(&self.config).await,
+                        Asked::Upgrade => {
+                            let mut successor = Command::new(&program);
+                            successor.args(["run", "--config"]);
+                            successor.arg(&self.config).arg("--inherit");
+                            if hand_over(&mut agent, successor).await {
+                                break;
+                            }
+                        }
+                        Asked::Stop => {
+                            notify::notify("STOPPING=1");
+                            break;
+                        }
+                    }
+                }
                 agent.stop().await;
                 Ok(ExitCode::SUCCESS)
             })
     }
 }
 
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+/// Whether a successor serves now.
+async fn hand_over(agent: &mut Agent, successor: Command) -> bool {
+    match agent.hand_over(successor).await {
+        Ok(pid) => {
+            notify::notify(&format!("MAINPID={pid}"));
+            tracing::info!(successor = pid, "handed over: draining");
+            true
+        }
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                next_step = "see what the new agent said above; this one goes on",
+                "no successor took over"
+            );
+            false
+        }
     }
-    Ok(())
+}
+
+/// What an operator or a supervisor asks a running agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Reload,
+    Upgrade,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    upgrade: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        let (asked, said) = tokio::select! {
+            _ = self.terminate.recv() => (Asked::Stop, "SIGTERM: draining"),
+            _ = self.interrupt.recv() => (Asked::Stop, "SIGINT: draining"),
+            _ = self.hang_up.recv() => (Asked::Reload, "SIGHUP: reading the config again"),
+            _ = self.upgrade.recv() => (Asked::Upgrade, "SIGUSR2: starting a successor"),
+        };
+        tracing::info!("{said}");
+        asked
+    }
 }

@@ -10,9 +10,8 @@ use bytes::Bytes;
 use http::{HeaderValue, header::CONTENT_ENCODING, request::Parts};
 use tokio::runtime::Handle;
 
-use super::Link;
 use crate::{
-    app::App,
+    app::Policy,
     http::{coding::Codings, head},
     mask::{
         Mode,
@@ -39,13 +38,13 @@ pub(super) struct Masked {
 /// Masks everything that a process could put text into. The body comes first: its tokens are numbered without regard
 /// to headers, which change from request to request.
 pub(super) async fn request(
-    link: &Link,
+    policy: &Arc<Policy>,
     endpoint: Option<Endpoint>,
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let long = body.len() > LONG || parts.headers.contains_key(CONTENT_ENCODING);
-    let work = masked(Arc::clone(&link.app), endpoint, parts, body);
+    let work = masked(Arc::clone(policy), endpoint, parts, body);
     if !long {
         return work.await;
     }
@@ -55,18 +54,18 @@ pub(super) async fn request(
 }
 
 async fn masked(
-    app: Arc<App>,
+    policy: Arc<Policy>,
     endpoint: Option<Endpoint>,
     mut parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
-    let masker = &app.masker;
+    let masker = &policy.masker;
     // Where nothing is enforced, what can't be read passes as it would without us.
     let as_it_came = |refusal: Refusal| {
         let body = masker.unenforced(body.clone());
         body.map(Outcome::Unchanged).ok_or(refusal)
     };
-    let (codings, plain) = match plain(&app, &parts, &body).await {
+    let (codings, plain) = match plain(&policy, &parts, &body).await {
         Ok((codings, plain)) => (codings, Ok(plain)),
         Err(refusal) => (Codings::default(), Err(refusal)),
     };
@@ -106,11 +105,14 @@ async fn masked(
 }
 
 /// The body without its content codings, and those.
-async fn plain(app: &App, parts: &Parts, body: &Bytes) -> Result<(Codings, Bytes), Refusal> {
+async fn plain(policy: &Policy, parts: &Parts, body: &Bytes) -> Result<(Codings, Bytes), Refusal> {
     let codings = Codings::of(&parts.headers)?;
     let plain = match codings.is_empty() {
         true => body.clone(),
-        false => codings.decode(body, app.limits.request_body).await?.into(),
+        false => codings
+            .decode(body, policy.limits.request_body)
+            .await?
+            .into(),
     };
     Ok((codings, plain))
 }

@@ -11,7 +11,7 @@ use super::Link;
 use crate::{
     http::answer::Answer,
     id::Id,
-    mask::request::Report,
+    mask::request::{Masker, Report},
     refusal::{Reason, Refusal},
 };
 
@@ -39,8 +39,7 @@ impl<'l> Record<'l> {
         }
     }
 
-    pub(super) fn masked(&mut self, report: &Report, took: Duration) {
-        let masker = &self.link.app.masker;
+    pub(super) fn masked(&mut self, masker: &Masker, report: &Report, took: Duration) {
         let counts = || {
             report
                 .findings
@@ -73,9 +72,10 @@ impl<'l> Record<'l> {
             app,
             host,
             target,
-            process,
+            who,
             ..
         } = self.link;
+        let (process, group) = (&who.process, &who.group);
         app.metrics
             .exchange(host.protocol.name(), response.status());
         tracing::info!(
@@ -88,6 +88,11 @@ impl<'l> Record<'l> {
             pid = process.pid,
             uid = process.uid,
             comm = process.comm,
+            command = who.command,
+            cgroup = group.path,
+            unit = group.unit,
+            container = group.container,
+            pod = group.pod,
             masking_us = u64::try_from(self.masking.as_micros()).unwrap_or(u64::MAX),
             ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "exchange"

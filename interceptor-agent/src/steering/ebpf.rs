@@ -6,6 +6,7 @@
 mod events;
 mod needs;
 mod pins;
+pub mod survey;
 
 use std::{
     fs, io,
@@ -63,16 +64,18 @@ pub struct Ebpf {
     never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
     counters: PerCpuArray<MapData, u64>,
-    _only_one: fs::File,
+    only_one: fs::File,
 }
 
 impl Ebpf {
     /// Loads the programs. Nothing is steered before [`Ebpf::attach`], unless an earlier agent's programs are attached
     /// still: those share the maps.
-    pub fn load(pin_dir: &Path) -> Result<(Self, Events), SteeringError> {
+    ///
+    /// `lock` is a predecessor's hold on the pins, if there is one.
+    pub fn load(pin_dir: &Path, lock: Option<fs::File>) -> Result<(Self, Events), SteeringError> {
         needs::check()?;
         let pins = pins::prepare(pin_dir)?;
-        let only_one = pins::lock(&pins)?;
+        let only_one = pins::lock(&pins, lock)?;
         let set_retval =
             is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval)
                 .map_err(SteeringError::load)?;
@@ -98,9 +101,22 @@ impl Ebpf {
             counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
             pins,
-            _only_one: only_one,
+            only_one,
         };
         Ok((steering, events))
+    }
+
+    /// What keeps other agents off these pins for as long as anybody has it open.
+    pub fn lock(&self) -> &fs::File {
+        &self.only_one
+    }
+
+    /// From here on this process is the one that holds the pins, and no predecessor.
+    ///
+    /// # Errors
+    /// The kernel can't change the lock.
+    pub fn take_over(&self) -> io::Result<()> {
+        pins::own(&self.only_one)
     }
 
     /// Says what is steered, and where to.
@@ -136,6 +152,18 @@ impl Ebpf {
             .map_err(SteeringError::load)
     }
 
+    /// Whether links that are pinned already are the cgroup's: nothing is changed for one that isn't.
+    ///
+    /// # Errors
+    /// They are another cgroup's, and [`Ebpf::attach`] would fail.
+    pub fn check(&self, cgroup: &Cgroup) -> Result<(), SteeringError> {
+        let id = cgroup.id()?;
+        for (name, _) in lock(&self.programs).programs() {
+            pins::attached(&pins::link(&self.pins, name), id)?;
+        }
+        Ok(())
+    }
+
     /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did. Returns whether
     /// something was not steered before.
     pub fn attach(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
@@ -146,7 +174,9 @@ impl Ebpf {
             .filter(|(name, _)| *name != cookie::PROGRAM)
         {
             let pin = pins::link(&self.pins, name);
-            load_program(program)?;
+            if program.fd().is_err() {
+                load_program(program)?;
+            }
             let fd = program.fd().map_err(SteeringError::load)?.as_fd();
             if !pins::swap(&pin, id, &fd)? {
                 attach_program(program, cgroup)?

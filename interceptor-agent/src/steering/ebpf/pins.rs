@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    os::fd::AsRawFd,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -29,7 +32,7 @@ pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, SteeringError> {
         sys::mount_bpffs(Path::new(BPFFS))
             .map_err(SteeringError::io(format!("mount -t bpf bpf {BPFFS}")))?;
     }
-    let version = pin_dir.join(format!("v{SCHEMA}"));
+    let version = version(pin_dir);
     for kind in ["maps", "links"] {
         let folder = version.join(kind);
         fs::create_dir_all(&folder).map_err(SteeringError::at(&folder))?;
@@ -37,14 +40,37 @@ pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, SteeringError> {
     Ok(version)
 }
 
-/// Taken for as long as the file is open: two agents on the same maps would steer into one another.
-pub(super) fn lock(pins: &Path) -> Result<File, SteeringError> {
+/// Taken for as long as the file is open: two agents on the same maps would steer into one another. A predecessor's lock
+/// on the same pins is as good.
+pub(super) fn lock(pins: &Path, inherited: Option<File>) -> Result<File, SteeringError> {
     let folder = File::open(pins).map_err(SteeringError::at(pins))?;
+    if let Some(inherited) = inherited
+        && is_same(&inherited, &folder).map_err(SteeringError::at(pins))?
+    {
+        return Ok(inherited);
+    }
     match folder.try_lock() {
         Ok(()) => Ok(folder),
         Err(TryLockError::WouldBlock) => Err(SteeringError::Running(pins.to_owned())),
         Err(TryLockError::Error(error)) => Err(SteeringError::at(pins)(error)),
     }
+}
+
+/// Makes a lock that was inherited this process's own: the kernel names the one who changed its kind last. Whoever takes
+/// it just in between finds the port taken, and ends.
+pub(super) fn own(lock: &File) -> io::Result<()> {
+    lock.lock_shared()?;
+    lock.lock()
+}
+
+/// The folder of this version's pins.
+pub(super) fn version(pin_dir: &Path) -> PathBuf {
+    pin_dir.join(format!("v{SCHEMA}"))
+}
+
+fn is_same(a: &File, b: &File) -> io::Result<bool> {
+    let (a, b) = (a.metadata()?, b.metadata()?);
+    Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
 }
 
 pub(super) fn map(pins: &Path, name: &str) -> PathBuf {
@@ -57,20 +83,42 @@ pub(super) fn link(pins: &Path, name: &str) -> PathBuf {
 
 /// Puts a new program into a pinned link. `false`: there is none, or its cgroup is gone.
 pub(super) fn swap(pin: &Path, cgroup: u64, program: &impl AsRawFd) -> Result<bool, SteeringError> {
-    let link = match sys::open_pin(pin) {
-        Ok(link) => link,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(SteeringError::at(pin)(error)),
-    };
-    match sys::link_cgroup(&link).map_err(SteeringError::at(pin))? {
-        attached if attached == cgroup => {
+    match attached(pin, cgroup)? {
+        Pinned::Here(link) => {
             sys::update_link(&link, program).map_err(SteeringError::at(pin))?;
             Ok(true)
         }
-        0 => {
+        Pinned::Detached => {
             fs::remove_file(pin).map_err(SteeringError::at(pin))?;
             Ok(false)
         }
+        Pinned::Nowhere => Ok(false),
+    }
+}
+
+/// A pinned link, by where it is attached.
+pub(super) enum Pinned {
+    /// To the cgroup asked for.
+    Here(OwnedFd),
+    /// To one that is gone.
+    Detached,
+    /// There is none.
+    Nowhere,
+}
+
+/// Where a pinned link is attached; to another cgroup is an error.
+pub(super) fn attached(pin: &Path, cgroup: u64) -> Result<Pinned, SteeringError> {
+    let link = match sys::open_pin(pin) {
+        Ok(link) => link,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Pinned::Nowhere),
+        Err(error) => return Err(SteeringError::at(pin)(error)),
+    };
+    match sys::cgroup_link(&link)
+        .map_err(SteeringError::at(pin))?
+        .cgroup
+    {
+        attached if attached == cgroup => Ok(Pinned::Here(link)),
+        0 => Ok(Pinned::Detached),
         _ => Err(SteeringError::OtherCgroup {
             pin: pin.to_owned(),
         }),
@@ -80,7 +128,7 @@ pub(super) fn swap(pin: &Path, cgroup: u64, program: &impl AsRawFd) -> Result<bo
 /// Removes every pin below `pin_dir`, whatever version made it: nothing is steered any more. Returns how many
 /// links there were.
 pub fn uninstall(pin_dir: &Path) -> Result<usize, SteeringError> {
-    let links = count(&pin_dir.join(format!("v{SCHEMA}")).join("links"));
+    let links = count(&version(pin_dir).join("links"));
     match fs::remove_dir_all(pin_dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(SteeringError::at(pin_dir)(error))

@@ -24,6 +24,10 @@ use crate::texts::Answer;
 const HOST: &str = "api.anthropic.com";
 const ADDRESS: &str = "198.51.100.11";
 
+/// A host that is no business of the agents', and its address.
+const OTHER_HOST: &str = "www.example.com";
+const OTHER_ADDRESS: &str = "198.51.100.50";
+
 /// Destinations that the programs let pass although the port is in scope.
 pub const NEVER: &str = "203.0.113.0/24";
 
@@ -79,7 +83,7 @@ impl<'w> Bed<'w> {
     pub fn start(worlds: &'w [World; 2]) -> Result<Self> {
         let [first, second] = worlds;
         let threads = available_parallelism()?.get();
-        let (answer, certs) = (Answer::new()?, Certs::new(HOST)?);
+        let (answer, certs) = (Answer::new()?, Certs::new(&[HOST, OTHER_HOST])?);
         let provider = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
@@ -168,6 +172,16 @@ impl<'w> Bed<'w> {
             host: HOST.to_owned(),
             roots: bundle,
             text: text.clone(),
+        })
+    }
+
+    /// The host that is none of the agents' business.
+    pub fn other(&self) -> Result<Target> {
+        Ok(Target {
+            address: SocketAddr::new(OTHER_ADDRESS.parse()?, provider::PORT),
+            host: OTHER_HOST.to_owned(),
+            roots: self.agent.bundle(),
+            text: self.answer.masked.clone(),
         })
     }
 

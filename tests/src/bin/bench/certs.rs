@@ -1,4 +1,4 @@
-//! One CA for everything that the bench itself ends TLS with, and a leaf for the one host it asks.
+//! One CA for everything that the bench itself ends TLS with, and a leaf for the hosts it asks.
 
 use anyhow::Result;
 use rcgen::{
@@ -18,7 +18,7 @@ pub struct Certs {
 
 impl Certs {
     /// P-256 keys, as the agent's own.
-    pub fn new(host: &str) -> Result<Self> {
+    pub fn new(hosts: &[&str]) -> Result<Self> {
         let mut params = CertificateParams::default();
         params
             .distinguished_name
@@ -27,8 +27,8 @@ impl Certs {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
 
-        let mut params = CertificateParams::new([host.to_owned()])?;
-        params.distinguished_name.push(DnType::CommonName, host);
+        let names: Vec<_> = hosts.iter().copied().map(str::to_owned).collect();
+        let mut params = CertificateParams::new(names)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;

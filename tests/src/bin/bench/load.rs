@@ -43,6 +43,10 @@ pub enum Job {
         connections: usize,
         millis: u64,
     },
+    /// One download.
+    Download { target: Target, bytes: u64 },
+    /// Connections with a whole handshake, kept until the worker ends.
+    Hold { target: Target, count: usize },
     /// Plain connects, each closed at once.
     Connects { address: SocketAddr, count: usize },
 }
@@ -50,7 +54,7 @@ pub enum Job {
 /// What came of it. Times are medians, in microseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Done {
-    /// Requests, events or connects.
+    /// Requests, events, bytes or connects.
     pub count: u64,
     pub seconds: f64,
     /// A request, the first delta of a stream, or a connect.

@@ -9,6 +9,7 @@ mod connects;
 mod engine;
 mod haproxy;
 mod load;
+mod passing;
 mod provider;
 mod report;
 mod rounds;
@@ -30,18 +31,26 @@ struct Effort {
     millis: u64,
     /// Blocks of connects.
     blocks: usize,
+    /// Bytes of each download.
+    download: u64,
+    /// Idle connections.
+    idle: usize,
 }
 
 const FULL: Effort = Effort {
     rounds: 7,
     millis: 1000,
     blocks: 100,
+    download: 1 << 30,
+    idle: 10_000,
 };
 
 const QUICK: Effort = Effort {
     rounds: 3,
     millis: 250,
     blocks: 30,
+    download: 256 << 20,
+    idle: 10_000,
 };
 
 fn main() -> ExitCode {
@@ -83,18 +92,26 @@ fn run() -> Result<()> {
 fn measure(effort: &Effort) -> Result<Results> {
     let tell = |what: &str| eprintln!("bench: {what}");
     sweep::on_signals()?;
+    let idle_connections = passing::idle_connections(effort.idle)?;
     tell("mask engine");
     let engine = engine::measure(effort.rounds)?;
     let worlds = [World::new()?, World::new()?];
     let mut bed = Bed::start(&worlds)?;
     let idle = bed.memory("VmRSS")?;
-    tell("connects outside the scope");
+    tell("connections that pass, idle");
+    let each = passing::memory_of_each(&mut bed, &worlds[0], idle_connections)?;
+    tell("connects");
     let connects = connects::measure(&mut bed, &worlds[0].clients, effort.blocks)?;
+    tell("connections that pass");
+    let passing = passing::measure(&mut bed, effort.rounds, effort.millis, effort.download)?;
     let cases = rounds::measure(&mut bed, effort.rounds, effort.millis, tell)?;
     Ok(Results {
         cases,
         engine,
         connects,
+        passing,
+        idle_connections,
+        each,
         idle,
         peak: bed.memory("VmHWM")?,
     })

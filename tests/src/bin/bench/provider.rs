@@ -1,4 +1,5 @@
 //! A provider that costs as little as a real HTTP server can: it reads the whole body and says what was made before.
+//! A GET gets as many bytes as its path says.
 
 use std::convert::Infallible;
 use std::io;
@@ -11,9 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Either, Full};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -79,7 +80,12 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, said: Arc<Said>) -
 async fn answer(
     request: Request<Incoming>,
     said: Arc<Said>,
-) -> hyper::Result<Response<Either<Full<Bytes>, Stream>>> {
+) -> hyper::Result<Response<Either<Full<Bytes>, Either<Stream, Zeros>>>> {
+    if request.method() == Method::GET {
+        let length = request.uri().path().trim_start_matches('/').parse();
+        let zeros = Zeros(length.unwrap_or_default());
+        return Ok(Response::new(Either::Right(Either::Right(zeros))));
+    }
     let streams = request
         .headers()
         .get(ACCEPT)
@@ -89,7 +95,10 @@ async fn answer(
         frame?;
     }
     let (kind, body) = if streams {
-        ("text/event-stream", Either::Right(Stream::new(said)))
+        (
+            "text/event-stream",
+            Either::Right(Either::Left(Stream::new(said))),
+        )
     } else {
         let body = Full::new(said.message.clone());
         ("application/json", Either::Left(body))
@@ -98,6 +107,29 @@ async fn answer(
     let kind = http::HeaderValue::from_static(kind);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)
+}
+
+/// As many bytes.
+struct Zeros(u64);
+
+impl Body for Zeros {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        static SOME: [u8; 64 * 1024] = [0; 64 * 1024];
+        let length = self.0.min(SOME.len() as u64);
+        self.0 -= length;
+        let bytes = Bytes::from_static(&SOME[..length as usize]);
+        Poll::Ready((length > 0).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
 }
 
 /// Deltas at an even pace, each with the time at which it left.

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::bed::{WAYS, Way};
-use crate::connects::Cost;
+use crate::connects::{self, Cost};
 use crate::engine::Speed;
+use crate::passing::Passing;
 use crate::rounds::{Measured, Sample};
 
 /// Everything that was measured.
@@ -14,6 +15,10 @@ pub struct Results {
     pub cases: Vec<Measured>,
     pub engine: Vec<Speed>,
     pub connects: Vec<Cost>,
+    pub passing: [Passing; 2],
+    /// Idle connections that passed, and KiB of the agent for each.
+    pub idle_connections: usize,
+    pub each: f64,
     /// MiB after the start.
     pub idle: f64,
     /// MiB at most.
@@ -118,6 +123,12 @@ impl Results {
             .take(2)
             .map(|cost| cost.ratio)
             .fold(0.0, f64::max);
+        let steered_connect = self
+            .connects
+            .iter()
+            .find(|cost| cost.name == connects::STEERED)
+            .map_or(f64::NAN, |cost| cost.ratio);
+        let [download, exchange] = &self.passing;
         vec![
             goal(
                 "4 KiB kept, enforce, requests/s against direct",
@@ -150,6 +161,30 @@ impl Results {
                 "×",
             ),
             goal("idle memory", self.idle, Bound::AtMost(30.0), "MiB"),
+            goal(
+                "a download that passes, against direct",
+                download.ratio,
+                Bound::AtLeast(0.90),
+                "×",
+            ),
+            goal(
+                "connect, TLS, 1 KiB and answer that pass, against direct",
+                exchange.ratio,
+                Bound::AtLeast(0.60),
+                "×",
+            ),
+            goal(
+                "steered connect(), against one straight to the agent",
+                steered_connect,
+                Bound::AtMost(1.10),
+                "×",
+            ),
+            goal(
+                "memory of each idle connection that passes",
+                self.each,
+                Bound::AtMost(24.0),
+                "KiB",
+            ),
         ]
     }
 
@@ -198,6 +233,19 @@ impl Results {
                 cost.detached, cost.attached, cost.ratio
             )?;
         }
+        for passing in &self.passing {
+            writeln!(
+                text,
+                "{:<59}{:>10.0} {unit}, {:.0} {unit} that pass, {:.3} ×",
+                passing.name,
+                passing.direct,
+                passing.passed,
+                passing.ratio,
+                unit = passing.unit,
+            )?;
+        }
+        let name = format!("memory of each of {} that pass idle", self.idle_connections);
+        writeln!(text, "{name:<59}{:>10.1} KiB", self.each)?;
         writeln!(
             text,
             "{:<59}{:>10.1} MiB, {:.1} MiB at start\n",
@@ -230,6 +278,15 @@ impl Results {
                 "ratio": cost.ratio,
             })
         });
+        let passing = self.passing.iter().map(|passing| {
+            json!({
+                "name": passing.name,
+                "unit": passing.unit,
+                "direct": passing.direct,
+                "passed": passing.passed,
+                "ratio": passing.ratio,
+            })
+        });
         let goals = self.goals();
         let goals = goals.iter().map(|goal| {
             json!({
@@ -244,6 +301,8 @@ impl Results {
             "cases": cases,
             "engine": engine.collect::<Vec<_>>(),
             "connects": connects.collect::<Vec<_>>(),
+            "passing": passing.collect::<Vec<_>>(),
+            "idle": {"connections": self.idle_connections, "kib_each": self.each},
             "memory_mib": {"idle": self.idle, "peak": self.peak},
             "goals": goals.collect::<Vec<_>>(),
         })

@@ -1,6 +1,8 @@
 //! The process that makes the load: takes jobs from standard input until it ends.
 
 mod connects;
+mod download;
+mod hold;
 mod requests;
 mod session;
 mod streams;
@@ -8,6 +10,7 @@ mod streams;
 use std::io::{BufRead as _, Write as _};
 
 use anyhow::Result;
+use tokio::net::TcpStream;
 
 use crate::load::{Done, Job};
 
@@ -16,9 +19,10 @@ pub fn run() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let mut held = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let job: Job = serde_json::from_str(&line?)?;
-        let done = one(&runtime, job).map_err(|error| format!("{error:#}"));
+        let done = one(&runtime, job, &mut held).map_err(|error| format!("{error:#}"));
         let mut out = std::io::stdout().lock();
         writeln!(out, "{}", serde_json::to_string(&done)?)?;
         out.flush()?;
@@ -26,7 +30,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-fn one(runtime: &tokio::runtime::Runtime, job: Job) -> Result<Done> {
+fn one(runtime: &tokio::runtime::Runtime, job: Job, held: &mut Vec<TcpStream>) -> Result<Done> {
     match job {
         Job::Requests {
             target,
@@ -40,6 +44,8 @@ fn one(runtime: &tokio::runtime::Runtime, job: Job) -> Result<Done> {
             connections,
             millis,
         } => runtime.block_on(streams::run(&target, connections, millis)),
+        Job::Download { target, bytes } => runtime.block_on(download::run(&target, bytes)),
+        Job::Hold { target, count } => runtime.block_on(hold::run(&target, count, held)),
         Job::Connects { address, count } => connects::run(address, count),
     }
 }

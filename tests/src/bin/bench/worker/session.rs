@@ -12,8 +12,10 @@ use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::load::Target;
 
@@ -45,16 +47,31 @@ impl Client {
     }
 
     pub async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
+        self.http(self.tcp().await?).await
+    }
+
+    /// A connection, and no word on it yet.
+    pub async fn tcp(&self) -> Result<TcpStream> {
         let address = self.target.address;
         let tcp = TcpStream::connect(address)
             .await
             .with_context(|| format!("{address}"))?;
         tcp.set_nodelay(true)?;
-        let tls = self
-            .tls
-            .connect(self.name.clone(), tcp)
+        Ok(tcp)
+    }
+
+    pub async fn tls<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Result<TlsStream<S>> {
+        let connecting = self.tls.connect(self.name.clone(), stream);
+        connecting
             .await
-            .with_context(|| format!("TLS with {address}"))?;
+            .with_context(|| format!("TLS with {}", self.target.address))
+    }
+
+    pub async fn http<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let tls = self.tls(stream).await?;
         let (sender, connection) = handshake(TokioIo::new(tls)).await?;
         // Its errors are those of the request on it.
         tokio::spawn(connection);

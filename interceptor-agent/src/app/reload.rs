@@ -1,0 +1,150 @@
+//! SIGHUP: the config is read and checked whole, and takes effect whole or not at all.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+
+use super::{Agent, Policy};
+use crate::{config::Config, steering::ebpf::Scope};
+
+impl Agent {
+    /// Takes over what `file` says now, for all exchanges that begin from here on. One with an error changes nothing;
+    /// the log has every problem with its line, key, value and remedy.
+    pub async fn reload(&mut self, file: &Path) {
+        let done = self.try_reload(file).await;
+        self.app.metrics.reloaded(done.is_ok());
+        match done {
+            Ok(()) => {
+                tracing::info!(mode = ?self.config.mode, hosts = self.app.policy().hosts.iter().count(), "config reloaded");
+            }
+            Err(error) => tracing::error!(
+                error = format!("{error:#}"),
+                next_step =
+                    "correct the config (`interceptor check` says the same), then reload again",
+                "the config was not reloaded: what was in force stays"
+            ),
+        }
+    }
+
+    async fn try_reload(&mut self, file: &Path) -> anyhow::Result<()> {
+        let (file, steering) = (file.to_owned(), Arc::clone(&self.app.steering));
+        // Files may be slow to read, and an agent that gives no sign of life counts as hung.
+        let reading = tokio::task::spawn_blocking(move || {
+            let config = Config::load(&file)?;
+            let policy = Policy::new(&config, steering)?;
+            anyhow::Ok((config, policy))
+        });
+        let (config, policy) = reading.await.context("reading the config")??;
+        for key in needs_restart(&self.config, &config) {
+            tracing::warn!(
+                key,
+                next_step = "restart the agent",
+                "changed in the config, and can't be reloaded: the old value stays"
+            );
+        }
+        let scope = Scope {
+            tls_ports: config.steering.ports.clone(),
+            plain_ports: config.steering.plain_ports.clone(),
+            never: config.steering.never.clone(),
+            ..self.scope.clone()
+        };
+        if let Err(error) = self.ebpf.configure(&scope) {
+            self.ebpf.configure(&self.scope)?;
+            return Err(error.into());
+        }
+        self.app.replace(policy);
+        self.scope = scope;
+        self.config = in_force(&self.config, config);
+        let app = Arc::clone(&self.app);
+        tokio::spawn(async move { app.addresses.resolve(app.policy().names()).await });
+        Ok(())
+    }
+}
+
+/// Keys whose new value has to wait for a restart.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (from, to) = (&old.steering, &new.steering);
+    let keys = [
+        ("steering.backend", from.backend != to.backend),
+        ("steering.cgroup", from.cgroup != to.cgroup),
+        ("steering.listen_port", from.listen_port != to.listen_port),
+        ("steering.pin_dir", from.pin_dir != to.pin_dir),
+        ("steering.heartbeat", from.heartbeat != to.heartbeat),
+        (
+            "limits.connections",
+            old.limits.connections != new.limits.connections,
+        ),
+        ("admin.listen", old.admin != new.admin),
+        ("log", old.log != new.log),
+    ];
+    let changed = keys.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(key, _)| key).collect()
+}
+
+/// The new config with the old values of all that has to wait, so that the next reload says so again.
+fn in_force(old: &Config, new: Config) -> Config {
+    let mut config = new;
+    let steering = old.steering.clone();
+    config.steering.backend = steering.backend;
+    config.steering.cgroup = steering.cgroup;
+    config.steering.listen_port = steering.listen_port;
+    config.steering.pin_dir = steering.pin_dir;
+    config.steering.heartbeat = steering.heartbeat;
+    config.limits.connections = old.limits.connections;
+    config.admin = old.admin.clone();
+    config.log = old.log.clone();
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_restart_is_named_until_it_comes() {
+        let old = Config::default();
+        let text = "\
+version = 1
+mode = \"dry-run\"
+[steering]
+backend = \"ebpf\"
+cgroup = \"/a\"
+ports = [8443]
+listen_port = 16000
+pin_dir = \"/sys/fs/bpf/other\"
+heartbeat = \"9s\"
+[tls]
+ca_dir = \"/ca\"
+[limits]
+connections = 7
+request_body = \"1MiB\"
+[admin]
+listen = \"127.0.0.1:1234\"
+[log]
+level = \"debug\"
+";
+        let new = Config::parse(text).unwrap();
+        let waiting = needs_restart(&old, &new);
+        assert_eq!(
+            waiting,
+            [
+                "steering.backend",
+                "steering.cgroup",
+                "steering.listen_port",
+                "steering.pin_dir",
+                "steering.heartbeat",
+                "limits.connections",
+                "admin.listen",
+                "log"
+            ]
+        );
+        let now = in_force(&old, new.clone());
+        assert_eq!(needs_restart(&now, &new), waiting);
+        assert_eq!(needs_restart(&old, &now), [""; 0]);
+        assert_eq!(
+            (now.mode, &now.steering.ports),
+            (new.mode, &new.steering.ports)
+        );
+        assert_eq!(now.limits.request_body, 1 << 20);
+    }
+}
