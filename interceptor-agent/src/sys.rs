@@ -175,7 +175,8 @@ pub fn cgroup_link(link: &impl AsRawFd) -> io::Result<CgroupLink> {
         padding: u32,
         cgroup: u64,
         attach_type: u32,
-        rest: [u32; 16],
+        /// Fills the last word too: what a kernel doesn't know must be zero, and padding need not be.
+        rest: [u32; 17],
     }
     #[repr(C)]
     struct Attributes {

@@ -10,9 +10,8 @@ import zlib
 
 ANTHROPIC = ("198.51.100.11", 443)
 MPTCP = 262
-# Before Linux 5.18, a program that refuses can't choose the error.
-REFUSED = ConnectionRefusedError if tuple(map(int, os.uname().release.split(".")[:2])) >= (5, 18) else PermissionError
-FASTOPEN = 0x20000000
+# Before Linux 5.18, a program that refuses a call can't choose its error.
+OLD = tuple(map(int, os.uname().release.split(".")[:2])) < (5, 18)
 
 
 def connect(kind, host=ANTHROPIC[0], port=443):
@@ -92,10 +91,14 @@ def fast_open(text, name="api.anthropic.com", address=ANTHROPIC):
 
 def refused(call):
     """The name of the error that a call ends in, ConnectionRefusedError for what a program refuses; `none` if it ends well."""
+    name = error(call)
+    return "ConnectionRefusedError" if OLD and name == "PermissionError" else name
+
+
+def error(call):
+    """The name of the error that a call ends in, as it is; `none` if it ends well."""
     try:
         call()
-    except REFUSED:
-        return "ConnectionRefusedError"
     except OSError as error:
         return type(error).__name__
     return "none"

@@ -103,9 +103,9 @@ fn a_packet_written_by_hand_is_dropped_and_told() -> Result<()> {
 import raw, socket, struct
 syn = struct.pack('!HHIIBBHHH', 5555, 443, 1, 0, 0x50, 2, 65535, 0, 0)
 sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
-print(raw.refused(lambda: sock.sendto(syn, ('198.51.100.11', 0))))
+print(raw.error(lambda: sock.sendto(syn, ('198.51.100.11', 0))))
 other = struct.pack('!HHIIBBHHH', 5555, 22, 1, 0, 0x50, 2, 65535, 0, 0)
-print(raw.refused(lambda: sock.sendto(other, ('198.51.100.11', 0))))
+print(raw.error(lambda: sock.sendto(other, ('198.51.100.11', 0))))
 ";
     let said = world.client(&agent.bundle()).code(code)?;
     assert_eq!(said, "PermissionError\nnone\n");

@@ -7,7 +7,6 @@ mod bypass;
 mod cli;
 mod clients;
 mod connect;
-
 mod direct;
 mod egress;
 mod exchange;

@@ -1,5 +1,7 @@
 //! `sock_ops`: the hand-off of the original destination, and no answer to connections that have none.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, pins};
@@ -23,12 +25,11 @@ def call(number):
 with ThreadPoolExecutor(24) as pool:
     print(sum(pool.map(call, range(240))))
 ";
-    assert_eq!(
-        world.client(&agent.bundle()).code(code)?,
-        "240\n",
-        "{}",
-        agent.log()?
-    );
+    // An emulated processor takes its time for the handshakes.
+    let client = world
+        .client(&agent.bundle())
+        .timeout(Duration::from_secs(120));
+    assert_eq!(client.code(code)?, "240\n", "{}", agent.log()?);
     Ok(())
 }
 
