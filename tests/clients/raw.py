@@ -10,6 +10,7 @@ import zlib
 
 ANTHROPIC = ("198.51.100.11", 443)
 MPTCP = 262
+FASTOPEN = 0x20000000
 # Before Linux 5.18, a program that refuses a call can't choose its error.
 OLD = tuple(map(int, os.uname().release.split(".")[:2])) < (5, 18)
 
