@@ -1,7 +1,7 @@
 //! `connect`: TCP in scope goes to the agent, QUIC is refused, everything else passes untouched.
 
 use aya_ebpf::programs::SockAddrContext;
-use interceptor_common::{Address, Counter, Original, Reason, Settings};
+use interceptor_common::{Address, Counter, Reason, Settings};
 
 use crate::{
     maps::{HEARTBEAT, ORIG, count, settings},
