@@ -7,10 +7,12 @@ mod call;
 mod paint;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, canary, sweep};
+use serde_json::Value;
 
 use self::call::{CALLS, Call, Outcome};
 use self::paint::Paint;
@@ -83,7 +85,7 @@ fn steered(world: &World, agent: &Agent<'_>, call: &Call, text: &str) -> Result<
     world.upstream.record().clear();
     let known = agent.exchanges()?.len();
     let steered = call.make(&world.client(&agent.bundle()), text)?;
-    let event = agent.exchanges_after(known)?.pop().context("no exchange")?;
+    let event = exchange_of(agent, known, steered.pid)?;
     let record = world.upstream.record();
     let saw = record.last().map(|seen| {
         seen.json()["messages"][0]["content"]
@@ -100,6 +102,23 @@ fn steered(world: &World, agent: &Agent<'_>, call: &Call, text: &str) -> Result<
         command: event["comm"].as_str().unwrap_or("?").to_owned(),
         added_ms: steered.ms - direct.ms,
     })
+}
+
+/// What the agent logged of a process; of another one, if it logs nothing of this. A call is made several times, and the
+/// log is written a little behind them.
+fn exchange_of(agent: &Agent<'_>, known: usize, pid: u32) -> Result<Value> {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    loop {
+        let mut events = agent.exchanges_after(known)?;
+        let found = events.iter().position(|event| event["pid"] == pid);
+        if let Some(index) = found {
+            return Ok(events.swap_remove(index));
+        }
+        if Instant::now() > deadline {
+            return events.pop().context("no exchange");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn print_outcome(paint: &Paint, call: &Call, text: &str, values: &[String], outcome: &Outcome) {
