@@ -29,7 +29,7 @@ const OTHER_HOST: &str = "www.example.com";
 const OTHER_ADDRESS: &str = "198.51.100.50";
 
 /// Destinations that the programs let pass although the port is in scope.
-pub const NEVER: &str = "203.0.113.0/24";
+pub const NEVER: &str = "198.51.100.240/28";
 
 /// How requests get to the provider.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

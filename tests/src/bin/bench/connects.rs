@@ -18,7 +18,7 @@ use crate::rounds::median;
 const BLOCK: usize = 1000;
 
 /// An address in the never-steer range of the bed's agents, given to the clients' loopback.
-const NEVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+const NEVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 241);
 
 /// The name of the connects that are steered.
 pub const STEERED: &str = "steered, and straight to the agent";
