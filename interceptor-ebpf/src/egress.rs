@@ -34,13 +34,18 @@ pub fn backstop(ctx: &SkBuffContext) -> i32 {
     if sk.is_null() {
         return PASS;
     }
+    // Nearly every packet is one of a stream that has begun: it leaves here.
+    // SAFETY: a whole socket, read field by field.
+    let kind = unsafe { (*sk).type_ };
+    // SAFETY: as above.
+    if kind == SOCK_STREAM && unsafe { (*sk).state } != SYN_SENT {
+        return PASS;
+    }
     let Some(settings) = settings() else {
         return PASS;
     };
-    // SAFETY: a whole socket, read field by field.
-    match unsafe { (*sk).type_ } {
-        // SAFETY: as above.
-        SOCK_STREAM if unsafe { (*sk).state } == SYN_SENT => first(settings, sk),
+    match kind {
+        SOCK_STREAM => first(settings, sk),
         SOCK_DGRAM => datagram(settings, sk),
         SOCK_RAW => raw(ctx, settings, sk),
         _ => PASS,
