@@ -55,7 +55,11 @@ impl Args {
             // Before there is anything that a signal could leave behind.
             let mut signals = Signals::new()?;
             let session = Session::begin(config, self.config.is_none())?;
-            let agent = Agent::start(session.config(), Handover::default()).await?;
+            let agent = match Agent::start(session.config(), Handover::default()).await {
+                // The kernel breaks its look at the programs off for a signal.
+                Err(_) if signals.terminated().await => return Ok(ExitCode::from(143)),
+                started => started?,
+            };
             let code = match spawn(&session, &self.command, descriptors)? {
                 Ok(mut child) => exit_code(signals.wait(&mut child).await?),
                 Err(error) => not_started(&self.command[0], &error),
@@ -94,6 +98,13 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Whether a SIGTERM came.
+    async fn terminated(&mut self) -> bool {
+        let soon = std::time::Duration::from_millis(20);
+        let told = tokio::time::timeout(soon, self.terminate.recv());
+        told.await.is_ok()
     }
 
     async fn wait(&mut self, child: &mut Child) -> anyhow::Result<ExitStatus> {
