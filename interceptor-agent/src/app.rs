@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use crate::{
     addresses::Addresses,
     admin,
+    audit::Audit,
     config::Config,
     drain::Drain,
     listener,
@@ -37,13 +38,16 @@ use crate::{
 };
 pub use handover::Handover;
 use namespaces::Namespaces;
-pub use policy::Policy;
+pub use policy::{Policy, Terms};
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// The same for an agent with a successor: a stream in its longest pause is not cut.
 const DRAIN_BESIDE_SUCCESSOR: Duration = Duration::from_secs(600);
+
+/// How long audit records may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// What every connection of an agent uses.
 pub struct App {
@@ -54,6 +58,8 @@ pub struct App {
     pub addresses: Addresses,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// The record of exchanges.
+    pub audit: Audit,
     /// The threads that connections are served on.
     pub workers: Workers,
     /// Tells every task to finish.
@@ -68,13 +74,15 @@ impl App {
     /// Builds what connections share; binds and steers nothing.
     ///
     /// # Errors
-    /// The CA, the roots or the detectors are not as the config says.
+    /// The CA, the roots or the detectors are not as the config says, or the audit file can't be opened.
     pub fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
         let policy = Policy::new(config, Arc::clone(&steering))?;
+        let metrics = Metrics::default();
         Ok(Self {
             policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
-            metrics: Metrics::default(),
+            audit: Audit::start(config.audit.as_ref(), &metrics).context("audit.file")?,
+            metrics,
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
@@ -209,6 +217,7 @@ impl Agent {
                 "connections were cut at the drain deadline"
             );
         }
+        self.app.audit.flush(FLUSH).await;
     }
 }
 

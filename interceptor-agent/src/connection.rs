@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::{
     app::{App, Policy},
+    audit::Refused,
     config::Limits,
     exchange::{self, Link},
     hosts::Host,
@@ -242,6 +243,17 @@ async fn refuse(
     app.metrics.connection("refuse");
     app.metrics.refused(reason.as_str());
     let process = &steered.process;
+    app.audit.refused(|| {
+        let (reason, original) = (reason.as_str(), steered.original.0);
+        let by = "agent";
+        Refused {
+            id,
+            by,
+            reason,
+            original,
+        }
+        .line(Who::of(process.clone()).told())
+    });
     tracing::warn!(
         %id,
         reason = reason.as_str(),

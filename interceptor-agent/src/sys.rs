@@ -30,6 +30,49 @@ pub fn monotonic_now() -> u64 {
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
+/// A time of `CLOCK_MONOTONIC` as one since boot (`CLOCK_BOOTTIME`), which also counts while the machine is suspended.
+pub fn since_boot(monotonic: u64) -> u64 {
+    // SAFETY: timespec is plain data.
+    let mut now: libc::timespec = unsafe { zeroed() };
+    // SAFETY: writes one timespec; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
+    let boot = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
+    monotonic + boot.saturating_sub(monotonic_now())
+}
+
+/// Opens a cgroup by the kernel's id of it, at a descriptor of the cgroup-v2 mount. Ids are given once: what is opened is the
+/// cgroup that had it. Needs CAP_DAC_READ_SEARCH.
+///
+/// # Errors
+/// It is gone (`ESTALE`).
+pub fn open_cgroup(mount: &impl AsRawFd, id: u64) -> io::Result<OwnedFd> {
+    /// `FILEID_KERNFS`, since Linux 5.5.
+    const KERNFS: i32 = 0xfe;
+    /// `struct file_handle` with its bytes.
+    #[repr(C)]
+    struct Handle {
+        length: u32,
+        kind: i32,
+        id: [u8; 8],
+    }
+    let mut handle = Handle {
+        length: 8,
+        kind: KERNFS,
+        id: id.to_ne_bytes(),
+    };
+    // SAFETY: the handle is as long as it says and outlives the call, which only reads it.
+    let fd = unsafe {
+        libc::open_by_handle_at(
+            mount.as_raw_fd(),
+            (&raw mut handle).cast(),
+            libc::O_DIRECTORY | libc::O_CLOEXEC,
+        )
+    };
+    check(fd.min(0))?;
+    // SAFETY: the kernel just gave us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Cookie of the network namespace a socket lives in (`SO_NETNS_COOKIE`, Linux 5.14).
 pub fn netns_cookie(socket: &impl AsRawFd) -> io::Result<u64> {
     let mut cookie = 0_u64;

@@ -10,15 +10,18 @@ use tokio::{
 
 use super::App;
 use crate::{
+    audit::Refused,
     connection,
+    id::Id,
     original_dst::{ClientAddr, LocalAddr},
     refusal::Reason,
     steering::{
         SteeringError,
-        ebpf::{Ebpf, Refused, Ring},
+        ebpf::{Ebpf, Refused as Call, Ring},
         netns::Netns,
         nftables::Nftables,
     },
+    who::Who,
 };
 
 /// How often LLM hosts are resolved again.
@@ -136,12 +139,26 @@ async fn beat(
 
 async fn report(app: Arc<App>, refused: Ring<Event>) {
     let ended = refused.each(|event| {
-        let Some(refused) = Refused::new(event) else {
+        let Some(refused) = Call::new(event) else {
             return;
         };
         let process = &refused.call.process;
+        let id = Id::new();
         app.metrics.refused(refused.reason.counter().as_str());
+        app.audit.refused(|| {
+            let (original, process) = (refused.call.original.0, process.clone());
+            let reason = refused.reason.counter().as_str();
+            let by = "kernel";
+            Refused {
+                id,
+                by,
+                reason,
+                original,
+            }
+            .line(Who::of(process).told())
+        });
         tracing::info!(
+            %id,
             reason = refused.reason.counter().as_str(),
             original = %refused.call.original.0,
             pid = process.pid,
