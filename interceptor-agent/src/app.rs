@@ -81,7 +81,7 @@ impl App {
         Ok(Self {
             policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
-            audit: Audit::start(config.audit.as_ref(), &metrics).context("audit.file")?,
+            audit: Audit::start(config.audit.as_ref(), &metrics)?,
             metrics,
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),

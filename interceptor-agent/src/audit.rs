@@ -8,6 +8,7 @@ mod sink;
 
 use std::{
     io,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -67,6 +68,14 @@ enum Message {
 #[derive(Debug)]
 pub struct Slot(OwnedPermit<Message>);
 
+/// The file can't be used. The operator is at fault.
+#[derive(Debug, thiserror::Error)]
+#[error("audit.file {path}: {error}; make its folder, and let the agent write there")]
+pub struct NoFile {
+    path: PathBuf,
+    error: io::Error,
+}
+
 /// Records can't be written now, and policy refuses what can't be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the audit file can't be written")]
@@ -77,16 +86,21 @@ impl Audit {
     ///
     /// # Errors
     /// It can't be opened for appending.
-    pub fn start(config: Option<&config::Audit>, metrics: &Metrics) -> io::Result<Self> {
+    pub fn start(config: Option<&config::Audit>, metrics: &Metrics) -> Result<Self, NoFile> {
         let Some(config) = config else {
             return Ok(Self::default());
         };
         let (lines, waiting) = mpsc::channel(ROOM);
         let state = Arc::<State>::default();
-        let sink = Sink::open(&config.file, Arc::clone(&state), metrics.clone())?;
-        std::thread::Builder::new()
-            .name("audit".into())
-            .spawn(move || sink.run(waiting))?;
+        Sink::open(&config.file, Arc::clone(&state), metrics.clone())
+            .and_then(|sink| {
+                let thread = std::thread::Builder::new().name("audit".into());
+                thread.spawn(move || sink.run(waiting))
+            })
+            .map_err(|error| NoFile {
+                path: config.file.clone(),
+                error,
+            })?;
         Ok(Self(Some(Queue {
             lines,
             state,

@@ -1,5 +1,6 @@
 //! End-to-end tests through the real kernel path, one module a theme. They need root, and fail without it.
 
+mod audit;
 mod bad_input;
 mod bad_provider;
 mod bind;
@@ -23,3 +24,4 @@ mod policy;
 mod sendmsg;
 mod sock_ops;
 mod status;
+mod who;

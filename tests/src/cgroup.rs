@@ -25,6 +25,17 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// Makes one below this one.
+    pub fn child(&self, name: &str) -> Result<Self> {
+        let child = Self {
+            mount: self.mount.clone(),
+            name: format!("{}/{name}", self.name),
+        };
+        fs::create_dir(child.path())
+            .with_context(|| format!("can't make cgroup {}", child.path().display()))?;
+        Ok(child)
+    }
+
     /// The folder below the mount.
     pub fn path(&self) -> PathBuf {
         self.mount.join(&self.name)

@@ -32,6 +32,7 @@ done
 for dir in /tmp/ictest-"$run"-*; do
     [ -d "$dir" ] || continue
     umount "$dir/bpf" 2>/dev/null
+    umount "$dir/disk" 2>/dev/null
     rm -rf "$dir"
 done
 exit 0

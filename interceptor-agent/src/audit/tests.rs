@@ -29,7 +29,7 @@ impl Drop for Folder {
     }
 }
 
-fn start(file: &Path, on_failure: OnFailure) -> io::Result<Audit> {
+fn start(file: &Path, on_failure: OnFailure) -> Result<Audit, NoFile> {
     let config = config::Audit {
         file: file.to_owned(),
         on_failure,
