@@ -24,8 +24,9 @@ use tokio::{
     time,
 };
 
-use crate::{config, config::OnFailure, metrics::Metrics};
-pub use event::{Ended, Exchange, Finding, Refused, now};
+use crate::{config, config::OnFailure, id::Id, metrics::Metrics, original_dst::Steered, who::Who};
+use event::Refused;
+pub use event::{Ended, Exchange, Finding, now};
 use sink::Sink;
 
 /// Exchanges that may be under way, and lines that may wait.
@@ -109,11 +110,6 @@ impl Audit {
         })))
     }
 
-    /// Whether anything is recorded.
-    pub fn is_on(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// Takes room for an exchange's line; None, where it is not recorded.
     ///
     /// # Errors
@@ -138,13 +134,21 @@ impl Audit {
             .ok_or(Unwritable)
     }
 
-    /// Records a refused connection. One for which there is no room is counted as lost: it was refused already.
-    pub fn refused(&self, refused: impl FnOnce() -> String) {
+    /// Records a connection that was refused, `by` the agent or the kernel. One for which there is no room is counted as
+    /// lost: it was refused already.
+    pub fn refused(&self, id: Id, by: &'static str, reason: &'static str, steered: &Steered) {
         let Some(queue) = &self.0 else { return };
-        match queue.lines.try_reserve() {
-            Ok(room) => room.send(Message::Line(refused())),
-            Err(_) => queue.metrics.audit_lost(1),
-        }
+        let Ok(room) = queue.lines.try_reserve() else {
+            return queue.metrics.audit_lost(1);
+        };
+        let refused = Refused {
+            id,
+            by,
+            reason,
+            original: steered.original.0,
+        };
+        let who = Who::of(steered.process.clone());
+        room.send(Message::Line(refused.line(who.told())));
     }
 
     /// Whether requests are let in as far as their record goes.

@@ -13,7 +13,6 @@ use tokio_rustls::server::TlsStream;
 
 use crate::{
     app::{App, Policy},
-    audit::Refused,
     config::Limits,
     exchange::{self, Link},
     hosts::Host,
@@ -243,17 +242,7 @@ async fn refuse(
     app.metrics.connection("refuse");
     app.metrics.refused(reason.as_str());
     let process = &steered.process;
-    app.audit.refused(|| {
-        let (reason, original) = (reason.as_str(), steered.original.0);
-        let by = "agent";
-        Refused {
-            id,
-            by,
-            reason,
-            original,
-        }
-        .line(Who::of(process.clone()).told())
-    });
+    app.audit.refused(id, "agent", reason.as_str(), steered);
     tracing::warn!(
         %id,
         reason = reason.as_str(),

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use interceptor_common::{Counter, Event};
+use interceptor_common::{Counter, Event, Reason as KernelReason};
 use tokio::{
     net::{TcpListener, TcpStream},
     time,
@@ -10,18 +10,16 @@ use tokio::{
 
 use super::App;
 use crate::{
-    audit::Refused,
     connection,
     id::Id,
     original_dst::{ClientAddr, LocalAddr},
     refusal::Reason,
     steering::{
         SteeringError,
-        ebpf::{Ebpf, Refused as Call, Ring},
+        ebpf::{Ebpf, Refused, Ring},
         netns::Netns,
         nftables::Nftables,
     },
-    who::Who,
 };
 
 /// How often LLM hosts are resolved again.
@@ -139,24 +137,17 @@ async fn beat(
 
 async fn report(app: Arc<App>, refused: Ring<Event>) {
     let ended = refused.each(|event| {
-        let Some(refused) = Call::new(event) else {
+        let Some(refused) = Refused::new(event) else {
             return;
         };
         let process = &refused.call.process;
         let id = Id::new();
         app.metrics.refused(refused.reason.counter().as_str());
-        app.audit.refused(|| {
-            let (original, process) = (refused.call.original.0, process.clone());
+        // The resolver of every client asks the kernel for a source address by a UDP connect, which sends nothing.
+        if refused.reason != KernelReason::Quic {
             let reason = refused.reason.counter().as_str();
-            let by = "kernel";
-            Refused {
-                id,
-                by,
-                reason,
-                original,
-            }
-            .line(Who::of(process).told())
-        });
+            app.audit.refused(id, "kernel", reason, &refused.call);
+        }
         tracing::info!(
             %id,
             reason = refused.reason.counter().as_str(),

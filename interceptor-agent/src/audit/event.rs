@@ -123,9 +123,9 @@ impl Exchange {
     }
 }
 
-/// A connection or datagram that was refused before there was a request.
+/// A connection that was refused before there was a request.
 #[derive(Debug)]
-pub struct Refused {
+pub(super) struct Refused {
     /// The log's, and the error's where there is one.
     pub id: Id,
     /// `agent` or `kernel`.
@@ -138,7 +138,7 @@ pub struct Refused {
 
 impl Refused {
     /// The line.
-    pub fn line(&self, who: Told<'_>) -> String {
+    pub(super) fn line(&self, who: Told<'_>) -> String {
         #[derive(Serialize)]
         struct Record<'r> {
             v: u8,
