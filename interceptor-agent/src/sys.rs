@@ -4,6 +4,8 @@
     reason = "raw system calls, each fenced and explained here"
 )]
 
+mod cgroup;
+
 use std::{
     ffi::CString,
     fs::File,
@@ -16,6 +18,8 @@ use std::{
     path::Path,
 };
 
+pub use cgroup::open_cgroup;
+
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_UPDATE: libc::c_long = 29;
@@ -23,54 +27,20 @@ const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, the clock of `bpf_ktime_get_ns`.
 pub fn monotonic_now() -> u64 {
-    // SAFETY: timespec is plain data.
-    let mut now: libc::timespec = unsafe { zeroed() };
-    // SAFETY: writes one timespec; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+    now(libc::CLOCK_MONOTONIC)
 }
 
 /// A time of `CLOCK_MONOTONIC` as one since boot (`CLOCK_BOOTTIME`), which also counts while the machine is suspended.
 pub fn since_boot(monotonic: u64) -> u64 {
-    // SAFETY: timespec is plain data.
-    let mut now: libc::timespec = unsafe { zeroed() };
-    // SAFETY: writes one timespec; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
-    let boot = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
-    monotonic + boot.saturating_sub(monotonic_now())
+    monotonic + now(libc::CLOCK_BOOTTIME).saturating_sub(monotonic_now())
 }
 
-/// Opens a cgroup by the kernel's id of it, at a descriptor of the cgroup-v2 mount. Ids are given once: what is opened is the
-/// cgroup that had it. Needs CAP_DAC_READ_SEARCH.
-///
-/// # Errors
-/// It is gone (`ESTALE`).
-pub fn open_cgroup(mount: &impl AsRawFd, id: u64) -> io::Result<OwnedFd> {
-    /// `FILEID_KERNFS`, since Linux 5.5.
-    const KERNFS: i32 = 0xfe;
-    /// `struct file_handle` with its bytes.
-    #[repr(C)]
-    struct Handle {
-        length: u32,
-        kind: i32,
-        id: [u8; 8],
-    }
-    let mut handle = Handle {
-        length: 8,
-        kind: KERNFS,
-        id: id.to_ne_bytes(),
-    };
-    // SAFETY: the handle is as long as it says and outlives the call, which only reads it.
-    let fd = unsafe {
-        libc::open_by_handle_at(
-            mount.as_raw_fd(),
-            (&raw mut handle).cast(),
-            libc::O_DIRECTORY | libc::O_CLOEXEC,
-        )
-    };
-    check(fd.min(0))?;
-    // SAFETY: the kernel just gave us this descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+fn now(clock: libc::clockid_t) -> u64 {
+    // SAFETY: timespec is plain data.
+    let mut now: libc::timespec = unsafe { zeroed() };
+    // SAFETY: writes one timespec; these clocks always exist.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
 /// Cookie of the network namespace a socket lives in (`SO_NETNS_COOKIE`, Linux 5.14).

@@ -1,3 +1,5 @@
+//! Order, rotation, a file that takes nothing, and what a record looks like.
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,

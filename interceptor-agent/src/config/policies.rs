@@ -141,7 +141,7 @@ impl Decisions {
     /// The key in which less is kept from leaving than by `other`.
     pub fn looser_than(&self, other: &Self) -> Option<String> {
         let enforces = |mode: Mode| mode == Mode::Enforce;
-        if enforces(self.mode) < enforces(other.mode) {
+        if enforces(other.mode) && !enforces(self.mode) {
             return Some("mode".to_owned());
         }
         for (key, own, theirs) in [
