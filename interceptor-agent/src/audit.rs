@@ -169,16 +169,18 @@ impl Audit {
         }
     }
 
-    /// Waits until all that was recorded is written, but not longer than this.
+    /// Waits until every exchange that began is recorded and written, but not longer than this. Nothing begins meanwhile.
     pub async fn flush(&self, patience: Duration) {
         let Some(queue) = &self.0 else { return };
-        let (done, is_done) = oneshot::channel();
         let flushing = async {
-            let sent = queue.lines.send(Message::Flush(done)).await;
-            sent.is_ok() && is_done.await.is_ok()
+            // All the room there is: nobody has any left to fill.
+            let mut room = queue.lines.reserve_many(ROOM).await.ok()?;
+            let (done, is_done) = oneshot::channel();
+            room.next()?.send(Message::Flush(done));
+            is_done.await.ok()
         };
-        if time::timeout(patience, flushing).await != Ok(true) {
-            tracing::error!("audit records that could not be written are lost with this process");
+        if !matches!(time::timeout(patience, flushing).await, Ok(Some(()))) {
+            tracing::error!("some audit records could not be written in time: they are lost");
         }
     }
 }

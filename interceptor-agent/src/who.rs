@@ -53,10 +53,15 @@ impl Who {
     /// process that was there at the `connect`.
     pub fn of(process: Process) -> Self {
         let proc = Path::new("/proc").join(process.pid.to_string());
-        let same = was_there(&proc, process.time);
-        let read = |name: &str| fs::read(proc.join(name)).ok().filter(|_| same);
-        let command = read("cmdline").filter(|line| !line.is_empty());
-        let table = read("cgroup").unwrap_or_default();
+        let read = |name: &str| fs::read(proc.join(name)).ok();
+        let read = (read("cmdline"), read("cgroup"));
+        // Asked last: a process that takes over the number meanwhile began too late as well.
+        let (command, table) = match was_there(&proc, process.time) {
+            true => read,
+            false => (None, None),
+        };
+        let command = command.filter(|line| !line.is_empty());
+        let table = table.unwrap_or_default();
         let at_connect = cgroup::by_id(process.cgroup);
         let path = at_connect.as_ref().map(|found| found.path.as_str());
         let vouched = at_connect.as_ref().map(|found| Group::of(found.vouched()));

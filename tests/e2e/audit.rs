@@ -245,6 +245,47 @@ fn what_the_client_does_not_take_is_recorded_as_cut() -> Result<()> {
 }
 
 #[test]
+fn what_is_cut_when_the_agent_stops_is_recorded() -> Result<()> {
+    let world = World::new()?;
+    let file = world.dir().join("audit.jsonl");
+    let mut agent = Agent::start(&world, &options(&file, ""))?;
+    let client = world
+        .client(&agent.bundle())
+        .timeout(Duration::from_secs(60));
+    // Longer than the 20 s that open exchanges have.
+    let text = "word ".repeat(1500);
+    let body = json!({ "model": "stub-slow", "stream": true, "max_tokens": 9, "messages": [{ "role": "user", "content": text }] });
+    let body = body.to_string();
+    let ran = std::thread::scope(|scope| -> Result<Vec<Ran>> {
+        let streams: Vec<_> = ["--http1.1", "--http2"]
+            .into_iter()
+            .map(|version| {
+                let (client, body) = (&client, &body);
+                scope.spawn(move || client.curl([version, "--data", body, MESSAGES]))
+            })
+            .collect();
+        std::thread::sleep(Duration::from_secs(1));
+        agent.signal("TERM")?;
+        agent.wait()?;
+        let join = |stream: std::thread::ScopedJoinHandle<'_, _>| {
+            stream
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        streams.into_iter().map(join).collect()
+    })?;
+    assert!(ran.iter().all(|ran| !ran.status.success()), "{ran:?}");
+    let cut: BTreeSet<_> = records(&file, 2)?
+        .iter()
+        .map(|record| (record["answer"].to_string(), record["http"].to_string()))
+        .collect();
+    let expected =
+        ["1.1", "2"].map(|version| (json!("cut").to_string(), json!(version).to_string()));
+    assert_eq!(cut, expected.into(), "{}", agent.log()?);
+    Ok(())
+}
+
+#[test]
 fn a_file_that_was_rotated_is_opened_anew() -> Result<()> {
     let world = World::new()?;
     let (file, old) = (world.dir().join("audit.jsonl"), world.dir().join("audit.1"));

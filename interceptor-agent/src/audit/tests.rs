@@ -94,6 +94,23 @@ async fn what_cannot_be_written_lets_nothing_begin() {
     assert!(audit.admit().await.is_ok());
 }
 
+#[tokio::test]
+async fn the_end_waits_for_what_had_begun() {
+    let folder = Folder::new("end");
+    let audit = start(&folder.file(), OnFailure::Refuse).unwrap();
+    let slot = audit.admit().await.unwrap().unwrap();
+    let written = async {
+        audit.flush(LONG).await;
+        fs::read_to_string(folder.file()).unwrap()
+    };
+    let late = async {
+        time::sleep(Duration::from_millis(50)).await;
+        slot.fill("late\n".to_owned());
+    };
+    let (written, ()) = tokio::join!(written, late);
+    assert_eq!(written, "late\n");
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_room_nothing_begins() {
     let folder = Folder::new("room");
