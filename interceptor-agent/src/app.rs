@@ -134,12 +134,14 @@ impl Agent {
     /// What could not be loaded, bound or attached.
     pub async fn start(config: &Config, mut handover: Handover) -> anyhow::Result<Self> {
         let patience = config.limits.connect_timeout;
-        match Kernel::choose(&config.steering, patience, handover.lock())? {
+        let agent = match Kernel::choose(&config.steering, patience, handover.lock())? {
             Kernel::Ebpf(ebpf, events, cgroup) => {
-                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await
+                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await?
             }
-            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await,
-        }
+            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await?,
+        };
+        agent.warn_of_blind_policies();
+        Ok(agent)
     }
 
     async fn on_ebpf(
@@ -201,6 +203,11 @@ impl Agent {
             config: config.clone(),
             scope,
         })
+    }
+
+    fn warn_of_blind_policies(&self) {
+        let cgroup = self.kernel.as_ref().map(|(_, cgroup)| cgroup);
+        policy::warn_of_blind(&self.config, cgroup);
     }
 
     /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish.

@@ -227,7 +227,7 @@ fn a_name_that_a_process_gives_itself_loosens_nothing() -> Result<()> {
     assert!(!checked.status.success());
     assert!(said.contains("which a process can choose"), "{said}");
 
-    // To be told apart for what is stricter, a name will do.
+    // To be told apart by what is stricter, a name will do.
     let strict =
         "[[policies]]\nname = \"no-curl\"\nmatch.comm = [\"cur*\"]\nhosts = [\"api.openai.com\"]";
     let agent = Agent::start(&world, &policies(strict))?;
@@ -238,5 +238,20 @@ fn a_name_that_a_process_gives_itself_loosens_nothing() -> Result<()> {
         interceptor_tests::Backend::Nftables => 200,
     };
     assert_eq!(answer(&ran)?.0, expected);
+    Ok(())
+}
+
+#[test]
+fn a_policy_that_holds_for_nobody_here_is_warned_of() -> Result<()> {
+    let world = World::new()?;
+    let by_unit = "[[policies]]\nname = \"by-unit\"\nmatch.unit = [\"x.service\"]";
+    let agent = Agent::start(&world, &policies(by_unit))?;
+    agent.reload(&world, &policies(by_unit))?;
+    let warned = agent.log()?.matches("this policy holds for nobody").count();
+    let expected = match world.backend {
+        interceptor_tests::Backend::Ebpf => 0,
+        interceptor_tests::Backend::Nftables => 2,
+    };
+    assert_eq!(warned, expected, "{}", agent.log()?);
     Ok(())
 }

@@ -11,7 +11,10 @@ use crate::{
         detector::{Detectors, UnknownClass},
         request::Masker,
     },
-    steering::Steering,
+    steering::{
+        Steering,
+        cgroup::{self, Cgroup},
+    },
     tls::{ca::Ca, leaf::Leaves, upstream},
     upstream::{Patience, Upstream},
     who::Who,
@@ -120,4 +123,23 @@ fn terms(config: &Config) -> Result<(Arc<Terms>, Chosen), UnknownClass> {
         chosen.push((rule.who.clone(), terms));
     }
     Ok((default, chosen))
+}
+
+/// Says which policies nobody can come under, where cgroups can't be told: without eBPF, or without CAP_DAC_READ_SEARCH.
+pub(super) fn warn_of_blind(config: &Config, cgroup: Option<&Cgroup>) {
+    let can_tell = |cgroup: &Cgroup| cgroup.id().is_ok_and(|id| cgroup::by_id(id).is_some());
+    if cgroup.is_some_and(can_tell) {
+        return;
+    }
+    for rule in config
+        .policies
+        .iter()
+        .filter(|rule| rule.who.asks_for_cgroup())
+    {
+        tracing::warn!(
+            policy = rule.name,
+            next_step = "match by uid alone, or run on eBPF with CAP_DAC_READ_SEARCH",
+            "this policy holds for nobody: the agent can't tell cgroups here"
+        );
+    }
 }

@@ -58,6 +58,7 @@ impl Agent {
         self.app.replace(policy);
         self.scope = scope;
         self.config = in_force(&self.config, config);
+        self.warn_of_blind_policies();
         let app = Arc::clone(&self.app);
         tokio::spawn(async move { app.addresses.resolve(app.policy().names()).await });
         Ok(())

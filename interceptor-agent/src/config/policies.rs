@@ -121,6 +121,12 @@ impl Match {
         })
     }
 
+    /// Whether it holds for nobody whose cgroup is not known.
+    pub fn asks_for_cgroup(&self) -> bool {
+        let elsewhere = |fact| matches!(fact, Fact::Uid | Fact::Comm | Fact::Command);
+        self.0.iter().any(|(fact, _)| !elsewhere(*fact))
+    }
+
     /// The key of a condition that a process can meet as it likes.
     fn self_chosen(&self) -> Option<&'static str> {
         let chosen = self.0.iter().find(|(fact, _)| fact.is_self_chosen())?.0;
