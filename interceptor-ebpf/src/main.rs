@@ -16,11 +16,10 @@ mod netns;
 mod refuse;
 mod scope;
 mod sendmsg;
-mod sock_ops;
 
 use aya_ebpf::{
-    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, sock_ops},
-    programs::{SkBuffContext, SockAddrContext, SockContext, SockOpsContext},
+    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr},
+    programs::{SkBuffContext, SockAddrContext, SockContext},
 };
 
 #[cgroup_sock_addr(connect4)]
@@ -76,11 +75,6 @@ fn arrive(ctx: SockContext) -> i32 {
 #[cgroup_skb(egress)]
 fn leave(ctx: SkBuffContext) -> i32 {
     egress::backstop(&ctx)
-}
-
-#[sock_ops]
-fn hand_off(ctx: SockOpsContext) -> u32 {
-    sock_ops::hand_off(&ctx)
 }
 
 #[panic_handler]
