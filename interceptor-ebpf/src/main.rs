@@ -63,8 +63,13 @@ fn guard6(ctx: SockAddrContext) -> i32 {
 }
 
 #[cgroup_sock_addr(getsockname4)]
-fn own_netns(ctx: SockAddrContext) -> i32 {
-    getsockname::v4(&ctx)
+fn own_netns4(ctx: SockAddrContext) -> i32 {
+    getsockname::tell(&ctx)
+}
+
+#[cgroup_sock_addr(getsockname6)]
+fn own_netns6(ctx: SockAddrContext) -> i32 {
+    getsockname::tell(&ctx)
 }
 
 #[cgroup_sock(sock_create)]

@@ -151,7 +151,7 @@ impl Ebpf {
         let mut programs = lock(&self.programs);
         for (name, program) in programs
             .programs_mut()
-            .filter(|(name, _)| *name != cookie::PROGRAM)
+            .filter(|(name, _)| !cookie::PROGRAMS.contains(name))
         {
             let pin = pins::link(&self.pins, name);
             if program.fd().is_err() {
