@@ -82,11 +82,18 @@ struct Bundle {
     annotations: HashMap<String, String>,
 }
 
+/// Where containerd keeps its state, by itself and as a part of k3s, RKE2 and MicroK8s.
+const CONTAINERD: [&str; 3] = [
+    "run/containerd",
+    "run/k3s/containerd",
+    "var/snap/microk8s/common/run/containerd",
+];
+
 /// The OCI bundle of a container made by a kubelet; by others, it says no image.
 fn containerd(root: &Path, id: &str, pod: Option<&str>) -> Option<Container> {
-    let tasks = root.join("run/containerd/io.containerd.runtime.v2.task");
-    let namespaces = fs::read_dir(tasks).ok()?.flatten();
-    let mut bundles = namespaces.filter_map(|namespace| {
+    let tasks = |state| fs::read_dir(root.join(state).join("io.containerd.runtime.v2.task"));
+    let namespaces = CONTAINERD.into_iter().filter_map(|state| tasks(state).ok());
+    let mut bundles = namespaces.flatten().flatten().filter_map(|namespace| {
         let bundle: Bundle = read(&namespace.path().join(id).join("config.json"))?;
         let said = |key: &str| bundle.annotations.get(&format!("io.kubernetes.cri.{key}"));
         container(
@@ -125,8 +132,8 @@ fn docker(root: &Path, id: &str, pod: Option<&str>) -> Option<Container> {
         #[serde(default)]
         labels: Option<HashMap<String, String>>,
     }
-    let folder = root.join("var/lib/docker/containers");
-    let File { config } = read(&folder.join(id).join("config.v2.json"))?;
+    let folder = docker_data(root).join("containers").join(id);
+    let File { config } = read(&folder.join("config.v2.json"))?;
     let labels = config.labels.unwrap_or_default();
     let said = |key: &str| labels.get(&format!("io.kubernetes.pod.{key}"));
     container(
@@ -135,6 +142,18 @@ fn docker(root: &Path, id: &str, pod: Option<&str>) -> Option<Container> {
         said("namespace"),
         said("name"),
     )
+}
+
+/// Where Docker keeps its data, unless it was told on its command line.
+fn docker_data(root: &Path) -> PathBuf {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Daemon {
+        data_root: PathBuf,
+    }
+    let daemon: Option<Daemon> = read(&root.join("etc/docker/daemon.json"));
+    let data = daemon.map_or("/var/lib/docker".into(), |daemon| daemon.data_root);
+    root.join(data.strip_prefix("/").unwrap_or(&data))
 }
 
 /// Its table of all containers; the metadata of each is JSON in a string.

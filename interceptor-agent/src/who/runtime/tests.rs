@@ -85,6 +85,30 @@ fn docker() {
 }
 
 #[test]
+fn docker_where_its_data_is_elsewhere() {
+    let root = Root::new("docker-elsewhere");
+    root.write(
+        "etc/docker/daemon.json",
+        r#"{"data-root":"/mnt/big/docker"}"#,
+    );
+    root.write(
+        &format!("mnt/big/docker/containers/{ID}/config.v2.json"),
+        r#"{"Config":{"Image":"busybox"}}"#,
+    );
+    assert_eq!(root.ask(None), image("busybox"));
+}
+
+#[test]
+fn containerd_of_k3s() {
+    let root = Root::new("k3s");
+    root.write(
+        &format!("run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json"),
+        r#"{"annotations":{"io.kubernetes.cri.image-name":"docker.io/library/busybox:1"}}"#,
+    );
+    assert_eq!(root.ask(None), image("docker.io/library/busybox:1"));
+}
+
+#[test]
 fn containerd_below_a_kubelet_and_below_docker() {
     let root = Root::new("containerd");
     let bundle = |namespace: &str| {
