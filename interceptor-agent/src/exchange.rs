@@ -50,13 +50,15 @@ pub async fn run(
     let response = match forward(&link, &policy, terms, request, &mut body, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
+            let stalled = refusal.reason == Reason::BodyTimeout;
+            let response = record.refuse(refusal);
             // A client that is still sending would take the end of the connection for the answer; one that waits for
             // a go-ahead, or has stopped, sends nothing.
-            if !expects && refusal.reason != Reason::BodyTimeout {
+            if !expects && !stalled {
                 body::discard(&mut body).await;
                 link.guard.next();
             }
-            record.refuse(refusal)
+            response
         }
     };
     Ok(record.end(response))

@@ -206,14 +206,15 @@ impl Metrics {
             .inc();
     }
 
-    /// A request was answered; `policy` is the one of `[[policies]]` that held.
+    /// A request was answered, or its client went away before (no status); `policy` is the one of `[[policies]]` that held.
     pub fn exchange(&self, protocol: &'static str, status: http::StatusCode, policy: Option<&str>) {
-        let status = match status.as_u16() / 100 {
-            2 => "2xx",
-            3 => "3xx",
-            4 => "4xx",
-            5 => "5xx",
-            _ => "other",
+        let status = match status.map(|status| status.as_u16() / 100) {
+            Some(2) => "2xx",
+            Some(3) => "3xx",
+            Some(4) => "4xx",
+            Some(5) => "5xx",
+            Some(_) => "other",
+            None => "none",
         };
         self.exchanges
             .get_or_create(&ExchangeLabel { protocol, status })
@@ -321,7 +322,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.connection("intercept");
         metrics.refused("ech");
-        metrics.exchange("anthropic", http::StatusCode::OK, Some("ci"));
+        metrics.exchange("anthropic", Some(http::StatusCode::OK), Some("ci"));
         metrics.audit_written(3);
         metrics.masked(Duration::from_micros(30), 4, [("email", 2)]);
         metrics.kernel(KernelCounter::Steered, 7);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use interceptor_tests::agent::Options;
 use interceptor_tests::client::Ran;
+use interceptor_tests::upstream::flaw;
 use interceptor_tests::{Agent, Client, World, canary};
 use serde_json::{Value, json};
 
@@ -241,6 +242,43 @@ fn what_the_client_does_not_take_is_recorded_as_cut() -> Result<()> {
         "{record}"
     );
     assert!(record["ms"].as_u64() >= Some(500), "{record}");
+    Ok(())
+}
+
+#[test]
+fn a_client_that_goes_before_its_answer_is_recorded() -> Result<()> {
+    let world = World::new()?;
+    let file = world.dir().join("audit.jsonl");
+    let mut options = options(&file, "");
+    options.tables += &format!(
+        "\n[[hosts]]\nhost = \"*.{}\"\nprotocol = \"anthropic\"",
+        flaw::DOMAIN
+    );
+    let agent = Agent::start(&world, &options)?;
+    let host = format!("hang.{}", flaw::DOMAIN);
+    for version in ["--http1.1", "--http2"] {
+        let ran = world.client(&agent.bundle()).curl([
+            version,
+            "--max-time",
+            "1",
+            "--data",
+            &json!({ "model": "stub", "messages": [{ "role": "user", "content": TEXT }] })
+                .to_string(),
+            "--resolve",
+            &format!("{host}:443:198.51.100.11"),
+            &format!("https://{host}/v1/messages"),
+        ])?;
+        assert_eq!(ran.status.code(), Some(28), "curl gave up: {ran:?}");
+    }
+    for record in records(&file, 2)? {
+        assert_eq!(
+            (&record["answer"], &record["status"]),
+            (&json!("cut"), &Value::Null),
+            "{record}"
+        );
+        assert!(record["sent_bytes"].as_u64() > Some(0), "{record}");
+    }
+    agent.exchanges_after(1)?;
     Ok(())
 }
 

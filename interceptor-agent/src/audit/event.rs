@@ -34,8 +34,8 @@ pub struct Exchange {
     pub policy: String,
     /// Its mode.
     pub mode: Mode,
-    /// The answer's status.
-    pub status: u16,
+    /// The answer's status; None where the client did not wait for it.
+    pub status: Option<u16>,
     /// Why it was refused.
     pub refused: Option<&'static str>,
     /// Classes found.
@@ -86,7 +86,7 @@ impl Exchange {
             endpoint: Option<&'static str>,
             policy: &'r str,
             mode: &'static str,
-            status: u16,
+            status: Option<u16>,
             refused: Option<&'static str>,
             findings: &'r [Finding],
             request_bytes: u64,

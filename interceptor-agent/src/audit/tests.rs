@@ -146,7 +146,7 @@ fn a_record_is_one_line_of_json() {
         endpoint: Some("anthropic_messages"),
         policy: "default".to_owned(),
         mode: Mode::Enforce,
-        status: 200,
+        status: Some(200),
         refused: None,
         findings: vec![Finding {
             class: "email",

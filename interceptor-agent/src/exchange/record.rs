@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::{Link, mask::Masked};
 use crate::{
@@ -33,6 +33,26 @@ pub(super) struct Record<'l> {
     request_bytes: u64,
     sent_bytes: Option<u64>,
     audit: Option<(Slot, String)>,
+    ended: bool,
+}
+
+/// A client that goes away before its answer takes the exchange with it, but for this.
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.log(None);
+        if let Some((slot, time)) = self.audit.take() {
+            let ended = Ended {
+                bytes: 0,
+                whole: false,
+                took: self.started.elapsed(),
+            };
+            let exchange = self.exchange(time, None);
+            slot.fill(exchange.line(ended, self.link.who.told()));
+        }
+    }
 }
 
 impl<'l> Record<'l> {
@@ -50,6 +70,7 @@ impl<'l> Record<'l> {
             request_bytes: 0,
             sent_bytes: None,
             audit: None,
+            ended: false,
         }
     }
 
@@ -108,11 +129,12 @@ impl<'l> Record<'l> {
 
     /// The answer begins; its audit record is written when it ends.
     pub(super) fn end(mut self, response: Response<Answer>) -> Response<Answer> {
-        self.log(response.status());
+        self.ended = true;
+        self.log(Some(response.status()));
         let Some((slot, time)) = self.audit.take() else {
             return response;
         };
-        let exchange = self.exchange(time, response.status());
+        let exchange = self.exchange(time, Some(response.status()));
         let (link, started) = (Arc::clone(self.link), self.started);
         response.map(|answer| {
             answer.counted(move |bytes, whole| {
@@ -126,7 +148,8 @@ impl<'l> Record<'l> {
         })
     }
 
-    fn log(&self, status: http::StatusCode) {
+    /// Without a status, there was nobody left to answer.
+    fn log(&self, status: Option<StatusCode>) {
         let Link {
             app,
             host,
@@ -141,7 +164,7 @@ impl<'l> Record<'l> {
             id = %self.id,
             host = %target.host,
             method = self.method,
-            status = status.as_u16(),
+            status = status.map(|status| status.as_u16()),
             refused = self.refused.map(Reason::as_str),
             findings = listed(&self.findings),
             policy,
@@ -162,7 +185,7 @@ impl<'l> Record<'l> {
         );
     }
 
-    fn exchange(&mut self, time: String, status: http::StatusCode) -> audit::Exchange {
+    fn exchange(&mut self, time: String, status: Option<StatusCode>) -> audit::Exchange {
         let target = &self.link.target;
         audit::Exchange {
             time,
@@ -174,7 +197,7 @@ impl<'l> Record<'l> {
             endpoint: self.route.map(Route::name),
             policy: self.terms.name.as_deref().unwrap_or("default").to_owned(),
             mode: self.terms.decisions.mode,
-            status: status.as_u16(),
+            status: status.map(|status| status.as_u16()),
             refused: self.refused.map(Reason::as_str),
             findings: std::mem::take(&mut self.findings),
             request_bytes: self.request_bytes,
