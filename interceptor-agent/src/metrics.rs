@@ -207,7 +207,12 @@ impl Metrics {
     }
 
     /// A request was answered, or its client went away before (no status); `policy` is the one of `[[policies]]` that held.
-    pub fn exchange(&self, protocol: &'static str, status: http::StatusCode, policy: Option<&str>) {
+    pub fn exchange(
+        &self,
+        protocol: &'static str,
+        status: Option<http::StatusCode>,
+        policy: Option<&str>,
+    ) {
         let status = match status.map(|status| status.as_u16() / 100) {
             Some(2) => "2xx",
             Some(3) => "3xx",
