@@ -10,6 +10,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod dns;
 pub mod drain;
 pub mod exchange;
 pub mod hosts;

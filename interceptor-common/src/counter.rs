@@ -22,11 +22,13 @@ pub enum Counter {
     Held,
     /// Packets stopped on their way out: no hook had seen their socket connect.
     Missed,
+    /// First bytes of direct streams stopped on their way out: a ClientHello for an LLM host, or one that could be.
+    Caught,
 }
 
 impl Counter {
     /// Every counter, in index order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Steered,
         Self::Exempt,
         Self::RefusedStale,
@@ -36,6 +38,7 @@ impl Counter {
         Self::HandoffLost,
         Self::Held,
         Self::Missed,
+        Self::Caught,
     ];
 
     /// Label of the counter in metrics.
@@ -50,6 +53,7 @@ impl Counter {
             Self::HandoffLost => "handoff_lost",
             Self::Held => "held",
             Self::Missed => "missed",
+            Self::Caught => "caught",
         }
     }
 }

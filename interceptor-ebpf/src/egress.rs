@@ -10,18 +10,19 @@ use interceptor_common::{Address, Counter, Original, Reason, Settings};
 
 use crate::{
     connect::{SOCK_DGRAM, SOCK_STREAM, is_stale},
+    direct,
     maps::{EXEMPT, ORIG, count, settings},
     netns,
     refuse::report,
-    scope::{contains, never, steers},
+    scope::{contains, known_hosts_only, never, steers},
 };
 
-const PASS: i32 = 1;
-const DROP: i32 = 0;
+pub const PASS: i32 = 1;
+pub const DROP: i32 = 0;
 
 const SOCK_RAW: u32 = 3;
 const SYN_SENT: u32 = 2;
-const AF_INET6: u32 = 10;
+pub const AF_INET6: u32 = 10;
 
 pub fn backstop(ctx: &SkBuffContext) -> i32 {
     // SAFETY: the kernel gives a valid context.
@@ -39,13 +40,16 @@ pub fn backstop(ctx: &SkBuffContext) -> i32 {
     let kind = unsafe { (*sk).type_ };
     // SAFETY: as above.
     if kind == SOCK_STREAM && unsafe { (*sk).state } != SYN_SENT {
-        return PASS;
+        return match known_hosts_only() {
+            true => direct::later(ctx, sk),
+            false => PASS,
+        };
     }
     let Some(settings) = settings() else {
         return PASS;
     };
     match kind {
-        SOCK_STREAM => first(settings, sk),
+        SOCK_STREAM => first(ctx, settings, sk),
         SOCK_DGRAM => datagram(settings, sk),
         SOCK_RAW => raw(ctx, settings, sk),
         _ => PASS,
@@ -54,8 +58,13 @@ pub fn backstop(ctx: &SkBuffContext) -> i32 {
 
 /// The packet with which a TCP connection begins.
 #[inline(always)]
-fn first(settings: &Settings, sk: *mut bpf_sock) -> i32 {
-    if let Some(original) = steered(sk) {
+fn first(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
+    let (address, port) = destination(sk);
+    // A socket that was steered once may connect elsewhere.
+    if port == settings.listen_port
+        && let Some(original) = steered(sk)
+    {
+        direct::settle(sk);
         // With the agent gone nobody will ever listen: loopback refuses it at once.
         // SAFETY: no arguments.
         if netns::is_ready(original.netns) || is_stale(settings, unsafe { bpf_ktime_get_ns() }) {
@@ -64,11 +73,14 @@ fn first(settings: &Settings, sk: *mut bpf_sock) -> i32 {
         count(Counter::Held);
         return DROP;
     }
-    let (address, port) = destination(sk);
     if !steers(settings, port) || never(address) || is_exempt(sk) {
+        direct::settle(sk);
         return PASS;
     }
-    stop(address, port)
+    match known_hosts_only() {
+        true => direct::first(ctx, settings, sk, address, port),
+        false => stop(address, port),
+    }
 }
 
 /// Of a socket that was connected before the programs were attached: others were refused then.
@@ -125,7 +137,7 @@ fn raw(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
 }
 
 #[inline(always)]
-fn stop(address: Address, port: u16) -> i32 {
+pub fn stop(address: Address, port: u16) -> i32 {
     // Packets are sent in nobody's name: who it was is not known here.
     let original = Original {
         // SAFETY: no arguments.

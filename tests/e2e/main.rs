@@ -14,6 +14,8 @@ mod fidelity;
 mod getpeername;
 mod getsockname;
 mod hosts;
+mod ingress;
+mod known_hosts;
 mod leaks;
 mod lifecycle;
 mod netns;

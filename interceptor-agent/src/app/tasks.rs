@@ -159,7 +159,7 @@ async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
         clock.tick().await;
-        app.addresses.resolve(app.policy().names()).await;
+        app.resolve().await;
     }
 }
 
@@ -169,6 +169,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
         clock.tick().await;
         app.policy().upstream.sweep();
         app.metrics.handoffs(ebpf.sweep(HANDOFF_KEPT));
+        app.metrics.known(ebpf.known().unwrap_or_default());
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }

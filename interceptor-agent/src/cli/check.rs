@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::Config;
+use crate::config::{Config, Reach};
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
 use crate::steering::choice;
@@ -28,7 +28,7 @@ impl Args {
             io::stdout(),
             "OK {}\n{}",
             self.config.display(),
-            summary(&config, &roots, choice::describe(config.steering.backend))
+            summary(&config, &roots, choice::describe(&config.steering))
         )?;
         if let Some(warning) = ca_warning(&config) {
             eprintln!("warning: {warning}");
@@ -59,6 +59,7 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
     let rows = [
         ("mode", mode.to_owned()),
         ("backend", backend),
+        ("scope", scope(config)),
         ("cgroup", steering.cgroup.display().to_string()),
         (
             "ports",
@@ -95,6 +96,24 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
         let _ = writeln!(text, "  {name:<8} {value}");
         text
     })
+}
+
+/// What is steered, and from what it is known.
+fn scope(config: &Config) -> String {
+    let names = |exact: bool| {
+        let patterns = config.hosts.iter().map(|host| &host.pattern);
+        patterns.filter(|name| name.contains('*') != exact).count()
+    };
+    let ranges: usize = config.hosts.iter().map(|host| host.ranges.len()).sum();
+    match config.steering.scope {
+        Reach::All => Reach::All.as_str().to_owned(),
+        known => format!(
+            "{}: {ranges} ranges, {} names to resolve, {} patterns; DNS answers seen; others by their first bytes",
+            known.as_str(),
+            names(true),
+            names(false)
+        ),
+    }
 }
 
 /// How many classes each action has; those that are not masked by name.

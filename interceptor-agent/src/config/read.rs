@@ -8,7 +8,7 @@ use interceptor_common::MAX_PORTS;
 use super::section::{Bad, Problem, Section, Source};
 use super::values::{choice, cidr, count, duration, path, port, size, socket, text, version};
 use super::{
-    Admin, Backend, Config, Limits, Log, LogFormat, MaskPolicy, PathPolicy, Steering, Tls,
+    Admin, Backend, Config, Limits, Log, LogFormat, MaskPolicy, PathPolicy, Reach, Steering, Tls,
 };
 use crate::hosts::{Host, Hosts};
 use crate::mask::Mode;
@@ -75,6 +75,11 @@ const BACKENDS: &[(&str, Backend)] = &[
     ("nftables", Backend::Nftables),
 ];
 
+const SCOPES: &[(&str, Reach)] = &[
+    (Reach::All.as_str(), Reach::All),
+    (Reach::KnownHosts.as_str(), Reach::KnownHosts),
+];
+
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 const LEVELS: &[(&str, tracing::Level)] = &[
@@ -90,6 +95,9 @@ fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
         backend: section
             .get("backend", choice(BACKENDS))
             .unwrap_or(default.backend),
+        scope: section
+            .get("scope", choice(SCOPES))
+            .unwrap_or(default.scope),
         cgroup: section.get("cgroup", path).unwrap_or(default.cgroup),
         ports: section.list("ports", port).unwrap_or(default.ports),
         plain_ports: section
@@ -104,6 +112,15 @@ fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
             .get("heartbeat", duration(HEARTBEAT.0, HEARTBEAT.1))
             .unwrap_or(default.heartbeat),
     };
+    if (steering.backend, steering.scope) == (Backend::Nftables, Reach::KnownHosts) {
+        section.reject(
+            "scope",
+            Bad::new(
+                "all, with backend = \"nftables\"",
+                "leave the key out, or set backend = \"ebpf\", which known-hosts needs",
+            ),
+        );
+    }
     if !(1..=MAX_PORTS).contains(&steering.ports.len()) {
         section.reject(
             "ports",
@@ -169,6 +186,7 @@ fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
         let name = section.required("host", text);
         let protocol = section.required("protocol", choice(PROTOCOLS));
         let base_path = section.get("base_path", text).unwrap_or_default();
+        let ranges = section.list("ranges", cidr);
         let (Some(name), Some(protocol)) = (name, protocol) else {
             return;
         };
@@ -179,7 +197,17 @@ fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
                     Bad::new("each host once", "remove one of the two [[hosts]]"),
                 );
             }
-            Ok(host) => hosts.insert(host),
+            Ok(mut host) => {
+                let built_in = || {
+                    hosts
+                        .lookup(&host.pattern)
+                        .filter(|old| old.pattern == host.pattern)
+                };
+                host.ranges = ranges
+                    .or_else(|| Some(built_in()?.ranges.clone()))
+                    .unwrap_or_default();
+                hosts.insert(host);
+            }
             Err(error @ crate::hosts::HostError::BasePath) => {
                 section.reject(
                     "base_path",
