@@ -80,7 +80,10 @@ print(len(raw.exchange(stream, raw.request('x' * 3_000_000, 'www.example.com')))
     let plain = client.curl(["http://www.example.com/"])?;
     assert_eq!(plain.stdout, r#"{"stub":true}"#, "{plain:?}");
     assert_eq!(counted(&world)?, (0, 0));
-    assert_eq!(status(&world)?["scope"], "known-hosts");
+    let told = status(&world)?;
+    assert_eq!(told["scope"], "known-hosts");
+    // The ranges that are published.
+    assert_eq!(told["known_addresses"], 2);
     Ok(())
 }
 
@@ -158,6 +161,23 @@ fn an_agent_that_comes_back_knows_what_was_learnt() -> Result<()> {
     let links = status["links"].as_array().map(Vec::len);
     assert_eq!(links, Some(11), "{status}");
     client.code("import raw; raw.connect('v4', '198.51.100.50').close()")?;
+    Ok(())
+}
+
+#[test]
+fn a_successor_goes_on_with_what_is_known() -> Result<()> {
+    let world = world()?;
+    let mut agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    let [known, unknown] =
+        ["198.51.100.11", "198.51.100.12"].map(|address| ask("v4", address, "api.anthropic.com"));
+    assert!(client.code(&known).is_err());
+    agent.upgrade()?;
+    assert_masked(&world, &client.code(&known)?);
+    assert!(client.code(&unknown).is_err());
+    assert_masked(&world, &client.code(&unknown)?);
+    assert_eq!(counted(&world)?, (2, 2));
+    assert_eq!(status(&world)?["state"], "steering");
     Ok(())
 }
 

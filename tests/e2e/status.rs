@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use interceptor_common::SCHEMA;
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, pins};
 use serde_json::Value;
@@ -50,7 +51,7 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
     assert_eq!(told["agent"]["stale_after_ms"], 3000);
     assert_eq!(told["cgroup"]["path"], world.cgroup.config_path());
     // All that is pinned is known, and in its place.
-    let pinned = std::fs::read_dir(pins::dir(&world).join("v1/links"))?.count();
+    let pinned = std::fs::read_dir(pins::dir(&world).join(format!("v{SCHEMA}/links")))?.count();
     assert_eq!(links(&told, "attached"), pinned, "{told:#}");
     let unknown = |link: &Value| link["hook"] == "unknown";
     assert!(
@@ -69,6 +70,7 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
         "cgroup",
         "counters",
         "handoffs",
+        "known_addresses",
         "links",
         "namespaces",
         "next_step",
@@ -77,6 +79,7 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
         "plain_ports",
         "port",
         "ports",
+        "scope",
         "state",
     ];
     assert_eq!(keys, expected);
@@ -203,7 +206,7 @@ fn a_link_whose_cgroup_is_not_the_configured_one_is_told() -> Result<()> {
     assert_eq!(status(&world)?.0, 0);
 
     // One link is not pinned any more.
-    std::fs::remove_file(pins::dir(&world).join("v1/links/guard6"))?;
+    std::fs::remove_file(pins::dir(&world).join(format!("v{SCHEMA}/links/guard6")))?;
     let (code, told) = status(&world)?;
     assert_eq!((code, &told["state"]), (1, &"partly".into()), "{told:#}");
     assert_eq!((links(&told, "missing"), links(&told, "attached")), (1, 10));
