@@ -16,19 +16,21 @@ pub enum Counter {
     RefusedQuic,
     /// Binds to the agent's port refused.
     RefusedBind,
-    /// Hand-offs that did not fit the map; the agent resets such a connection.
+    /// Hand-offs that did not fit the map: the connect's first packet is dropped, and sent again.
     HandoffLost,
     /// First packets that waited for the agent to listen in their network namespace.
     Held,
     /// Packets stopped on their way out: no hook had seen their socket connect.
     Missed,
+    /// Connects straight to the agent's port refused.
+    RefusedStraight,
     /// First bytes of direct streams stopped on their way out: a ClientHello for an LLM host, or one that could be.
     Caught,
 }
 
 impl Counter {
     /// Every counter, in index order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Steered,
         Self::Exempt,
         Self::RefusedStale,
@@ -38,6 +40,7 @@ impl Counter {
         Self::HandoffLost,
         Self::Held,
         Self::Missed,
+        Self::RefusedStraight,
         Self::Caught,
     ];
 
@@ -53,6 +56,7 @@ impl Counter {
             Self::HandoffLost => "handoff_lost",
             Self::Held => "held",
             Self::Missed => "missed",
+            Self::RefusedStraight => "refused_straight",
             Self::Caught => "caught",
         }
     }

@@ -16,8 +16,10 @@ pub enum Reason {
     Bind = 4,
     /// A packet to where nothing may go but through the agent, of a socket that no hook saw connect.
     Missed = 5,
+    /// A connect straight to the agent's port.
+    Straight = 6,
     /// The first bytes of a stream that went direct: a ClientHello for an LLM host, or one that can't be read.
-    Caught = 6,
+    Caught = 7,
 }
 
 impl Reason {
@@ -29,7 +31,8 @@ impl Reason {
             3 => Some(Self::Quic),
             4 => Some(Self::Bind),
             5 => Some(Self::Missed),
-            6 => Some(Self::Caught),
+            6 => Some(Self::Straight),
+            7 => Some(Self::Caught),
             _ => None,
         }
     }
@@ -42,6 +45,7 @@ impl Reason {
             Self::Quic => Counter::RefusedQuic,
             Self::Bind => Counter::RefusedBind,
             Self::Missed => Counter::Missed,
+            Self::Straight => Counter::RefusedStraight,
             Self::Caught => Counter::Caught,
         }
     }

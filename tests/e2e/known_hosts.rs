@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use interceptor_tests::agent::Options;
-use interceptor_tests::{Agent, Backend, World, canary};
+use interceptor_tests::{Agent, Backend, World, canary, pins};
 use serde_json::Value;
 
 /// What a user might write, and the value in it that must not get out.
@@ -159,7 +159,7 @@ fn an_agent_that_comes_back_knows_what_was_learnt() -> Result<()> {
         (&"all".into(), &Value::Null)
     );
     let links = status["links"].as_array().map(Vec::len);
-    assert_eq!(links, Some(11), "{status}");
+    assert_eq!(links, Some(pins::LINKS), "{status}");
     client.code("import raw; raw.connect('v4', '198.51.100.50').close()")?;
     Ok(())
 }

@@ -34,7 +34,7 @@ const STEERING: [&str; 12] = [
     "lifecycle::",
     "netns::",
     "sendmsg::",
-    "sock_ops::",
+    "hand_off::",
 ];
 
 /// Runs the steering suite, or the end-to-end tests whose name contains `filter`, on one of [`VERSIONS`].

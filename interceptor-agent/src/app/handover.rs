@@ -20,7 +20,10 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::io::AsyncReadExt as _;
 
 use super::Agent;
-use crate::{steering::Steering as _, sys};
+use crate::{
+    steering::{Steering as _, cookie},
+    sys,
+};
 
 /// How long a successor may take to serve.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -55,7 +58,7 @@ impl Handover {
         let listener = |descriptor: OwnedFd| {
             let listener = TcpListener::from(descriptor);
             Ok(Inherited {
-                netns: sys::netns_cookie(&listener)?,
+                netns: cookie::of(&listener)?,
                 address: listener.local_addr()?,
                 listener,
             })
@@ -183,7 +186,7 @@ mod tests {
     fn listeners_are_found_by_where_they_are() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let netns = sys::netns_cookie(&listener).unwrap();
+        let netns = cookie::of(&listener).unwrap();
         let mut handover = Handover::default();
         assert!(
             !handover.is_elsewhere(netns, address.port()),

@@ -11,6 +11,7 @@ mod programs;
 pub mod survey;
 
 use std::{
+    collections::HashSet,
     fs, io,
     net::IpAddr,
     os::fd::{AsFd as _, BorrowedFd},
@@ -176,7 +177,7 @@ impl Ebpf {
         let mut programs = lock(&self.programs);
         for (name, program) in programs
             .programs_mut()
-            .filter(|(name, _)| *name != cookie::PROGRAM)
+            .filter(|(name, _)| !cookie::PROGRAMS.contains(name))
         {
             let pin = pins::link(&self.pins, name);
             if name == OVERHEAR && self.known.is_none() {
@@ -251,20 +252,21 @@ impl Ebpf {
             .map_or(0, |values| values.iter().sum())
     }
 
-    /// Drops hand-offs that nobody took within `patience`: connects that came to nothing and whose withdrawal was
-    /// missed. Returns how many are left.
-    pub fn sweep(&self, patience: Duration) -> usize {
-        let oldest = sys::monotonic_now()
-            .saturating_sub(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX));
+    /// Drops the hand-offs that were there the last time already: of connects that came to nothing. `seen` holds the times
+    /// of those that were. Returns how many are left.
+    ///
+    /// In between, whoever calls has to have accepted what waited.
+    pub fn sweep(&self, seen: &mut HashSet<u64>) -> usize {
         let mut handoff = lock(&self.handoff);
         let (stale, fresh): (Vec<_>, Vec<_>) = handoff
             .iter()
             .flatten()
-            .partition(|(_, original)| original.time < oldest);
+            .partition(|(_, original)| seen.contains(&original.time));
         for (key, _) in stale {
-            // Taken or withdrawn meanwhile.
+            // Taken meanwhile.
             let _ = handoff.remove(&key);
         }
+        *seen = fresh.iter().map(|(_, original)| original.time).collect();
         fresh.len()
     }
 }
