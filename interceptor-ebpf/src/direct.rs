@@ -53,26 +53,28 @@ pub fn first(
     let here =
         |direct: &&mut Direct| direct.original.address == address && direct.original.port == port;
     // An address may have become known after the connect: that stream is looked at all the same.
-    if of(sk, 0).filter(here).is_none() && known(address) {
-        return stop(address, port);
-    }
-    if !contains(&settings.tls_ports, port) {
-        settle(sk);
-        return PASS;
-    }
-    let (Some(direct), Some(segment)) = (
-        of(sk, BPF_SK_STORAGE_GET_F_CREATE.into()),
-        Segment::read(ctx),
-    ) else {
+    let direct = match of(sk, 0).filter(here) {
+        Some(direct) => direct,
+        None if known(address) => return stop(address, port),
+        None if !contains(&settings.tls_ports, port) => {
+            settle(sk);
+            return PASS;
+        }
+        None => match of(sk, BPF_SK_STORAGE_GET_F_CREATE.into()) {
+            Some(direct) => {
+                direct.original = Original {
+                    address,
+                    port,
+                    ..Original::default()
+                };
+                direct
+            }
+            None => return DROP,
+        },
+    };
+    let Some(segment) = Segment::read(ctx) else {
         return DROP;
     };
-    if !here(&&mut *direct) {
-        direct.original = Original {
-            address,
-            port,
-            ..Original::default()
-        };
-    }
     if direct.begin != segment.sequence {
         direct.begin = segment.sequence;
         direct.state = DIRECT_WAITS;

@@ -197,9 +197,20 @@ mod tests {
             "link-local, 10.0.0.0/8",
             "allow 1: email",
             "443 (plain HTTP refused on 80)",
+            "scope    all\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn from_what_addresses_are_known_is_said() {
+        let config = config("steering.scope = \"known-hosts\"");
+        let said = scope(&config);
+        assert!(
+            said.starts_with("known-hosts: 2 ranges, 10 names to resolve, 3 patterns"),
+            "{said}"
+        );
     }
 
     #[test]
