@@ -1,6 +1,7 @@
 //! Everything one running agent shares, and its start and stop.
 
 mod handover;
+mod known;
 mod namespaces;
 mod nftables;
 mod policy;
@@ -8,7 +9,7 @@ mod reload;
 mod tasks;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -23,12 +24,12 @@ use crate::{
     addresses::Addresses,
     admin,
     audit::Audit,
-    config::Config,
+    config::{Config, Reach},
     drain::Drain,
     listener,
     metrics::Metrics,
     steering::{
-        Scope, Steering,
+        KnownHosts, Scope, Steering,
         cgroup::Cgroup,
         choice::Kernel,
         ebpf::{Ebpf, Events},
@@ -48,6 +49,9 @@ const DRAIN_BESIDE_SUCCESSOR: Duration = Duration::from_secs(600);
 
 /// How long audit records may take to be written at the end.
 const FLUSH: Duration = Duration::from_secs(3);
+
+/// How long the start waits for LLM hosts' addresses, which a machine that boots can't resolve yet.
+const RESOLVE_FIRST: Duration = Duration::from_secs(3);
 
 /// What every connection of an agent uses.
 pub struct App {
@@ -96,6 +100,18 @@ impl App {
     /// What the config says now. Whoever asks once is not touched by a reload that comes meanwhile.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers that an address serves an LLM host.
+    pub fn learn(&self, address: IpAddr) {
+        self.addresses.learn(address);
+        self.steering.learn(address, Duration::ZERO);
+    }
+
+    /// Resolves the LLM hosts' names, and remembers what they resolve to.
+    async fn resolve(&self) {
+        let learnt = |address| self.steering.learn(address, Duration::ZERO);
+        self.addresses.resolve(self.policy().names(), learnt).await;
     }
 
     /// Resolves when connections are to be cut. Those of an agent with a successor may go on: it has time.
@@ -168,6 +184,10 @@ impl Agent {
         let port = namespaces.port();
         let scope = scope(config, port);
         ebpf.configure(&scope)?;
+        if scope.known_hosts.is_some() {
+            // Who is not known by then is caught at its first bytes.
+            let _ = tokio::time::timeout(RESOLVE_FIRST, app.resolve()).await;
+        }
         namespaces.look();
         ebpf.beat()?;
         let begun = ebpf.attach(cgroup)?;
@@ -186,12 +206,16 @@ impl Agent {
         }
         tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
         namespaces.take_over()?;
-        tokio::spawn(namespaces.run(events.arrivals));
+        tokio::spawn(namespaces.run(events.arrivals, events.misses));
+        if scope.known_hosts.is_some() {
+            tokio::spawn(known::overhear(Arc::clone(&app), events.answers));
+        }
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
         }
         tracing::info!(
             backend = "ebpf",
+            scope = steering.scope.as_str(),
             cgroup = %cgroup.path().display(),
             mode = ?config.mode,
             hosts = app.policy().hosts.iter().count(),
@@ -236,7 +260,12 @@ fn scope(config: &Config, port: u16) -> Scope {
         never: steering.never.clone(),
         listen_port: port,
         stale_after: steering.heartbeat,
+        known_hosts: known_hosts(config),
     }
+}
+
+fn known_hosts(config: &Config) -> Option<KnownHosts> {
+    (config.steering.scope == Reach::KnownHosts).then(|| KnownHosts::of(&config.hosts))
 }
 
 async fn bind_admin(

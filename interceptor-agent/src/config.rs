@@ -50,6 +50,8 @@ pub struct Config {
 pub struct Steering {
     /// What brings connections here.
     pub backend: Backend,
+    /// Which destinations are steered.
+    pub scope: Reach,
     /// Below the cgroup-v2 mount; `/` is every process. nftables steers every process of its network namespace instead.
     pub cgroup: PathBuf,
     /// TCP ports that are steered; UDP to them (QUIC) is refused.
@@ -75,6 +77,25 @@ pub enum Backend {
     Ebpf,
     /// nftables rules, or an error that says why not.
     Nftables,
+}
+
+/// `steering.scope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Every destination.
+    All,
+    /// Addresses that are known to serve LLM hosts; eBPF only.
+    KnownHosts,
+}
+
+impl Reach {
+    /// As the config has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::KnownHosts => "known-hosts",
+        }
+    }
 }
 
 /// `[tls]`.
@@ -308,6 +329,7 @@ impl Default for Config {
             mode: Mode::Enforce,
             steering: Steering {
                 backend: Backend::Auto,
+                scope: Reach::All,
                 cgroup: "/".into(),
                 ports: vec![443],
                 plain_ports: vec![80],

@@ -92,7 +92,7 @@ async fn forward(
 
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
-    link.app.addresses.learn(link.target.original.0.ip());
+    link.app.learn(link.target.original.0.ip());
     respond::unmasked(response, endpoint, masked.tokens, limits.response_body).await
 }
 

@@ -68,6 +68,7 @@ pub struct Metrics {
     open: Gauge,
     handoffs: Gauge,
     namespaces: Gauge,
+    known: Gauge,
     ca_refused: Counter,
     reloads: Family<ResultLabel, Counter>,
     policies: Family<PolicyLabel, Counter>,
@@ -92,6 +93,7 @@ impl Default for Metrics {
             open: Gauge::default(),
             handoffs: Gauge::default(),
             namespaces: Gauge::default(),
+            known: Gauge::default(),
             ca_refused: Counter::default(),
             reloads: Family::default(),
             policies: Family::default(),
@@ -152,6 +154,11 @@ impl Default for Metrics {
             "network_namespaces",
             "Network namespaces that the agent listens in",
             metrics.namespaces.clone(),
+        );
+        registry.register(
+            "known_addresses",
+            "Addresses and ranges that are steered in the scope known-hosts",
+            metrics.known.clone(),
         );
         registry.register(
             "client_refused_ca",
@@ -269,6 +276,11 @@ impl Metrics {
     pub fn namespaces(&self, count: usize) {
         self.namespaces
             .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Addresses and ranges that are steered, where not all are.
+    pub fn known(&self, count: usize) {
+        self.known.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Hand-offs that wait to be taken.

@@ -16,6 +16,8 @@ mod getpeername;
 mod getsockname;
 mod hand_off;
 mod hosts;
+mod ingress;
+mod known_hosts;
 mod leaks;
 mod lifecycle;
 mod netns;

@@ -84,7 +84,8 @@ impl<'w> Agent<'w> {
         Ok(config)
     }
 
-    /// The agent's program in the clients' namespace, for any of its commands.
+    /// The agent's program in the clients' namespace, for any of its commands. A file `hosts` in the world's folder is its
+    /// /etc/hosts; without one it can resolve nothing of the world's.
     pub fn command(world: &World) -> Result<Command> {
         let mut netns = std::ffi::OsString::from("--net=");
         netns.push(world.clients.path());
@@ -93,6 +94,12 @@ impl<'w> Agent<'w> {
         command.arg(netns);
         if world.backend == Backend::Nftables {
             command.args(ONLY_NET_ADMIN);
+        }
+        let hosts = world.dir().join("hosts");
+        if hosts.exists() {
+            let shown = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+            command.args(["unshare", "-m", "sh", "-c", shown]);
+            command.arg(hosts);
         }
         command.arg(binary()?);
         command.stdin(Stdio::null());

@@ -5,7 +5,10 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 
 use super::{Agent, Policy};
-use crate::{config::Config, steering::Scope};
+use crate::{
+    config::Config,
+    steering::{KnownHosts, Scope},
+};
 
 impl Agent {
     /// Takes over what `file` says now, for all exchanges that begin from here on. One with an error changes nothing;
@@ -48,6 +51,11 @@ impl Agent {
             tls_ports: config.steering.ports.clone(),
             plain_ports: config.steering.plain_ports.clone(),
             never: config.steering.never.clone(),
+            known_hosts: self
+                .scope
+                .known_hosts
+                .as_ref()
+                .map(|_| KnownHosts::of(&config.hosts)),
             ..self.scope.clone()
         };
         let kernel = &self.app.steering;
@@ -60,7 +68,7 @@ impl Agent {
         self.config = in_force(&self.config, config);
         self.warn_of_blind_policies();
         let app = Arc::clone(&self.app);
-        tokio::spawn(async move { app.addresses.resolve(app.policy().names()).await });
+        tokio::spawn(async move { app.resolve().await });
         Ok(())
     }
 }
@@ -70,6 +78,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let (from, to) = (&old.steering, &new.steering);
     let keys = [
         ("steering.backend", from.backend != to.backend),
+        ("steering.scope", from.scope != to.scope),
         ("steering.cgroup", from.cgroup != to.cgroup),
         ("steering.listen_port", from.listen_port != to.listen_port),
         ("steering.pin_dir", from.pin_dir != to.pin_dir),
@@ -91,6 +100,7 @@ fn in_force(old: &Config, new: Config) -> Config {
     let mut config = new;
     let steering = old.steering.clone();
     config.steering.backend = steering.backend;
+    config.steering.scope = steering.scope;
     config.steering.cgroup = steering.cgroup;
     config.steering.listen_port = steering.listen_port;
     config.steering.pin_dir = steering.pin_dir;
@@ -114,6 +124,7 @@ version = 1
 mode = \"dry-run\"
 [steering]
 backend = \"ebpf\"
+scope = \"known-hosts\"
 cgroup = \"/a\"
 ports = [8443]
 listen_port = 16000
@@ -137,6 +148,7 @@ level = \"debug\"
             waiting,
             [
                 "steering.backend",
+                "steering.scope",
                 "steering.cgroup",
                 "steering.listen_port",
                 "steering.pin_dir",

@@ -164,7 +164,7 @@ async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
         clock.tick().await;
-        app.addresses.resolve(app.policy().names()).await;
+        app.resolve().await;
     }
 }
 
@@ -175,6 +175,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
         clock.tick().await;
         app.policy().upstream.sweep();
         app.metrics.handoffs(ebpf.sweep(&mut handoffs));
+        app.metrics.known(ebpf.known().unwrap_or_default());
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{Config, OnFailure, unreachable};
+use crate::config::{Config, OnFailure, Reach, unreachable};
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
 use crate::steering::choice;
@@ -28,7 +28,7 @@ impl Args {
             io::stdout(),
             "OK {}\n{}",
             self.config.display(),
-            summary(&config, &roots, choice::describe(config.steering.backend))
+            summary(&config, &roots, choice::describe(&config.steering))
         )?;
         for warning in policy_warnings(&config)
             .into_iter()
@@ -70,6 +70,7 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
     let rows = [
         ("mode", mode(config.mode).to_owned()),
         ("backend", backend),
+        ("scope", scope(config)),
         ("cgroup", steering.cgroup.display().to_string()),
         (
             "ports",
@@ -108,6 +109,24 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
         let _ = writeln!(text, "  {name:<8} {value}");
         text
     })
+}
+
+/// What is steered, and from what it is known.
+fn scope(config: &Config) -> String {
+    let names = |exact: bool| {
+        let patterns = config.hosts.iter().map(|host| &host.pattern);
+        patterns.filter(|name| name.contains('*') != exact).count()
+    };
+    let ranges: usize = config.hosts.iter().map(|host| host.ranges.len()).sum();
+    match config.steering.scope {
+        Reach::All => Reach::All.as_str().to_owned(),
+        known => format!(
+            "{}: {ranges} ranges, {} names to resolve, {} patterns; DNS answers seen; others by their first bytes",
+            known.as_str(),
+            names(true),
+            names(false)
+        ),
+    }
 }
 
 /// How many classes each action has; those that are not masked by name.
@@ -211,6 +230,7 @@ mod tests {
             "link-local, 10.0.0.0/8",
             "allow 1: email",
             "443 (plain HTTP refused on 80)",
+            "scope    all\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -235,6 +255,16 @@ mod tests {
         assert!(
             warnings[0].contains("`narrow` never holds: `wide`"),
             "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn from_what_addresses_are_known_is_said() {
+        let config = config("steering.scope = \"known-hosts\"");
+        let said = scope(&config);
+        assert!(
+            said.starts_with("known-hosts: 2 ranges, 10 names to resolve, 3 patterns"),
+            "{said}"
         );
     }
 

@@ -9,7 +9,7 @@ use super::section::{Bad, Problem, Section, Source};
 use super::values::{choice, cidr, count, duration, path, port, size, socket, text, version};
 use super::{
     Admin, Audit, Backend, Config, Limits, Log, LogFormat, MaskPolicy, OnFailure, PathPolicy,
-    Steering, Tls, policies,
+    Reach, Steering, Tls, policies,
 };
 use crate::hosts::{Host, Hosts};
 use crate::mask::Mode;
@@ -85,6 +85,11 @@ const ON_FAILURE: &[(&str, OnFailure)] = &[
     ("continue", OnFailure::Continue),
 ];
 
+const SCOPES: &[(&str, Reach)] = &[
+    (Reach::All.as_str(), Reach::All),
+    (Reach::KnownHosts.as_str(), Reach::KnownHosts),
+];
+
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 const LEVELS: &[(&str, tracing::Level)] = &[
@@ -100,6 +105,9 @@ fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
         backend: section
             .get("backend", choice(BACKENDS))
             .unwrap_or(default.backend),
+        scope: section
+            .get("scope", choice(SCOPES))
+            .unwrap_or(default.scope),
         cgroup: section.get("cgroup", path).unwrap_or(default.cgroup),
         ports: section.list("ports", port).unwrap_or(default.ports),
         plain_ports: section
@@ -114,6 +122,15 @@ fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
             .get("heartbeat", duration(HEARTBEAT.0, HEARTBEAT.1))
             .unwrap_or(default.heartbeat),
     };
+    if (steering.backend, steering.scope) == (Backend::Nftables, Reach::KnownHosts) {
+        section.reject(
+            "scope",
+            Bad::new(
+                "all, with backend = \"nftables\"",
+                "leave the key out, or set backend = \"ebpf\", which known-hosts needs",
+            ),
+        );
+    }
     if !(1..=MAX_PORTS).contains(&steering.ports.len()) {
         section.reject(
             "ports",
@@ -179,6 +196,7 @@ fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
         let name = section.required("host", text);
         let protocol = section.required("protocol", choice(PROTOCOLS));
         let base_path = section.get("base_path", text).unwrap_or_default();
+        let ranges = section.list("ranges", cidr);
         let (Some(name), Some(protocol)) = (name, protocol) else {
             return;
         };
@@ -189,7 +207,17 @@ fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
                     Bad::new("each host once", "remove one of the two [[hosts]]"),
                 );
             }
-            Ok(host) => hosts.insert(host),
+            Ok(mut host) => {
+                let built_in = || {
+                    hosts
+                        .lookup(&host.pattern)
+                        .filter(|old| old.pattern == host.pattern)
+                };
+                host.ranges = ranges
+                    .or_else(|| Some(built_in()?.ranges.clone()))
+                    .unwrap_or_default();
+                hosts.insert(host);
+            }
             Err(error @ crate::hosts::HostError::BasePath) => {
                 section.reject(
                     "base_path",

@@ -11,6 +11,7 @@ version = 1
 mode = "report-only"
 [steering]
 backend = "ebpf"
+scope = "known-hosts"
 cgroup = "/user.slice"
 ports = [443, 8443]
 plain_ports = []
@@ -25,6 +26,7 @@ extra_roots = ["/etc/ssl/corp.pem"]
 host = "llm.corp.example"
 protocol = "openai"
 base_path = "/gateway"
+ranges = ["192.0.2.0/24", "2001:db8::/32"]
 [[hosts]]
 host = "*.llm.corp.example"
 protocol = "anthropic"
@@ -79,6 +81,7 @@ fn every_key_is_read() {
         config.steering,
         Steering {
             backend: Backend::Ebpf,
+            scope: Reach::KnownHosts,
             cgroup: "/user.slice".into(),
             ports: vec![443, 8443],
             plain_ports: vec![],
@@ -102,6 +105,7 @@ fn every_key_is_read() {
         (host.protocol, host.base_path.as_str()),
         (Protocol::OpenAi, "/gateway")
     );
+    assert_eq!(host.ranges, [cidr("192.0.2.0", 24), cidr("2001:db8::", 32)]);
     assert_eq!(
         config.hosts.lookup("x.llm.corp.example").unwrap().protocol,
         Protocol::Anthropic

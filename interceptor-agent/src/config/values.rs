@@ -198,8 +198,7 @@ pub(super) fn cidr(value: &DeValue<'_>) -> Parsed<Cidr> {
     };
     if prefix == 0 {
         return Err(bad(
-            "name narrower ranges: this one is every address, and nothing would be steered"
-                .to_owned(),
+            "name narrower ranges: this one is every address".to_owned()
         ));
     }
     let first = first_of(addr, prefix);

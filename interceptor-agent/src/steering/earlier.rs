@@ -11,8 +11,6 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::scope::Scope;
-
 const NETLINK_SOCK_DIAG: i32 = 4;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
@@ -41,17 +39,17 @@ pub struct Ended {
     pub left: usize,
 }
 
-/// Ends the TCP connections of these cgroups, in the network namespace that the thread is in, that would be steered now.
+/// Ends the TCP connections of these cgroups, in the network namespace that the thread is in, that would be `steered` now.
 ///
 /// # Errors
 /// The kernel has no sock_diag.
-pub fn end(scope: &Scope, cgroups: &HashSet<u64>) -> io::Result<Ended> {
+pub fn end(steered: impl Fn(SocketAddr) -> bool, cgroups: &HashSet<u64>) -> io::Result<Ended> {
     let mut all = Ended::default();
     for family in [libc::AF_INET, libc::AF_INET6] {
         let family = family as u8;
         for socket in open(family)? {
             match socket.cgroup {
-                _ if !scope.steers(socket.to) => {}
+                _ if !steered(socket.to) => {}
                 Some(cgroup) if !cgroups.contains(&cgroup) => {}
                 Some(_) if destroy(family, &socket.id).is_ok() => all.ended += 1,
                 _ => all.left += 1,
@@ -59,6 +57,42 @@ pub fn end(scope: &Scope, cgroups: &HashSet<u64>) -> io::Result<Ended> {
         }
     }
     Ok(all)
+}
+
+/// Ends one TCP connection in the network namespace that the thread is in.
+///
+/// # Errors
+/// There is none with these addresses, this `SO_COOKIE` and this device, or the kernel can't end any.
+pub fn end_one(from: SocketAddr, to: SocketAddr, cookie: u64, device: u32) -> io::Result<()> {
+    let (family, octets): (_, fn(IpAddr) -> [u8; 16]) = match to {
+        SocketAddr::V4(_) => (libc::AF_INET, octets4),
+        SocketAddr::V6(_) => (libc::AF_INET6, octets6),
+    };
+    let mut id = [0; ID];
+    id[..2].copy_from_slice(&from.port().to_be_bytes());
+    id[2..4].copy_from_slice(&to.port().to_be_bytes());
+    id[4..20].copy_from_slice(&octets(from.ip()));
+    id[20..36].copy_from_slice(&octets(to.ip()));
+    id[36..40].copy_from_slice(&device.to_ne_bytes());
+    // Two words, the lower one first.
+    id[40..44].copy_from_slice(&(cookie as u32).to_ne_bytes());
+    id[44..].copy_from_slice(&((cookie >> 32) as u32).to_ne_bytes());
+    destroy(family as u8, &id)
+}
+
+fn octets4(ip: IpAddr) -> [u8; 16] {
+    let mut octets = [0; 16];
+    if let IpAddr::V4(v4) = ip.to_canonical() {
+        octets[..4].copy_from_slice(&v4.octets());
+    }
+    octets
+}
+
+fn octets6(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
 }
 
 /// A TCP socket as the kernel names it.
@@ -185,9 +219,14 @@ mod tests {
     fn own_connections_are_found_where_they_go() {
         let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let to = server.local_addr().unwrap();
-        let _client = std::net::TcpStream::connect(to).unwrap();
+        let client = std::net::TcpStream::connect(to).unwrap();
         let found = open(libc::AF_INET as u8).unwrap();
         assert!(found.iter().any(|socket| socket.to == to));
+        let from = client.local_addr().unwrap();
+        assert!(
+            end_one(from, to, 0, 0).is_err(),
+            "a cookie names one socket"
+        );
         let dead = [0; ID];
         assert!(destroy(libc::AF_INET as u8, &dead).is_err());
     }

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use crate::config::Cidr;
+use super::names::Names;
+use crate::{config::Cidr, hosts::Hosts};
 
 /// What is steered.
 #[derive(Clone, Debug)]
@@ -20,6 +21,28 @@ pub struct Scope {
     pub listen_port: u16,
     /// Silence of the agent after which connects are refused.
     pub stale_after: Duration,
+    /// What is known of LLM hosts, where nothing else is steered; all is without it.
+    pub known_hosts: Option<KnownHosts>,
+}
+
+/// What a config says of the LLM hosts' addresses and names.
+#[derive(Clone, Debug)]
+pub struct KnownHosts {
+    /// Addresses that are always steered.
+    pub ranges: Vec<Cidr>,
+    /// Names by which a stream to any other address is caught.
+    pub names: Names,
+}
+
+impl KnownHosts {
+    /// Of these hosts.
+    pub fn of(hosts: &Hosts) -> Self {
+        let ranges = hosts.iter().flat_map(|host| &host.ranges);
+        Self {
+            ranges: ranges.copied().collect(),
+            names: Names::of(hosts),
+        }
+    }
 }
 
 impl Scope {
@@ -28,7 +51,7 @@ impl Scope {
         always_never().chain(self.never.iter().copied())
     }
 
-    /// Whether TCP to there is steered.
+    /// Whether TCP to there is steered, or is where known addresses are.
     pub fn steers(&self, to: SocketAddr) -> bool {
         let port = to.port();
         (self.tls_ports.contains(&port) || self.plain_ports.contains(&port))
@@ -75,6 +98,7 @@ mod tests {
             ],
             listen_port: 15443,
             stale_after: Duration::from_secs(3),
+            known_hosts: None,
         };
         let steers = |to: &str| scope.steers(to.parse().unwrap());
         for to in [
