@@ -8,6 +8,7 @@ mod cli;
 mod clients;
 mod connect;
 mod direct;
+mod docker;
 mod egress;
 mod exchange;
 mod fidelity;
