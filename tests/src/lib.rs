@@ -9,6 +9,7 @@ pub mod agent;
 pub mod backend;
 pub mod canary;
 pub mod cgroup;
+pub mod churn;
 pub mod client;
 pub mod coding;
 pub mod docker;

@@ -63,7 +63,7 @@ pub struct Ebpf {
     never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
     counters: PerCpuArray<MapData, u64>,
-    only_one: fs::File,
+    only_one: Mutex<Option<fs::File>>,
 }
 
 impl Ebpf {
@@ -100,14 +100,24 @@ impl Ebpf {
             counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
             pins,
-            only_one,
+            only_one: Mutex::new(Some(only_one)),
         };
         Ok((steering, events))
     }
 
     /// What keeps other agents off these pins for as long as anybody has it open.
-    pub fn lock(&self) -> &fs::File {
-        &self.only_one
+    ///
+    /// # Errors
+    /// A successor has it, or no descriptor is free.
+    pub fn lock(&self) -> io::Result<fs::File> {
+        let held = lock(&self.only_one);
+        held.as_ref()
+            .map_or(Err(io::ErrorKind::NotFound.into()), fs::File::try_clone)
+    }
+
+    /// Leaves the pins to a successor alone: should that one end, another agent need not wait for this one's last exchange.
+    pub fn let_go(&self) {
+        lock(&self.only_one).take();
     }
 
     /// From here on this process is the one that holds the pins, and no predecessor.
@@ -115,7 +125,7 @@ impl Ebpf {
     /// # Errors
     /// The kernel can't change the lock.
     pub fn take_over(&self) -> io::Result<()> {
-        pins::own(&self.only_one)
+        pins::own(&self.lock()?)
     }
 
     /// Whether the kernel takes the programs, by letting it look at all of them. Nothing stays.
