@@ -133,7 +133,7 @@ impl Agent {
             // It may have got as far as to put its own programs and settings in place.
             if let Some((ebpf, cgroup)) = &self.kernel {
                 ebpf.configure(&self.scope)?;
-                ebpf.attach(cgroup)?;
+                ebpf.attach(&cgroup.again()?)?;
             }
         }
         done

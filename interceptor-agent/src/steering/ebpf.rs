@@ -3,6 +3,7 @@
 //! Links and maps are pinned, so enforcement outlives the agent: with nobody listening, a steered connect is
 //! refused by the kernel. A new agent reuses the maps and swaps the programs in place.
 
+mod attach;
 mod events;
 mod needs;
 mod pins;
@@ -12,7 +13,7 @@ use std::{
     collections::HashSet,
     fs, io,
     net::IpAddr,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::fd::BorrowedFd,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -20,7 +21,7 @@ use std::{
 use aya::{
     Ebpf as Object, EbpfLoader, include_bytes_aligned,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, SkStorage, lpm_trie, lpm_trie::LpmTrie},
-    programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramType, links::FdLink},
+    programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
 use interceptor_common::{
@@ -30,7 +31,7 @@ use interceptor_common::{
 pub use events::{Events, Refused, Ring};
 pub use pins::uninstall;
 
-use super::{Exempt, Scope, Steering, SteeringError, cgroup, cgroup::Cgroup, cookie, netns::Netns};
+use super::{Exempt, Scope, Steering, SteeringError, cgroup, netns::Netns};
 use crate::{
     config::Cidr,
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -63,6 +64,7 @@ pub struct Ebpf {
     never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
     counters: PerCpuArray<MapData, u64>,
+    scope: Mutex<Option<Scope>>,
     only_one: Mutex<Option<fs::File>>,
 }
 
@@ -100,6 +102,7 @@ impl Ebpf {
             counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
             pins,
+            scope: Mutex::default(),
             only_one: Mutex::new(Some(only_one)),
         };
         Ok((steering, events))
@@ -139,43 +142,12 @@ impl Ebpf {
             .map_err(SteeringError::load)?;
         object
             .programs_mut()
-            .try_for_each(|(_, program)| load_program(program))
+            .try_for_each(|(_, program)| attach::load_program(program))
     }
 
-    /// Whether links that are pinned already are the cgroup's: nothing is changed for one that isn't.
-    ///
-    /// # Errors
-    /// They are another cgroup's, and [`Ebpf::attach`] would fail.
-    pub fn check(&self, cgroup: &Cgroup) -> Result<(), SteeringError> {
-        let id = cgroup.id()?;
-        for (name, _) in lock(&self.programs).programs() {
-            pins::attached(&pins::link(&self.pins, name), id)?;
-        }
-        Ok(())
-    }
-
-    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did. Returns whether
-    /// something was not steered before.
-    pub fn attach(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
-        let (id, mut begun) = (cgroup.id()?, false);
-        let mut programs = lock(&self.programs);
-        for (name, program) in programs
-            .programs_mut()
-            .filter(|(name, _)| !cookie::PROGRAMS.contains(name))
-        {
-            let pin = pins::link(&self.pins, name);
-            if program.fd().is_err() {
-                load_program(program)?;
-            }
-            let fd = program.fd().map_err(SteeringError::load)?.as_fd();
-            if !pins::swap(&pin, id, &fd)? {
-                attach_program(program, cgroup)?
-                    .pin(&pin)
-                    .map_err(SteeringError::load)?;
-                begun = true;
-            }
-        }
-        Ok(begun)
+    /// What was configured last.
+    pub fn scope(&self) -> Option<Scope> {
+        lock(&self.scope).clone()
     }
 
     /// Declares that the agent listens in a network namespace.
@@ -274,6 +246,7 @@ impl Steering for Ebpf {
         forget_others(&mut never6, |addr: [u8; 16], prefix| {
             has(&wanted, addr.into(), prefix)
         })?;
+        *lock(&self.scope) = Some(scope.clone());
         lock(&self.settings)
             .set(0, settings, 0)
             .map_err(SteeringError::load)
@@ -325,45 +298,6 @@ impl From<Original> for Steered {
 /// The object on its own, its maps shared with nobody.
 pub(super) fn object() -> Result<Object, SteeringError> {
     EbpfLoader::new().load(OBJECT).map_err(SteeringError::load)
-}
-
-fn load_program(program: &mut Program) -> Result<(), SteeringError> {
-    match program {
-        Program::CgroupSockAddr(program) => program.load(),
-        Program::CgroupSock(program) => program.load(),
-        Program::CgroupSkb(program) => program.load(),
-        other => {
-            return Err(SteeringError::load(format!(
-                "unexpected program type {:?}",
-                other.prog_type()
-            )));
-        }
-    }
-    .map_err(SteeringError::load)
-}
-
-/// Attaches by bpf_link with flags 0: other modes are EINVAL for links.
-fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, SteeringError> {
-    /// The types of programs have nothing in common but the names of their methods.
-    macro_rules! attach {
-        ($program:ident $(, $kind:expr)?) => {
-            $program
-                .attach(cgroup.directory() $(, $kind)?, CgroupAttachMode::Single)
-                .and_then(|id| $program.take_link(id))
-                .map_err(SteeringError::load)?
-                .try_into()
-                .map_err(SteeringError::load)
-        };
-    }
-    match program {
-        Program::CgroupSockAddr(program) => attach!(program),
-        Program::CgroupSock(program) => attach!(program),
-        Program::CgroupSkb(program) => attach!(program, CgroupSkbAttachType::Egress),
-        other => Err(SteeringError::load(format!(
-            "unexpected program type {:?}",
-            other.prog_type()
-        ))),
-    }
 }
 
 fn has(wanted: &[Cidr], addr: IpAddr, prefix: u32) -> bool {

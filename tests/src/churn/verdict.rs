@@ -192,13 +192,16 @@ impl fmt::Display for Report {
                 .iter()
                 .flat_map(|one| self.refused(one).into_values())
                 .max();
-            writeln!(
+            write!(
                 f,
-                "{:<8} {:>4} times, {longest:.2} s at most, a client refused {} times at most in one",
+                "{:<8} {:>4} times, {longest:.2} s at most",
                 format!("{event:?}").to_lowercase(),
-                all.len(),
-                most.unwrap_or(0)
+                all.len()
             )?;
+            match most.filter(|_| event.is_outage()) {
+                Some(most) => writeln!(f, ", a client refused {most} times at most in one")?,
+                None => writeln!(f)?,
+            }
         }
         let Usage {
             thirds,
