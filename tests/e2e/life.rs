@@ -1,6 +1,7 @@
 //! What befalls an agent from outside: another one at the same moment, a cgroup that is removed, pins that are, no network
 //! yet, no memory left.
 
+mod memory;
 mod together;
 
 use std::process::Command;
@@ -91,6 +92,32 @@ fn a_pin_that_was_removed_is_put_back() -> Result<()> {
     within(Duration::from_secs(5), || {
         Ok(std::fs::read_dir(&links)?.count() == pins::LINKS)
     })?;
+    assert_masked(&world, &client, &agent)
+}
+
+#[test]
+fn uninstalled_while_it_runs_it_steers_nothing_until_it_is_started_anew() -> Result<()> {
+    let world = World::new()?;
+    let mut agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    let uninstalled = Agent::command(&world)?
+        .args(["uninstall", "--config"])
+        .arg(world.dir().join("interceptor.toml"))
+        .output()?;
+    ensure!(uninstalled.status.success(), "{uninstalled:?}");
+    within(Duration::from_secs(3), || Ok(!is_ready(&agent)?))?;
+    assert!(
+        agent.logs("`interceptor uninstall` ran")?,
+        "{}",
+        agent.log()?
+    );
+    // Two more looks later it has not come back.
+    std::thread::sleep(Duration::from_millis(2500));
+    let code = "import raw; print(raw.connect('v4').getsockname()[0])";
+    assert_eq!(client.code(code)?, "198.51.100.2\n");
+    assert!(!pins::dir(&world).exists());
+    agent.kill()?;
+    let agent = Agent::start(&world, &Options::default())?;
     assert_masked(&world, &client, &agent)
 }
 

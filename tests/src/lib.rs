@@ -12,6 +12,8 @@ pub mod cgroup;
 pub mod churn;
 pub mod client;
 pub mod coding;
+#[cfg(test)]
+mod deploy;
 pub mod docker;
 pub mod netns;
 pub mod pins;

@@ -102,11 +102,11 @@ impl Report {
             found.push(format!("a call took {:.1} s", self.longest));
         }
         for outage in &self.events {
-            let allowed = ((outage.until - outage.from) / RETRY).ceil().max(1.0) as u64;
-            for (client, count) in self.refused(outage) {
-                if count > allowed {
+            let allowed = ((outage.until - outage.from) / RETRY).ceil().max(1.0) as usize;
+            for (client, calls) in self.refused(outage) {
+                if calls.len() > allowed {
                     found.push(format!(
-                        "client {client} was refused {count} times by {outage:?}"
+                        "{outage:.2?}: {client} was refused by it in {calls:.2?}"
                     ));
                 }
             }
@@ -149,18 +149,18 @@ impl Report {
         }
     }
 
-    /// How often each client was refused in an event.
-    fn refused(&self, outage: &Happened) -> BTreeMap<&str, u64> {
-        let mut counts = BTreeMap::new();
+    /// Calls that an event refused, by client.
+    fn refused(&self, outage: &Happened) -> BTreeMap<&str, Vec<&Call>> {
+        let mut calls: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let within = |call: &&Call| {
             matches!(call.outcome, Outcome::Refused | Outcome::Own)
                 && call.began < outage.until + AFTERMATH
                 && call.ended > outage.from
         };
         for call in self.failed.iter().filter(within) {
-            *counts.entry(call.client.as_str()).or_default() += 1;
+            calls.entry(call.client.as_str()).or_default().push(call);
         }
-        counts
+        calls
     }
 }
 
@@ -191,6 +191,7 @@ impl fmt::Display for Report {
             let most = all
                 .iter()
                 .flat_map(|one| self.refused(one).into_values())
+                .map(|calls| calls.len())
                 .max();
             write!(
                 f,

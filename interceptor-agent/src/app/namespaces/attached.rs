@@ -18,7 +18,7 @@ impl Namespaces {
                 if self.unattached.as_ref() != Some(&error) {
                     tracing::error!(
                         error,
-                        next_step = "make the cgroup again, or run `interceptor status`: the agent attaches as soon as it can",
+                        next_step = "mend that: the agent looks every second, and attaches as soon as it can",
                         "not everything is steered: programs are not attached any more"
                     );
                     self.unattached = Some(error);

@@ -29,8 +29,11 @@ impl Ebpf {
     /// Whether every program is attached to the cgroup.
     ///
     /// # Errors
-    /// One is attached to another.
+    /// One is attached to another; or the pins were removed as a whole, which is no accident.
     pub fn is_attached(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
+        if !self.pins.exists() {
+            return Err(SteeringError::Uninstalled(self.pins.clone()));
+        }
         let id = cgroup.id()?;
         for (name, _) in hooks(&mut lock(&self.programs)) {
             if !matches!(
