@@ -9,7 +9,7 @@ const UNIT: &str = include_str!("../../deploy/systemd/interceptor.service");
 const UNIT_CONFIG: &str = include_str!("../../deploy/systemd/interceptor.toml");
 
 /// The values of a key in the manifest, wherever it stands.
-fn values<'m>(key: &'m str) -> impl Iterator<Item = &'m str> {
+fn values(key: &str) -> impl Iterator<Item = &'static str> {
     MANIFEST.lines().filter_map(move |line| {
         let line = line.trim_start().trim_start_matches("- ");
         Some(line.strip_prefix(key)?.strip_prefix(':')?.trim())
