@@ -256,6 +256,18 @@ impl<'w> Agent<'w> {
         Ok(())
     }
 
+    /// SIGKILL of the process that serves alone: what it succeeded may drain on, until this value is dropped.
+    pub fn crash(&mut self) -> Result<()> {
+        self.signal("KILL")?;
+        while is_alive(self.pid()) {
+            thread::sleep(Duration::from_millis(2));
+        }
+        if self.successor.take().is_none() {
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+
     /// Waits until it serves; fails, with its log, where it ends before.
     pub fn wait_until_ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(15);
