@@ -70,6 +70,8 @@ pub struct App {
     pub drain: Drain,
     /// One permit a connection.
     pub slots: Arc<Semaphore>,
+    /// Whether all that is to be steered is, as far as is known.
+    attached: AtomicBool,
     /// A successor is starting, or serves already.
     hands_over: AtomicBool,
 }
@@ -92,6 +94,7 @@ impl App {
             slots: Arc::new(Semaphore::new(
                 config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
+            attached: AtomicBool::new(true),
             hands_over: AtomicBool::new(false),
             steering,
         })
@@ -120,6 +123,11 @@ impl App {
         if self.hands_over() {
             std::future::pending().await
         }
+    }
+
+    /// Whether all that is to be steered is, as far as is known.
+    pub fn is_attached(&self) -> bool {
+        self.attached.load(Ordering::Relaxed)
     }
 
     /// Whether a successor serves, or is about to.

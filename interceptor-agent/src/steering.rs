@@ -96,6 +96,11 @@ pub enum SteeringError {
         /// The pinned link.
         pin: PathBuf,
     },
+    /// An operator wants nothing to be steered.
+    #[error(
+        "{0} was removed: `interceptor uninstall` ran beside this agent; restart the agent to steer again"
+    )]
+    Uninstalled(PathBuf),
     /// Somebody else's maps.
     #[error("{0} is in use: another agent is running; stop it first, or set `steering.pin_dir`")]
     Running(PathBuf),

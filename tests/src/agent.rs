@@ -101,6 +101,14 @@ impl<'w> Agent<'w> {
             command.args(["unshare", "-m", "sh", "-c", shown]);
             command.arg(hosts);
         }
+        let docker = world.dir().join("docker/data");
+        if docker.exists() {
+            // Where the agent looks for it; this machine's own /var/lib stays as it is.
+            let shown = r#"mount -t tmpfs none /var/lib && mkdir /var/lib/docker &&
+                mount --bind "$0" /var/lib/docker && exec "$@""#;
+            command.args(["unshare", "-m", "sh", "-c", shown]);
+            command.arg(docker);
+        }
         command.arg(binary()?);
         command.stdin(Stdio::null());
         Ok(command)
@@ -269,6 +277,18 @@ impl<'w> Agent<'w> {
         }
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGKILL of the process that serves alone: what it succeeded may drain on, until this value is dropped.
+    pub fn crash(&mut self) -> Result<()> {
+        self.signal("KILL")?;
+        while is_alive(self.pid()) {
+            thread::sleep(Duration::from_millis(2));
+        }
+        if self.successor.take().is_none() {
+            self.child.wait()?;
+        }
         Ok(())
     }
 

@@ -133,7 +133,7 @@ impl Agent {
             // It may have got as far as to put its own programs and settings in place.
             if let Some((ebpf, cgroup)) = &self.kernel {
                 ebpf.configure(&self.scope)?;
-                ebpf.attach(cgroup)?;
+                ebpf.attach(&cgroup.again()?)?;
             }
         }
         done
@@ -146,9 +146,9 @@ impl Agent {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let listeners = sys::own_listeners()?;
-        let lock = ebpf.lock().as_raw_fd();
+        let lock = ebpf.lock()?;
         let listeners_fds = listeners.iter().map(OwnedFd::as_raw_fd);
-        let descriptors: Vec<RawFd> = [lock, theirs.as_raw_fd()]
+        let descriptors: Vec<RawFd> = [lock.as_raw_fd(), theirs.as_raw_fd()]
             .into_iter()
             .chain(listeners_fds)
             .collect();
@@ -162,7 +162,10 @@ impl Agent {
         drop((theirs, listeners));
         let mut ours = tokio::net::UnixStream::from_std(ours)?;
         match tokio::time::timeout(PATIENCE, ours.read_u8()).await {
-            Ok(Ok(_)) => child.id().context("the new agent has ended"),
+            Ok(Ok(_)) => {
+                ebpf.let_go();
+                child.id().context("the new agent has ended")
+            }
             Ok(Err(_)) => bail!(
                 "the new agent ended before it served: {}",
                 child.wait().await?

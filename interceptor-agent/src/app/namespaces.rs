@@ -1,6 +1,8 @@
 //! Listening in every network namespace that has something to steer: found by the processes of the cgroup, and told by
 //! the kernel when the first socket is made in a new one. A namespace that nobody is in any more is let go.
 
+mod attached;
+
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     io, mem,
@@ -48,6 +50,8 @@ pub(super) struct Namespaces {
     open: HashMap<u64, Open>,
     /// What a predecessor listened with.
     handover: Handover,
+    /// Why nothing, or not all, is steered; said once.
+    unattached: Option<String>,
     /// By cookie: where connects are refused, until a later look finds it mended.
     refused: HashSet<u64>,
 }
@@ -95,6 +99,7 @@ impl Namespaces {
             own: own.inode(),
             open: HashMap::new(),
             handover,
+            unattached: None,
             refused: HashSet::new(),
         };
         let (cookie, alone) = (own.cookie(), namespaces.handover.is_none());
@@ -183,6 +188,7 @@ impl Namespaces {
         let mut told = follow(arrivals);
         let mut missed = follow(misses);
         let mut clock = time::interval(LOOK_EVERY);
+        let mut links = time::interval(attached::LOOK_EVERY);
         loop {
             tokio::select! {
                 () = self.app.drain.begun() => return,
@@ -198,6 +204,9 @@ impl Namespaces {
                 }
                 _ = clock.tick() => if !self.app.hands_over() {
                     self.look();
+                },
+                _ = links.tick() => if !self.app.hands_over() {
+                    self.keep_attached();
                 },
             }
         }

@@ -25,6 +25,9 @@ use crate::{
 /// How often LLM hosts are resolved again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(300);
 
+/// The same as long as none of them has an address: the machine boots, most likely.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(10);
+
 /// How often idle connections and kernel counters are looked at.
 const TEND_EVERY: Duration = Duration::from_secs(5);
 
@@ -165,6 +168,9 @@ async fn resolve(app: Arc<App>) {
     loop {
         clock.tick().await;
         app.resolve().await;
+        if app.addresses.is_empty() {
+            clock.reset_after(RESOLVE_AGAIN);
+        }
     }
 }
 

@@ -43,6 +43,11 @@ impl Cgroup {
         }
     }
 
+    /// The one that has this path now: it may have been removed and made anew.
+    pub fn again(&self) -> Result<Self, SteeringError> {
+        Self::at(self.path.clone())
+    }
+
     /// Another handle of the same directory.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
