@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use crate::{
     addresses::Addresses,
     admin,
+    audit::Audit,
     config::{Config, Reach},
     drain::Drain,
     listener,
@@ -38,7 +39,7 @@ use crate::{
 };
 pub use handover::Handover;
 use namespaces::Namespaces;
-pub use policy::Policy;
+pub use policy::{Policy, Terms};
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -49,6 +50,9 @@ const DRAIN_BESIDE_SUCCESSOR: Duration = Duration::from_secs(600);
 /// How long the start waits for LLM hosts' addresses, which a machine that boots can't resolve yet.
 const RESOLVE_FIRST: Duration = Duration::from_secs(3);
 
+/// How long audit records may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(3);
+
 /// What every connection of an agent uses.
 pub struct App {
     policy: RwLock<Arc<Policy>>,
@@ -58,6 +62,8 @@ pub struct App {
     pub addresses: Addresses,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// The record of exchanges.
+    pub audit: Audit,
     /// The threads that connections are served on.
     pub workers: Workers,
     /// Tells every task to finish.
@@ -74,13 +80,15 @@ impl App {
     /// Builds what connections share; binds and steers nothing.
     ///
     /// # Errors
-    /// The CA, the roots or the detectors are not as the config says.
+    /// The CA, the roots or the detectors are not as the config says, or the audit file can't be opened.
     pub fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
         let policy = Policy::new(config, Arc::clone(&steering))?;
+        let metrics = Metrics::default();
         Ok(Self {
             policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
-            metrics: Metrics::default(),
+            audit: Audit::start(config.audit.as_ref(), &metrics)?,
+            metrics,
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
@@ -150,12 +158,14 @@ impl Agent {
     /// What could not be loaded, bound or attached.
     pub async fn start(config: &Config, mut handover: Handover) -> anyhow::Result<Self> {
         let patience = config.limits.connect_timeout;
-        match Kernel::choose(&config.steering, patience, handover.lock())? {
+        let agent = match Kernel::choose(&config.steering, patience, handover.lock())? {
             Kernel::Ebpf(ebpf, events, cgroup) => {
-                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await
+                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await?
             }
-            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await,
-        }
+            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await?,
+        };
+        agent.warn_of_blind_policies();
+        Ok(agent)
     }
 
     async fn on_ebpf(
@@ -227,6 +237,11 @@ impl Agent {
         })
     }
 
+    fn warn_of_blind_policies(&self) {
+        let cgroup = self.kernel.as_ref().map(|(_, cgroup)| cgroup);
+        policy::warn_of_blind(&self.config, cgroup);
+    }
+
     /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish.
     /// What was steered stays steered: with nobody listening, connects are refused until an agent is back or
     /// `interceptor uninstall` ran.
@@ -241,6 +256,7 @@ impl Agent {
                 "connections were cut at the drain deadline"
             );
         }
+        self.app.audit.flush(FLUSH).await;
     }
 }
 

@@ -161,7 +161,10 @@ async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
         ended = connection.as_mut() => log_end(&ended),
         () = ending(&link.app, asked) => {
             connection.as_mut().graceful_shutdown();
-            log_end(&connection.await);
+            tokio::select! {
+                ended = connection => log_end(&ended),
+                () = link.app.drain.over() => {}
+            }
         }
     }
 }
@@ -189,7 +192,10 @@ async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
         ended = connection.as_mut() => log_end(&ended),
         () = ending(&link.app, asked) => {
             connection.as_mut().graceful_shutdown();
-            log_end(&connection.await);
+            tokio::select! {
+                ended = connection => log_end(&ended),
+                () = link.app.drain.over() => {}
+            }
         }
     }
 }
@@ -242,6 +248,7 @@ async fn refuse(
     app.metrics.connection("refuse");
     app.metrics.refused(reason.as_str());
     let process = &steered.process;
+    app.audit.refused(id, "agent", reason.as_str(), steered);
     tracing::warn!(
         %id,
         reason = reason.as_str(),

@@ -7,12 +7,14 @@
 pub mod addresses;
 pub mod admin;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod connection;
 pub mod dns;
 pub mod drain;
 pub mod exchange;
+pub mod glob;
 pub mod hosts;
 pub mod http;
 pub mod id;

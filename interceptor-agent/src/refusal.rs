@@ -21,6 +21,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// What is special about this one; for people.
     pub detail: String,
+    /// The class of the value that it is about.
+    pub class: Option<&'static str>,
 }
 
 impl From<Reason> for Refusal {
@@ -28,6 +30,7 @@ impl From<Reason> for Refusal {
         Self {
             reason,
             detail: String::new(),
+            class: None,
         }
     }
 }
@@ -38,6 +41,7 @@ impl Refusal {
         Self {
             reason,
             detail: detail.to_string(),
+            class: None,
         }
     }
 

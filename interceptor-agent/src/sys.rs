@@ -4,6 +4,8 @@
     reason = "raw system calls, each fenced and explained here"
 )]
 
+mod cgroup;
+
 use std::{
     ffi::CString,
     fs::File,
@@ -16,6 +18,8 @@ use std::{
     path::Path,
 };
 
+pub use cgroup::open_cgroup;
+
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_UPDATE: libc::c_long = 29;
@@ -23,10 +27,19 @@ const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, the clock of `bpf_ktime_get_ns`.
 pub fn monotonic_now() -> u64 {
+    now(libc::CLOCK_MONOTONIC)
+}
+
+/// A time of `CLOCK_MONOTONIC` as one since boot (`CLOCK_BOOTTIME`), which also counts while the machine is suspended.
+pub fn since_boot(monotonic: u64) -> u64 {
+    monotonic + now(libc::CLOCK_BOOTTIME).saturating_sub(monotonic_now())
+}
+
+fn now(clock: libc::clockid_t) -> u64 {
     // SAFETY: timespec is plain data.
     let mut now: libc::timespec = unsafe { zeroed() };
-    // SAFETY: writes one timespec; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    // SAFETY: writes one timespec; these clocks always exist.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 

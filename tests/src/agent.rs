@@ -213,6 +213,22 @@ impl<'w> Agent<'w> {
         Ok(())
     }
 
+    /// Has it read another config, and waits until it did; what it made of it is in its log.
+    pub fn reload(&self, world: &World, options: &Options) -> Result<()> {
+        let ended = |log: &str| {
+            log.matches("\"config reloaded\"").count() + log.matches("was not reloaded").count()
+        };
+        let before = ended(&self.log()?);
+        Self::prepare(world, options)?;
+        self.signal("HUP")?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while ended(&self.log()?) == before {
+            ensure!(Instant::now() < deadline, "no reload:\n{}", self.log()?);
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// Has it hand over to a new process, and waits until that serves. The old one drains then, and ends by itself.
     pub fn upgrade(&mut self) -> Result<()> {
         let handed_over = |log: &str| -> Vec<u64> {

@@ -77,6 +77,24 @@ impl World {
         Client::new(&self.clients, Some(&self.cgroup), roots)
     }
 
+    /// A client in a cgroup below the steered one.
+    pub fn client_of<'w>(&'w self, cgroup: &'w Cgroup, roots: &Path) -> Client<'w> {
+        Client::new(&self.clients, Some(cgroup), roots)
+    }
+
+    /// An empty file system of this many bytes, in memory.
+    pub fn small_disk(&self, bytes: usize) -> Result<PathBuf> {
+        let disk = self.dir().join("disk");
+        fs::create_dir(&disk)?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes},mode=755")])
+            .arg("tmpfs")
+            .arg(&disk)
+            .status()?;
+        ensure!(mounted.success(), "can't mount at {}", disk.display());
+        Ok(disk)
+    }
+
     /// A container's namespace, with addresses of its own that end in `number`, from 100 on.
     pub fn container(&self, number: u8) -> Result<Netns> {
         netns::container(&self.run, &self.provider, number)
@@ -142,6 +160,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.path().join("bpf")).status();
+        let disk = self.path().join("disk");
+        if disk.exists() {
+            let _ = Command::new("umount").arg(disk).status();
+        }
         let _ = fs::remove_dir_all(self.path());
     }
 }

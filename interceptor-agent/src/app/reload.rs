@@ -14,6 +14,8 @@ impl Agent {
     /// Takes over what `file` says now, for all exchanges that begin from here on. One with an error changes nothing;
     /// the log has every problem with its line, key, value and remedy.
     pub async fn reload(&mut self, file: &Path) {
+        // Whoever rotates logs sends this signal, whatever the config says now.
+        self.app.audit.reopen();
         let done = self.try_reload(file).await;
         self.app.metrics.reloaded(done.is_ok());
         match done {
@@ -64,6 +66,7 @@ impl Agent {
         self.app.replace(policy);
         self.scope = scope;
         self.config = in_force(&self.config, config);
+        self.warn_of_blind_policies();
         let app = Arc::clone(&self.app);
         tokio::spawn(async move { app.resolve().await });
         Ok(())
@@ -84,6 +87,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             "limits.connections",
             old.limits.connections != new.limits.connections,
         ),
+        ("audit", old.audit != new.audit),
         ("admin.listen", old.admin != new.admin),
         ("log", old.log != new.log),
     ];
@@ -102,6 +106,7 @@ fn in_force(old: &Config, new: Config) -> Config {
     config.steering.pin_dir = steering.pin_dir;
     config.steering.heartbeat = steering.heartbeat;
     config.limits.connections = old.limits.connections;
+    config.audit = old.audit.clone();
     config.admin = old.admin.clone();
     config.log = old.log.clone();
     config
@@ -130,6 +135,8 @@ ca_dir = \"/ca\"
 [limits]
 connections = 7
 request_body = \"1MiB\"
+[audit]
+file = \"/var/log/audit.jsonl\"
 [admin]
 listen = \"127.0.0.1:1234\"
 [log]
@@ -147,6 +154,7 @@ level = \"debug\"
                 "steering.pin_dir",
                 "steering.heartbeat",
                 "limits.connections",
+                "audit",
                 "admin.listen",
                 "log"
             ]

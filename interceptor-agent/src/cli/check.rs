@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{Config, Reach};
+use crate::config::{Config, OnFailure, Reach, unreachable};
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
 use crate::steering::choice;
@@ -30,7 +30,10 @@ impl Args {
             self.config.display(),
             summary(&config, &roots, choice::describe(&config.steering))
         )?;
-        if let Some(warning) = ca_warning(&config) {
+        for warning in policy_warnings(&config)
+            .into_iter()
+            .chain(ca_warning(&config))
+        {
             eprintln!("warning: {warning}");
         }
         Ok(ExitCode::SUCCESS)
@@ -39,11 +42,19 @@ impl Args {
 
 fn summary(config: &Config, roots: &Roots, backend: String) -> String {
     let steering = &config.steering;
-    let mode = match config.mode {
+    let mode = |mode: Mode| match mode {
         Mode::Enforce => "enforce",
         Mode::ReportOnly => "report-only: NOTHING IS MASKED, findings are counted",
         Mode::DryRun => "dry-run: NOTHING IS MASKED, the whole pipeline runs",
     };
+    let policies = config.policies.iter().map(|rule| {
+        let decisions = &rule.decisions;
+        let loose = decisions.looser_than(&config.decisions());
+        let loose = loose
+            .map(|key| format!(", looser in {key}"))
+            .unwrap_or_default();
+        format!("{} ({}{loose})", rule.name, decisions.mode.name())
+    });
     let never = ["loopback".to_owned(), "link-local".to_owned()];
     let never = list(
         &[
@@ -57,7 +68,7 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
         .concat(),
     );
     let rows = [
-        ("mode", mode.to_owned()),
+        ("mode", mode(config.mode).to_owned()),
         ("backend", backend),
         ("scope", scope(config)),
         ("cgroup", steering.cgroup.display().to_string()),
@@ -79,11 +90,13 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
             ),
         ),
         ("classes", classes(config)),
+        ("policies", list(&policies.collect::<Vec<_>>())),
         (
             "roots",
             format!("{} trusted for upstreams", roots.certificates().len()),
         ),
         ("ca", config.tls.ca_dir.display().to_string()),
+        ("audit", audit(config)),
         (
             "admin",
             config
@@ -139,6 +152,26 @@ fn classes(config: &Config) -> String {
         }
     }
     text
+}
+
+fn audit(config: &Config) -> String {
+    config.audit.as_ref().map_or_else(
+        || "off".to_owned(),
+        |audit| match audit.on_failure {
+            OnFailure::Refuse => audit.file.display().to_string(),
+            OnFailure::Continue => {
+                format!("{}; what can't be recorded goes on", audit.file.display())
+            }
+        },
+    )
+}
+
+fn policy_warnings(config: &Config) -> Vec<String> {
+    let pairs = unreachable(&config.policies).into_iter();
+    let warning = |(name, above): (&str, &str)| {
+        format!("the policy `{name}` never holds: `{above}` above it takes all that it matches")
+    };
+    pairs.map(warning).collect()
 }
 
 /// What `interceptor run` would meet; a config can be checked on a machine that has no CA.
@@ -210,6 +243,28 @@ mod tests {
         assert!(
             said.starts_with("known-hosts: 2 ranges, 10 names to resolve, 3 patterns"),
             "{said}"
+        );
+    }
+
+    #[test]
+    fn policies_are_told_and_those_that_never_hold_warned_of() {
+        let policies = "audit.file = \"/var/log/audit.jsonl\"
+            [[policies]]\nname = \"wide\"\nmatch.uid = [1, 2]\nmode = \"dry-run\"
+            [[policies]]\nname = \"narrow\"\nmatch = { uid = [2], unit = [\"x.service\"] }
+            [[policies]]\nname = \"other\"\nmatch.uid = [3]";
+        let config = config(policies);
+        let text = summary(&config, &Roots::load(&[]).unwrap(), String::new());
+        for part in [
+            "wide (dry-run, looser in mode), narrow (enforce), other (enforce)",
+            "audit    /var/log/audit.jsonl\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let warnings = policy_warnings(&config);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].contains("`narrow` never holds: `wide`"),
+            "{warnings:?}"
         );
     }
 

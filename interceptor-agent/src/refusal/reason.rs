@@ -69,6 +69,10 @@ reasons! {
     BodyTimeout "body_timeout" 408 "the body stopped arriving" "Send it without a pause.";
     /// A class that policy blocks was found.
     BlockedClass "blocked_class" 403 "it holds a value of a class that policy blocks" "Remove the value and send again.";
+    /// The policy for this process doesn't list the host.
+    HostNotAllowed "host_not_allowed" 403 "policy does not let this process call this host" "Use a host that it may call, or ask your platform team; they can add this one to the policy's hosts.";
+    /// No record of it could be written.
+    Audit "audit_unwritable" 503 "no record of it could be written" "Try again; if that lasts, ask your platform team to see to the file of [audit].";
     /// Something that must be masked is where nothing can be replaced.
     Unmaskable "unmaskable" 403 "a value that must be masked stands where it can't be replaced" "Move it into the body's text, or remove it.";
     /// The scan of the masked body found something.
@@ -100,7 +104,11 @@ impl Reason {
     /// Whether the SDKs' own retry can help.
     pub const fn retry(self) -> &'static str {
         match self {
-            Self::Unreachable | Self::UpstreamBroken | Self::UpstreamTimeout | Self::Busy => "true",
+            Self::Unreachable
+            | Self::UpstreamBroken
+            | Self::UpstreamTimeout
+            | Self::Busy
+            | Self::Audit => "true",
             _ => "false",
         }
     }

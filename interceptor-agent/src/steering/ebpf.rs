@@ -340,6 +340,7 @@ impl From<Original> for Steered {
                 uid: original.uid,
                 comm: String::from_utf8_lossy(name).into_owned(),
                 cgroup: original.cgroup,
+                time: original.time,
             },
         }
     }
