@@ -5,9 +5,11 @@ pub mod choice;
 pub mod cookie;
 pub mod earlier;
 pub mod ebpf;
+mod netlink;
 pub mod netns;
 pub mod nftables;
 mod scope;
+pub mod sock_diag;
 
 use std::{
     io,
