@@ -1,8 +1,10 @@
 //! Everything one running agent shares, and its start and stop.
 
 mod handover;
+mod listeners;
 mod namespaces;
 mod nftables;
+mod off;
 mod policy;
 mod reload;
 mod tasks;
@@ -22,7 +24,7 @@ use tokio::sync::Semaphore;
 use crate::{
     addresses::Addresses,
     admin,
-    config::Config,
+    config::{Config, Endpoint},
     drain::Drain,
     listener,
     metrics::Metrics,
@@ -36,6 +38,7 @@ use crate::{
     workers::Workers,
 };
 pub use handover::Handover;
+use listeners::Listeners;
 use namespaces::Namespaces;
 pub use policy::Policy;
 
@@ -116,9 +119,15 @@ pub struct Agent {
     /// What is in force: the last reload's, but for what that could not change.
     config: Config,
     scope: Scope,
+    listeners: Vec<Endpoint>,
 }
 
 impl Agent {
+    /// Where the listeners of the config are, in its order.
+    pub fn listeners(&self) -> &[Endpoint] {
+        &self.listeners
+    }
+
     /// Starts to steer and serve. Everything that can fail does so before the first connection is steered. With a
     /// predecessor, this agent serves in its place from here on.
     ///
@@ -131,6 +140,7 @@ impl Agent {
                 Self::on_ebpf(config, ebpf, events, &cgroup, handover).await
             }
             Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await,
+            Kernel::Off => Self::on_nothing(config, handover).await,
         }
     }
 
@@ -144,8 +154,10 @@ impl Agent {
         let steering = &config.steering;
         ebpf.check(cgroup)?;
         let app = Arc::new(App::new(config, ebpf.clone())?);
-        let own = Netns::own()?.cookie();
-        let admin = bind_admin(config, |address| handover.at(own, address)).await?;
+        let own = Netns::own()?;
+        let admin = bind_admin(config, |address| handover.at(own.cookie(), address)).await?;
+        let listeners = Listeners::bind(&config.listeners, &mut handover, own.cookie())?;
+        let addresses = listeners.addresses()?;
         // A predecessor's own connections are none from before.
         let alone = handover.is_none();
         let mut namespaces = Namespaces::begin(
@@ -175,6 +187,7 @@ impl Agent {
             );
         }
         tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
+        listeners.serve(&app, own)?;
         namespaces.take_over()?;
         tokio::spawn(namespaces.run(events.arrivals));
         if let Some(listener) = admin {
@@ -192,6 +205,7 @@ impl Agent {
             kernel: Some((ebpf, cgroup.try_clone()?)),
             config: config.clone(),
             scope,
+            listeners: addresses,
         })
     }
 

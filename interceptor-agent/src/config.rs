@@ -2,6 +2,7 @@
 //!
 //! What the user wrote stays inside [`read`]; whoever holds a [`Config`] has nothing left to check.
 
+mod listeners;
 mod read;
 mod section;
 mod values;
@@ -16,6 +17,7 @@ use crate::hosts::Hosts;
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
 
+pub use listeners::{Endpoint, Listener, Others};
 pub use section::Problem;
 
 /// Everything an operator can decide.
@@ -37,6 +39,8 @@ pub struct Config {
     pub admin: Admin,
     /// The agent's own log.
     pub log: Log,
+    /// Where clients that nothing steers come by themselves.
+    pub listeners: Vec<Listener>,
 }
 
 /// `[steering]`.
@@ -69,6 +73,8 @@ pub enum Backend {
     Ebpf,
     /// nftables rules, or an error that says why not.
     Nftables,
+    /// Nothing: only who comes to a listener is served.
+    Off,
 }
 
 /// `[tls]`.
@@ -295,6 +301,7 @@ impl Default for Config {
                 format: LogFormat::Text,
                 level: tracing::Level::INFO,
             },
+            listeners: Vec::new(),
         }
     }
 }

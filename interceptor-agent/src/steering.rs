@@ -8,6 +8,7 @@ pub mod ebpf;
 mod netlink;
 pub mod netns;
 pub mod nftables;
+pub mod off;
 mod scope;
 pub mod sock_diag;
 
@@ -17,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use scope::Scope;
+pub use scope::{Scope, is_local};
 
 use crate::original_dst::{Fixed, OriginalDst};
 

@@ -294,7 +294,7 @@ pub fn keep_open_in(command: &mut std::process::Command, descriptors: Vec<RawFd>
     unsafe { command.pre_exec(keep) };
 }
 
-/// Duplicates of this process's listening TCP sockets, in whatever network namespace they are.
+/// Duplicates of this process's listening TCP and Unix sockets, in whatever network namespace they are.
 pub fn own_listeners() -> io::Result<Vec<OwnedFd>> {
     let mut listeners = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
@@ -309,14 +309,14 @@ pub fn own_listeners() -> io::Result<Vec<OwnedFd>> {
         }
         // SAFETY: the kernel just gave us this descriptor.
         let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
-        if is_tcp_listener(&duplicate) {
+        if is_listener(&duplicate) {
             listeners.push(duplicate);
         }
     }
     Ok(listeners)
 }
 
-fn is_tcp_listener(socket: &OwnedFd) -> bool {
+fn is_listener(socket: &OwnedFd) -> bool {
     let ask = |option| {
         let mut value = 0_i32;
         let mut length = size_of::<i32>() as libc::socklen_t;
@@ -332,7 +332,9 @@ fn is_tcp_listener(socket: &OwnedFd) -> bool {
         };
         (result == 0).then_some(value)
     };
-    ask(libc::SO_ACCEPTCONN) == Some(1) && ask(libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP)
+    ask(libc::SO_ACCEPTCONN) == Some(1)
+        && (ask(libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP)
+            || ask(libc::SO_DOMAIN) == Some(libc::AF_UNIX))
 }
 
 /// Makes the command join a cgroup between fork and exec, so that no moment of it runs outside, with its own soft limit

@@ -2,7 +2,7 @@
 //!
 //! Read from /proc once a connection, while the process waits for its answer. What can't be read is left out.
 
-use std::fs;
+use std::{fs, net::IpAddr};
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +18,8 @@ pub struct Who {
     pub command: Option<String>,
     /// Its cgroup.
     pub group: Group,
+    /// Its address, where it is on another machine, and nothing else is known of it.
+    pub peer: Option<IpAddr>,
 }
 
 /// What a cgroup's path says.
@@ -43,6 +45,7 @@ impl Who {
             command: command.map(|line| digest(&line)),
             group: Group::parse(&String::from_utf8_lossy(&table)),
             process,
+            peer: None,
         }
     }
 }

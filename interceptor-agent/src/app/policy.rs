@@ -1,13 +1,14 @@
 //! What the config decides for each connection and exchange. A reload replaces it whole: nothing sees half of two.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{Config, Limits, PathPolicy},
+    config::{Config, Endpoint, Limits, Listener, PathPolicy},
     hosts::Hosts,
     mask::{detector::Detectors, request::Masker},
+    proxy::Rules,
     steering::Steering,
     tls::{ca::Ca, leaf::Leaves, upstream},
     upstream::{Patience, Upstream},
@@ -29,17 +30,23 @@ pub struct Policy {
     pub upstream: Upstream,
     /// The masker.
     pub masker: Masker,
+    /// Ports where TLS is expected.
+    pub ports: Vec<u16>,
+    /// What each listener asks of its clients, and lets them do.
+    pub listeners: BTreeMap<Endpoint, Rules>,
 }
 
 impl Policy {
     /// Reads what the config names, and takes effect nowhere.
     ///
     /// # Errors
-    /// The CA, the roots or the detectors are not as the config says.
+    /// The CA, the roots, the detectors or a listener's token are not as the config says.
     pub(super) fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
         let ca = Ca::load(&config.tls.ca_dir)?;
         let roots = upstream::Roots::load(&config.tls.extra_roots)?.without(ca.root());
         let limits = config.limits.clone();
+        let rules = |listener: &Listener| Ok((listener.at.clone(), Rules::load(listener)?));
+        let listeners: anyhow::Result<_> = config.listeners.iter().map(rules).collect();
         let client = |alpn: &[&[u8]]| upstream::client_config(&roots, alpn);
         Ok(Self {
             hosts: config.hosts.clone(),
@@ -58,6 +65,8 @@ impl Policy {
             ),
             masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             limits,
+            ports: config.steering.ports.clone(),
+            listeners: listeners?,
         })
     }
 

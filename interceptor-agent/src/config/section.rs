@@ -229,6 +229,11 @@ impl<'s> Section<'s> {
         entries
     }
 
+    /// Whether a key is there, right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
     /// Notes that a key's value does not go with others.
     pub(super) fn reject(&self, key: &'static str, bad: Bad) {
         let value = self.find(key);

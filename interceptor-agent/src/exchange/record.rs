@@ -85,6 +85,7 @@ impl<'l> Record<'l> {
             status = response.status().as_u16(),
             refused = self.refused.map(Reason::as_str),
             findings = self.findings,
+            peer = who.peer.map(tracing::field::display),
             pid = process.pid,
             uid = process.uid,
             comm = process.comm,
