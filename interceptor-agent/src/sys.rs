@@ -337,19 +337,21 @@ fn is_listener(socket: &OwnedFd) -> bool {
             || ask(libc::SO_DOMAIN) == Some(libc::AF_UNIX))
 }
 
-/// Makes the command join a cgroup between fork and exec, so that no moment of it runs outside, with its own soft limit
-/// of open descriptors.
-pub fn join_before_exec(
+/// Gives the command its own soft limit of open descriptors between fork and exec, and makes it join a cgroup, so that no
+/// moment of it runs outside.
+pub fn before_exec(
     command: &mut std::process::Command,
-    procs: File,
+    cgroup_procs: Option<File>,
     descriptors: libc::rlim_t,
 ) {
     use std::os::unix::process::CommandExt as _;
-    let join = move || {
-        // SAFETY: write(2) is async-signal-safe; the descriptor and the byte live.
-        let written = unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) };
-        if written != 1 {
-            return Err(io::Error::last_os_error());
+    let prepare = move || {
+        if let Some(procs) = &cgroup_procs {
+            // SAFETY: write(2) is async-signal-safe; the descriptor and the byte live.
+            let written = unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) };
+            if written != 1 {
+                return Err(io::Error::last_os_error());
+            }
         }
         let mut limit = libc::rlimit {
             rlim_cur: 0,
@@ -362,7 +364,13 @@ pub fn join_before_exec(
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
     };
     // SAFETY: the closure makes three system calls and allocates nothing.
-    unsafe { command.pre_exec(join) };
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// The user that this process acts for.
+pub fn user() -> u32 {
+    // SAFETY: it takes nothing, and can't fail.
+    unsafe { libc::geteuid() }
 }
 
 /// Sends SIGTERM.

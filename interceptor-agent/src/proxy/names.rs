@@ -23,7 +23,13 @@ const MOST: usize = 1024;
 
 /// Names that were asked for lately: a pooled connection can be used again only at the same address.
 #[derive(Default)]
-pub(super) struct Names(Mutex<HashMap<(String, u16), (Vec<SocketAddr>, Instant)>>);
+pub(super) struct Names(Mutex<HashMap<Asked, Found>>);
+
+/// A name and a port.
+type Asked = (String, u16);
+
+/// Its addresses, and since when they are known.
+type Found = (Vec<SocketAddr>, Instant);
 
 impl Names {
     /// The addresses of a name, or of an address as text; in the order in which they are to be tried.
@@ -55,7 +61,7 @@ impl Names {
         Ok(found)
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<(String, u16), (Vec<SocketAddr>, Instant)>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<Asked, Found>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
