@@ -2,9 +2,9 @@
 
 mod again;
 mod growth;
-mod reload;
+pub mod reload;
 mod stop;
-mod upgrade;
+pub mod upgrade;
 
 use std::time::Duration;
 

@@ -16,6 +16,7 @@ mod getsockname;
 mod hosts;
 mod leaks;
 mod lifecycle;
+mod listeners;
 mod netns;
 mod nftables;
 mod passthrough;

@@ -23,7 +23,7 @@ fn allow() -> Options {
 }
 
 /// Has the agent read a config again; what it made of it is in its log.
-fn reload(world: &World, agent: &Agent<'_>, options: &Options) -> Result<()> {
+pub fn reload(world: &World, agent: &Agent<'_>, options: &Options) -> Result<()> {
     let ended = |log: &str| {
         log.matches("\"config reloaded\"").count() + log.matches("was not reloaded").count()
     };

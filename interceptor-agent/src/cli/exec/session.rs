@@ -116,7 +116,7 @@ impl OnlyEbpf {
 /// Says what a proxy does not do.
 pub(super) fn tell(why: &anyhow::Error) {
     let remedy = match sys::user() {
-        0 => "give this container CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN",
+        0 => "give this container those capabilities, on a kernel that lets it use them",
         _ => "sudo interceptor exec -- COMMAND",
     };
     eprintln!(

@@ -31,7 +31,8 @@ impl Steered {
     /// Makes them; with `own_ca` a CA that is gone with them.
     pub(super) fn begin(mut config: Config, own_ca: bool) -> anyhow::Result<Self> {
         OnlyEbpf::check(config.steering.backend)?;
-        let folder = Folder::make().context("it needs root")?;
+        let folder = Folder::make()
+            .context("steering needs root, with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN")?;
         sweep();
         match prepare(&mut config, own_ca, &folder) {
             Ok(cgroup) => Ok(Self {
@@ -40,7 +41,7 @@ impl Steered {
                 folder,
             }),
             Err(error) => {
-                folder.remove()?;
+                folder.remove_files()?;
                 Err(error)
             }
         }
@@ -111,7 +112,7 @@ impl Folder {
         match sys::mount_bpffs(&folder.bpffs()) {
             Ok(()) => Ok(folder),
             Err(error) => {
-                folder.remove()?;
+                folder.remove_files()?;
                 Err(error)
             }
         }
@@ -145,8 +146,11 @@ impl Folder {
         match sys::unmount(&self.bpffs()) {
             // Not mounted any more.
             Err(error) if error.raw_os_error() != Some(libc::EINVAL) => return Err(error),
-            _ => {}
+            _ => self.remove_files(),
         }
+    }
+
+    fn remove_files(&self) -> io::Result<()> {
         fs::remove_dir_all(&self.0)?;
         match fs::remove_dir(SESSIONS) {
             // Another session's folder is there.
