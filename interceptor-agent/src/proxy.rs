@@ -13,9 +13,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::Full;
-use hyper::{body::Incoming, service::service_fn, upgrade::OnUpgrade};
+use hyper::{
+    body::{Body as _, Incoming},
+    service::service_fn,
+    upgrade::OnUpgrade,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 
@@ -158,7 +162,6 @@ async fn answer(
 ) -> Result<Response<Answer>, Infallible> {
     let policy = visit.app.policy();
     let done = match visit.admit(&policy, &request) {
-        // Whoever may not ask is not listened to either.
         Err(refusal) => Err(refusal),
         Ok(rules) if request.method() == Method::CONNECT => {
             visit.connect(&policy, rules, &mut request).await
@@ -167,15 +170,21 @@ async fn answer(
             Ok(link) => return exchange::run(Arc::new(link), request).await,
             Err(refusal) => {
                 body::discard(request.body_mut()).await;
-                visit.guard.next();
                 Err(refusal)
             }
         },
     };
-    Ok(match done {
+    visit.guard.next();
+    let mut response = match done {
         Ok(()) => Response::new(Answer::Own(Full::default())),
         Err(refusal) => visit.refuse(&refusal),
-    })
+    };
+    if !request.body().is_end_stream() {
+        // Whoever may not ask is not listened to either: what follows would be taken for the next request.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Ok(response)
 }
 
 impl Visit {

@@ -1,8 +1,16 @@
 //! Who came to a listener: by the kernel's word, which every process on this machine is subject to.
 
-use std::{fs, io, net::SocketAddr, os::unix::fs::MetadataExt as _};
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    os::unix::fs::MetadataExt as _,
+};
 
-use crate::{original_dst::Process, steering::sock_diag, who::Who};
+use crate::{
+    original_dst::Process,
+    steering::sock_diag::{self, Owner},
+    who::Who,
+};
 
 /// Descriptors that are looked at to find a process: some milliseconds. A client that has more open stays without a name.
 const MOST: usize = 10_000;
@@ -46,7 +54,8 @@ impl Peer {
     pub(super) async fn who(self) -> Who {
         let looking = tokio::task::spawn_blocking(move || match self {
             Self::Unix { pid, uid } => Who::of(process(pid, uid)),
-            Self::Tcp(peer, own) => match sock_diag::owner(peer, own) {
+            Self::Tcp(peer, own) => match sock_diag::owner(peer, own).or_else(|| listed(peer, own))
+            {
                 Some(owner) => {
                     let pid = holder(owner).unwrap_or(0);
                     Who::of(process(pid, owner.uid))
@@ -74,8 +83,44 @@ fn process(pid: u32, uid: u32) -> Process {
     }
 }
 
+/// What /proc says where the kernel has no sock_diag, as some containers' kernels have not.
+fn listed(client: SocketAddr, peer: SocketAddr) -> Option<Owner> {
+    if !client.ip().is_loopback() {
+        return None;
+    }
+    let table = match client {
+        SocketAddr::V4(_) => "/proc/thread-self/net/tcp",
+        SocketAddr::V6(_) => "/proc/thread-self/net/tcp6",
+    };
+    let ends = format!("{} {} ", as_listed(client), as_listed(peer));
+    find(&fs::read_to_string(table).ok()?, &ends)
+}
+
+/// proc_net_tcp(5): number, both ends, state, queues, timer, retransmissions, uid, timeout, inode.
+fn find(table: &str, ends: &str) -> Option<Owner> {
+    let line = table.lines().find(|line| line.contains(ends))?;
+    let mut fields = line.split_whitespace();
+    Some(Owner {
+        uid: fields.nth(7)?.parse().ok()?,
+        inode: fields.nth(1)?.parse().ok()?,
+    })
+}
+
+/// Words of 32 bits as this machine has them, and the port.
+fn as_listed(address: SocketAddr) -> String {
+    let octets = match address.ip() {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let words = octets.chunks_exact(4).map(|word| {
+        let word = word.try_into().map_or(0, u32::from_ne_bytes);
+        format!("{word:08X}")
+    });
+    format!("{}:{:04X}", words.collect::<String>(), address.port())
+}
+
 /// A process that has the socket open; the newest first, since most clients are young.
-fn holder(owner: sock_diag::Owner) -> Option<u32> {
+fn holder(owner: Owner) -> Option<u32> {
     let wanted = format!("socket:[{}]", owner.inode);
     let entries = fs::read_dir("/proc").ok()?.flatten();
     let mut pids: Vec<u32> = entries
@@ -118,6 +163,22 @@ mod tests {
         let who = Peer::Tcp(remote, own).who().await;
         assert_eq!(who.peer, Some([198, 51, 100, 9].into()));
         assert_eq!((who.process.pid, who.process.uid), (0, u32::MAX));
+    }
+
+    #[test]
+    fn both_ways_to_ask_for_an_owner_say_the_same() {
+        for server in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(server) = std::net::TcpListener::bind(server) else {
+                continue; // A machine without IPv6.
+            };
+            let own = server.local_addr().unwrap();
+            let client = std::net::TcpStream::connect(own).unwrap();
+            let peer = client.local_addr().unwrap();
+            let owner = sock_diag::owner(peer, own);
+            assert!(owner.is_some());
+            assert_eq!(listed(peer, own), owner);
+            assert_eq!(listed(SocketAddr::new(peer.ip(), 1), own), None);
+        }
     }
 
     #[tokio::test]

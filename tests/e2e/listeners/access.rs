@@ -57,11 +57,15 @@ fn without_the_token_nothing_is_served() -> Result<()> {
     let bearer = format!("Proxy-Authorization: Bearer {TOKEN}");
     let ran = call(&client, ["-x", PROXY, "--proxy-header", &bearer], url)?;
     assert_answered(&ran, &agent)?;
+    // First without, then on the same connection with it.
+    let user = format!("any:{TOKEN}");
+    let ran = call(&client, ["-x", PROXY, "--proxy-anyauth", "-U", &user], url)?;
+    assert_answered(&ran, &agent)?;
     // Prompts would cross the network in the clear.
     let refused = call(&client, ["-x", "", "-H", &bearer], &base)?;
     assert!(refused.stdout.contains("in_the_clear"), "{refused:?}");
 
-    assert_masked(&world, &agent, 2)?;
+    assert_masked(&world, &agent, 3)?;
     let event = agent.exchanges()?.remove(0);
     let peer = event["peer"].as_str().context("an address")?;
     assert!(peer.starts_with("198.51.100."), "{event:#}");

@@ -4,7 +4,7 @@ use anyhow::Result;
 use interceptor_tests::backend::Backend;
 use interceptor_tests::{Agent, World};
 
-use super::{PROXY, assert_answered, assert_masked, call, loopback};
+use super::{PROXY, assert_answered, assert_masked, call, listener, loopback};
 
 #[test]
 fn other_hosts_pass_as_they_are() -> Result<()> {
@@ -23,6 +23,33 @@ fn other_hosts_pass_as_they_are() -> Result<()> {
     let ran = client.curl(["-x", "", "--write-out", "%{http_code}", &url])?;
     assert!(ran.stdout.ends_with("404"), "{ran:?}");
     assert_eq!(world.upstream.record().requests().len(), 1);
+    Ok(())
+}
+
+#[test]
+fn over_a_unix_socket_they_pass_too() -> Result<()> {
+    let world = World::on(Backend::Off)?;
+    let path = world.dir().join("agent.sock");
+    let lines = format!("path = \"{}\"\nothers = \"pass\"", path.display());
+    let _agent = Agent::start(&world, &listener(&lines))?;
+    let alone = world.isolated(101)?;
+    let code = r#"
+import raw, socket, sys
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(sys.argv[1])
+sock.sendall(b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n")
+answer = b""
+while b"\r\n\r\n" not in answer:
+    answer += sock.recv(1)
+assert b" 200 " in answer, answer
+stream = raw.tls(sock, "www.example.com")
+text = "x" * 3_000_000
+print(raw.exchange(stream, raw.request(text, "www.example.com")).split()[1])
+"#;
+    let client = world.client_in(&alone, world.upstream.ca_file());
+    assert_eq!(client.code_with(code, [&path])?.trim(), "200");
+    let seen = world.upstream.record().requests();
+    assert!(seen.len() == 1 && seen[0].body.len() > 3_000_000);
     Ok(())
 }
 

@@ -145,7 +145,7 @@ impl Folder {
     fn remove(&self) -> io::Result<()> {
         match sys::unmount(&self.bpffs()) {
             // Not mounted any more.
-            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => return Err(error),
+            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => Err(error),
             _ => self.remove_files(),
         }
     }
