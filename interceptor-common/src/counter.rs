@@ -16,17 +16,19 @@ pub enum Counter {
     RefusedQuic,
     /// Binds to the agent's port refused.
     RefusedBind,
-    /// Hand-offs that did not fit the map; the agent resets such a connection.
+    /// Hand-offs that did not fit the map: the connect's first packet is dropped, and sent again.
     HandoffLost,
     /// First packets that waited for the agent to listen in their network namespace.
     Held,
     /// Packets stopped on their way out: no hook had seen their socket connect.
     Missed,
+    /// Connects straight to the agent's port refused.
+    RefusedStraight,
 }
 
 impl Counter {
     /// Every counter, in index order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Steered,
         Self::Exempt,
         Self::RefusedStale,
@@ -36,6 +38,7 @@ impl Counter {
         Self::HandoffLost,
         Self::Held,
         Self::Missed,
+        Self::RefusedStraight,
     ];
 
     /// Label of the counter in metrics.
@@ -50,6 +53,7 @@ impl Counter {
             Self::HandoffLost => "handoff_lost",
             Self::Held => "held",
             Self::Missed => "missed",
+            Self::RefusedStraight => "refused_straight",
         }
     }
 }

@@ -13,7 +13,7 @@ pub use counter::Counter;
 pub use refusal::Reason;
 
 /// Version of the layouts below; maps and links are pinned under `v<SCHEMA>`.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// How many ports of a kind can be in scope.
 pub const MAX_PORTS: usize = 8;

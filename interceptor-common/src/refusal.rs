@@ -16,6 +16,8 @@ pub enum Reason {
     Bind = 4,
     /// A packet to where nothing may go but through the agent, of a socket that no hook saw connect.
     Missed = 5,
+    /// A connect straight to the agent's port.
+    Straight = 6,
 }
 
 impl Reason {
@@ -27,6 +29,7 @@ impl Reason {
             3 => Some(Self::Quic),
             4 => Some(Self::Bind),
             5 => Some(Self::Missed),
+            6 => Some(Self::Straight),
             _ => None,
         }
     }
@@ -39,6 +42,7 @@ impl Reason {
             Self::Quic => Counter::RefusedQuic,
             Self::Bind => Counter::RefusedBind,
             Self::Missed => Counter::Missed,
+            Self::Straight => Counter::RefusedStraight,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `connect`: TCP in scope goes to the agent, QUIC is refused, everything else passes untouched.
 
 use aya_ebpf::programs::SockAddrContext;
-use interceptor_common::{Address, Counter, Reason, Settings};
+use interceptor_common::{Address, Counter, NETNS_REFUSED, Reason, Settings};
 
 use crate::{
     maps::{HEARTBEAT, ORIG, count, settings},
@@ -90,7 +90,10 @@ fn decide(ctx: &SockAddrContext, address: Address, port: u16) -> Decision {
 
 #[inline(always)]
 fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u16) -> Decision {
-    if !steers(settings, port) || never(address) {
+    if !steers(settings, port) {
+        return Decision::Return(straight(ctx, settings, address, port));
+    }
+    if never(address) {
         return Decision::Return(ALLOW);
     }
     if exempt(ctx) {
@@ -101,12 +104,10 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
     if is_stale(settings, original.time) {
         return Decision::Return(refuse(original, Reason::Stale));
     }
-    let cookie = original.netns;
-    if netns::is_refused(cookie) {
+    // A socket that was made before the programs were attached, or elsewhere, was not told of.
+    if netns::announce(original.netns) == NETNS_REFUSED {
         return Decision::Return(refuse(original, Reason::Netns));
     }
-    // A socket that was made before the programs were attached, or elsewhere, was not told of.
-    netns::announce(cookie);
     // SAFETY: stores at the socket of this very context.
     let stored = unsafe { ORIG.get_or_insert_ptr_mut(ctx, Some(&mut original)) };
     if stored.is_null() {
@@ -117,6 +118,18 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
     unsafe { *stored = original };
     count(Counter::Steered);
     Decision::Steer(settings.listen_port)
+}
+
+/// The agent's own port is reached by being steered to it: whoever connected straight to it from a port that a connect
+/// before had, and that came to nothing, would be taken for that one.
+#[inline(always)]
+fn straight(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u16) -> i32 {
+    let is_agents = port == settings.listen_port
+        && (address == Address::LOOPBACK_V4 || address == Address::LOOPBACK_V6);
+    if is_agents && !exempt(ctx) {
+        return refuse(original(ctx, address, port), Reason::Straight);
+    }
+    ALLOW
 }
 
 /// QUIC is refused so that clients fall back to TCP.

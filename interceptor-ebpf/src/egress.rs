@@ -1,16 +1,17 @@
-//! Packets on their way out, the backstop: what no other hook saw is stopped, and a steered connect waits here until the
-//! agent listens in its network namespace. TCP sends a lost first packet again after a second (RFC 6298 §2.1).
+//! Packets on their way out. The first one of a steered connect files its original destination under the 4-tuple that the
+//! agent will see, and waits until the agent listens in its network namespace: TCP sends a lost one again after a second
+//! (RFC 6298 §2.1). And the backstop: what no other hook saw is stopped.
 
 use aya_ebpf::{
     bindings::bpf_sock,
     helpers::generated::{bpf_ktime_get_ns, bpf_sk_fullsock, bpf_sk_storage_get},
     programs::SkBuffContext,
 };
-use interceptor_common::{Address, Counter, Original, Reason, Settings};
+use interceptor_common::{Address, Counter, HandoffKey, Original, Reason, Settings};
 
 use crate::{
     connect::{SOCK_DGRAM, SOCK_STREAM, is_stale},
-    maps::{EXEMPT, ORIG, count, settings},
+    maps::{EXEMPT, HANDOFF, ORIG, count, settings},
     netns,
     refuse::report,
     scope::{contains, never, steers},
@@ -55,20 +56,60 @@ pub fn backstop(ctx: &SkBuffContext) -> i32 {
 /// The packet with which a TCP connection begins.
 #[inline(always)]
 fn first(settings: &Settings, sk: *mut bpf_sock) -> i32 {
-    if let Some(original) = steered(sk) {
-        // With the agent gone nobody will ever listen: loopback refuses it at once.
-        // SAFETY: no arguments.
-        if netns::is_ready(original.netns) || is_stale(settings, unsafe { bpf_ktime_get_ns() }) {
-            return PASS;
-        }
-        count(Counter::Held);
-        return DROP;
-    }
     let (address, port) = destination(sk);
+    if let Some(original) = steered(sk) {
+        return if port == settings.listen_port {
+            hand_off(settings, sk, original)
+        } else {
+            PASS
+        };
+    }
     if !steers(settings, port) || never(address) || is_exempt(sk) {
         return PASS;
     }
     stop(address, port)
+}
+
+/// Files the original destination before the agent can see the connection. What is never accepted, the agent sweeps away.
+#[inline(always)]
+fn hand_off(settings: &Settings, sk: *mut bpf_sock, original: &Original) -> i32 {
+    // With the agent gone nobody will ever listen: loopback refuses it at once.
+    // SAFETY: no arguments.
+    if !netns::is_ready(original.netns) && !is_stale(settings, unsafe { bpf_ktime_get_ns() }) {
+        count(Counter::Held);
+        return DROP;
+    }
+    // By the address that was asked for: a v4-mapped one goes over IPv4 whatever the socket's family.
+    let (source, destination) = if original.address.as_v4().is_some() {
+        // SAFETY: a whole socket.
+        let v4 = unsafe { (&raw const (*sk).src_ip4).read_volatile() };
+        (Address::v4(v4), Address::LOOPBACK_V4)
+    } else {
+        // SAFETY: as above, each field read alone.
+        let v6 = unsafe {
+            [
+                (&raw const (*sk).src_ip6[0]).read_volatile(),
+                (&raw const (*sk).src_ip6[1]).read_volatile(),
+                (&raw const (*sk).src_ip6[2]).read_volatile(),
+                (&raw const (*sk).src_ip6[3]).read_volatile(),
+            ]
+        };
+        (Address(v6), Address::LOOPBACK_V6)
+    };
+    let key = HandoffKey {
+        netns: original.netns,
+        source,
+        destination,
+        // SAFETY: a whole socket; this port is in host order, unlike the other.
+        source_port: unsafe { (&raw const (*sk).src_port).read_volatile() } as u16,
+        destination_port: settings.listen_port,
+        reserved: 0,
+    };
+    if HANDOFF.insert(key, original, 0).is_err() {
+        count(Counter::HandoffLost);
+        return DROP;
+    }
+    PASS
 }
 
 /// Of a socket that was connected before the programs were attached: others were refused then.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 
 use crate::{maps::COOKIE, refuse::ALLOW};
 
-pub fn v4(ctx: &SockAddrContext) -> i32 {
+pub fn tell(ctx: &SockAddrContext) -> i32 {
     // SAFETY: the storage lives as long as the socket of this very context; only the agent's have any.
     if let Some(cookie) = unsafe { COOKIE.get_ptr_mut(ctx).as_mut() } {
         // SAFETY: the helper takes any sock_addr context (Linux 5.7).

@@ -16,11 +16,10 @@ mod netns;
 mod refuse;
 mod scope;
 mod sendmsg;
-mod sock_ops;
 
 use aya_ebpf::{
-    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, sock_ops},
-    programs::{SkBuffContext, SockAddrContext, SockContext, SockOpsContext},
+    macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr},
+    programs::{SkBuffContext, SockAddrContext, SockContext},
 };
 
 #[cgroup_sock_addr(connect4)]
@@ -64,8 +63,13 @@ fn guard6(ctx: SockAddrContext) -> i32 {
 }
 
 #[cgroup_sock_addr(getsockname4)]
-fn own_netns(ctx: SockAddrContext) -> i32 {
-    getsockname::v4(&ctx)
+fn own_netns4(ctx: SockAddrContext) -> i32 {
+    getsockname::tell(&ctx)
+}
+
+#[cgroup_sock_addr(getsockname6)]
+fn own_netns6(ctx: SockAddrContext) -> i32 {
+    getsockname::tell(&ctx)
 }
 
 #[cgroup_sock(sock_create)]
@@ -76,11 +80,6 @@ fn arrive(ctx: SockContext) -> i32 {
 #[cgroup_skb(egress)]
 fn leave(ctx: SkBuffContext) -> i32 {
     egress::backstop(&ctx)
-}
-
-#[sock_ops]
-fn hand_off(ctx: SockOpsContext) -> u32 {
-    sock_ops::hand_off(&ctx)
 }
 
 #[panic_handler]

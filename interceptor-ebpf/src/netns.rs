@@ -8,7 +8,7 @@ use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated::bpf_get_netns_cookie},
     programs::SockContext,
 };
-use interceptor_common::{Arrival, NETNS_READY, NETNS_REFUSED, NETNS_SEEN};
+use interceptor_common::{Arrival, NETNS_READY, NETNS_SEEN};
 
 use crate::{
     maps::{ARRIVALS, NETNS},
@@ -27,28 +27,29 @@ pub fn is_ready(netns: u64) -> bool {
     state(netns) == Some(NETNS_READY)
 }
 
-/// Whether the agent tried, and can't.
-#[inline(always)]
-pub fn is_refused(netns: u64) -> bool {
-    state(netns) == Some(NETNS_REFUSED)
-}
-
 #[inline(always)]
 fn state(netns: u64) -> Option<u8> {
     // SAFETY: one byte, read at once.
     unsafe { NETNS.get(netns) }.copied()
 }
 
-/// Tells the agent of a namespace, once: until the agent forgets it.
+/// Tells the agent of a namespace, once: until the agent forgets it. Returns what the agent said of it.
 #[inline(always)]
-pub fn announce(netns: u64) {
-    if state(netns).is_some()
-        || NETNS
-            .insert(netns, NETNS_SEEN, u64::from(BPF_NOEXIST))
-            .is_err()
-    {
-        return;
+pub fn announce(netns: u64) -> u8 {
+    if let Some(said) = state(netns) {
+        return said;
     }
+    if NETNS
+        .insert(netns, NETNS_SEEN, u64::from(BPF_NOEXIST))
+        .is_ok()
+    {
+        tell(netns);
+    }
+    NETNS_SEEN
+}
+
+#[inline(always)]
+fn tell(netns: u64) {
     let id = bpf_get_current_pid_tgid();
     match ARRIVALS.reserve(0) {
         Some(mut slot) => {

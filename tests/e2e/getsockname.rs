@@ -11,8 +11,10 @@ use interceptor_tests::{Agent, World, pins};
 fn the_agent_and_the_kernel_mean_the_same_namespace() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;
-    let link = pins::dir(&world).join(format!("v{SCHEMA}/links/own_netns"));
-    assert!(!link.exists(), "{}", link.display());
+    for program in ["own_netns4", "own_netns6"] {
+        let link = pins::dir(&world).join(format!("v{SCHEMA}/links/{program}"));
+        assert!(!link.exists(), "{}", link.display());
+    }
     let known = pins::namespaces(&world)?;
     // It takes no connection, so what the kernel files stays.
     agent.signal("STOP")?;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use interceptor_common::SCHEMA;
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, pins};
 use serde_json::Value;
@@ -50,7 +51,7 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
     assert_eq!(told["agent"]["stale_after_ms"], 3000);
     assert_eq!(told["cgroup"]["path"], world.cgroup.config_path());
     // All that is pinned is known, and in its place.
-    let pinned = std::fs::read_dir(pins::dir(&world).join("v1/links"))?.count();
+    let pinned = std::fs::read_dir(pins::dir(&world).join(format!("v{SCHEMA}/links")))?.count();
     assert_eq!(links(&told, "attached"), pinned, "{told:#}");
     let unknown = |link: &Value| link["hook"] == "unknown";
     assert!(
@@ -135,7 +136,7 @@ fn killed_stopped_and_hung_it_is_told_with_what_to_do() -> Result<()> {
             .as_str()
             .is_some_and(|step| step.starts_with("start the agent"))
     );
-    assert_eq!(links(&told, "attached"), 11);
+    assert_eq!(links(&told, "attached"), pins::LINKS);
     assert_eq!(client.code(CONNECT)?, "ConnectionRefusedError\n");
     let text = run(&world, &[])?.1;
     assert!(
@@ -164,7 +165,7 @@ fn before_and_after_an_agent_nothing_is_steered() -> Result<()> {
             (1, &"not_steering".into()),
             "{told:#}"
         );
-        assert_eq!(links(&told, "missing"), 11);
+        assert_eq!(links(&told, "missing"), pins::LINKS);
         assert_eq!(told["agent"]["state"], "gone");
         assert!(
             told["next_step"]
@@ -197,16 +198,19 @@ fn a_link_whose_cgroup_is_not_the_configured_one_is_told() -> Result<()> {
         (1, &"not_steering".into()),
         "{told:#}"
     );
-    assert_eq!(links(&told, "elsewhere"), 11);
+    assert_eq!(links(&told, "elsewhere"), pins::LINKS);
     std::fs::write(&config, &right)?;
     std::fs::remove_dir(&other)?;
     assert_eq!(status(&world)?.0, 0);
 
     // One link is not pinned any more.
-    std::fs::remove_file(pins::dir(&world).join("v1/links/guard6"))?;
+    std::fs::remove_file(pins::dir(&world).join(format!("v{SCHEMA}/links/guard6")))?;
     let (code, told) = status(&world)?;
     assert_eq!((code, &told["state"]), (1, &"partly".into()), "{told:#}");
-    assert_eq!((links(&told, "missing"), links(&told, "attached")), (1, 10));
+    assert_eq!(
+        (links(&told, "missing"), links(&told, "attached")),
+        (1, pins::LINKS - 1)
+    );
 
     // The cgroup goes, and one of the same name comes.
     std::fs::remove_dir(world.cgroup.path())?;
@@ -228,7 +232,10 @@ fn a_link_whose_cgroup_is_not_the_configured_one_is_told() -> Result<()> {
         (1, &"not_steering".into()),
         "{told:#}"
     );
-    assert_eq!((links(&told, "detached"), links(&told, "missing")), (10, 1));
+    assert_eq!(
+        (links(&told, "detached"), links(&told, "missing")),
+        (pins::LINKS - 1, 1)
+    );
     assert_eq!(told["agent"]["state"], "alive", "it knows nothing of it");
     let client = world.client(world.upstream.ca_file());
     assert_eq!(

@@ -8,6 +8,9 @@ use interceptor_common::{HandoffKey, Original, SCHEMA};
 
 use crate::{Backend, World};
 
+/// Programs that an agent attaches, each pinned by a link.
+pub const LINKS: usize = 10;
+
 /// The folder that `steering.pin_dir` names.
 pub fn dir(world: &World) -> PathBuf {
     world.bpffs().join("interceptor")
@@ -33,8 +36,7 @@ pub fn namespaces(world: &World) -> Result<Vec<u64>> {
     Ok(namespaces.keys().collect::<Result<_, _>>()?)
 }
 
-/// Like [`pending`], once it is 0 or two seconds have passed: the kernel closes a socket a little after its process has
-/// ended.
+/// Like [`pending`], once it is 0 or two seconds have passed.
 pub fn pending_at_last(world: &World) -> Result<usize> {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
     loop {

@@ -32,7 +32,7 @@ const STEERING: [&str; 10] = [
     "lifecycle::",
     "netns::",
     "sendmsg::",
-    "sock_ops::",
+    "hand_off::",
 ];
 
 /// Runs the steering suite, or the end-to-end tests whose name contains `filter`, on one of [`VERSIONS`].

@@ -22,7 +22,11 @@ use socket2::{Domain, SockRef};
 use tokio::io::AsyncReadExt as _;
 
 use super::Agent;
-use crate::{config::Backend, steering::Steering as _, sys};
+use crate::{
+    config::Backend,
+    steering::{Steering as _, cookie},
+    sys,
+};
 
 /// How long a successor may take to serve.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -64,7 +68,7 @@ impl Handover {
         let listener = |descriptor: OwnedFd| {
             let listener = TcpListener::from(descriptor);
             Ok(Inherited {
-                netns: sys::netns_cookie(&listener)?,
+                netns: cookie::of(&listener)?,
                 address: listener.local_addr()?,
                 listener,
             })
@@ -210,7 +214,7 @@ mod tests {
     fn listeners_are_found_by_where_they_are() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let netns = sys::netns_cookie(&listener).unwrap();
+        let netns = cookie::of(&listener).unwrap();
         let mut handover = Handover::default();
         assert!(
             !handover.is_elsewhere(netns, address.port()),

@@ -1,6 +1,6 @@
 //! What an agent does beside serving: give signs of life, read the kernel's events, keep addresses and pools fresh.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use interceptor_common::{Counter, Event};
 use tokio::{
@@ -26,9 +26,6 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(300);
 
 /// How often idle connections and kernel counters are looked at.
 const TEND_EVERY: Duration = Duration::from_secs(5);
-
-/// A SYN to loopback that nobody answered for this long never will be.
-const HANDOFF_KEPT: Duration = Duration::from_secs(300);
 
 /// Starts the background tasks. They end with the drain, the heartbeat last: while open exchanges finish, new connects
 /// get the agent's own refusal.
@@ -173,10 +170,11 @@ async fn resolve(app: Arc<App>) {
 
 async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
     let mut clock = time::interval(TEND_EVERY);
+    let mut handoffs = HashSet::new();
     loop {
         clock.tick().await;
         app.policy().upstream.sweep();
-        app.metrics.handoffs(ebpf.sweep(HANDOFF_KEPT));
+        app.metrics.handoffs(ebpf.sweep(&mut handoffs));
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }

@@ -9,15 +9,15 @@ use aya::{
     maps::{MapData, SkStorage},
     programs::CgroupSockAddr,
 };
-use socket2::SockRef;
+use socket2::{Domain, SockRef};
 
 use super::{SteeringError, cgroup, cgroup::Cgroup, ebpf};
 use crate::sys;
 
-/// The program's name: the one of the object that steers nothing.
-pub(super) const PROGRAM: &str = "own_netns";
+/// The programs of the object that steer nothing: for IPv4 sockets, and for IPv6 ones.
+pub(super) const PROGRAMS: [&str; 2] = ["own_netns4", "own_netns6"];
 
-/// Cookie of the network namespace that an IPv4 socket, made by this process, is in.
+/// Cookie of the network namespace that a socket of this process is in.
 ///
 /// # Errors
 /// The kernel has neither `SO_NETNS_COOKIE` (Linux 5.14) nor what [`ask`] needs (Linux 5.10).
@@ -34,9 +34,13 @@ pub fn of(socket: &(impl AsFd + AsRawFd)) -> io::Result<u64> {
 fn ask(socket: &(impl AsFd + AsRawFd)) -> Result<u64, SteeringError> {
     let mut object = ebpf::object()?;
     let mut cookie: SkStorage<MapData, u64> = ebpf::take(&mut object, "COOKIE")?;
+    let is_v6 = SockRef::from(socket)
+        .domain()
+        .is_ok_and(|domain| domain == Domain::IPV6);
+    let name = PROGRAMS[usize::from(is_v6)];
     let program: &mut CgroupSockAddr = object
-        .program_mut(PROGRAM)
-        .ok_or_else(|| SteeringError::load("program own_netns is missing from the object"))?
+        .program_mut(name)
+        .ok_or_else(|| SteeringError::load(format!("program {name} is missing from the object")))?
         .try_into()
         .map_err(SteeringError::load)?;
     program.load().map_err(SteeringError::load)?;

@@ -9,12 +9,12 @@ mod pins;
 pub mod survey;
 
 use std::{
+    collections::HashSet,
     fs, io,
     net::IpAddr,
     os::fd::{AsFd as _, BorrowedFd},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use aya::{
@@ -151,7 +151,7 @@ impl Ebpf {
         let mut programs = lock(&self.programs);
         for (name, program) in programs
             .programs_mut()
-            .filter(|(name, _)| *name != cookie::PROGRAM)
+            .filter(|(name, _)| !cookie::PROGRAMS.contains(name))
         {
             let pin = pins::link(&self.pins, name);
             if program.fd().is_err() {
@@ -210,20 +210,21 @@ impl Ebpf {
             .map_or(0, |values| values.iter().sum())
     }
 
-    /// Drops hand-offs that nobody took within `patience`: connects that came to nothing and whose withdrawal was
-    /// missed. Returns how many are left.
-    pub fn sweep(&self, patience: Duration) -> usize {
-        let oldest = sys::monotonic_now()
-            .saturating_sub(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX));
+    /// Drops the hand-offs that were there the last time already: of connects that came to nothing. `seen` holds the times
+    /// of those that were. Returns how many are left.
+    ///
+    /// In between, whoever calls has to have accepted what waited.
+    pub fn sweep(&self, seen: &mut HashSet<u64>) -> usize {
         let mut handoff = lock(&self.handoff);
         let (stale, fresh): (Vec<_>, Vec<_>) = handoff
             .iter()
             .flatten()
-            .partition(|(_, original)| original.time < oldest);
+            .partition(|(_, original)| seen.contains(&original.time));
         for (key, _) in stale {
-            // Taken or withdrawn meanwhile.
+            // Taken meanwhile.
             let _ = handoff.remove(&key);
         }
+        *seen = fresh.iter().map(|(_, original)| original.time).collect();
         fresh.len()
     }
 }
@@ -321,7 +322,6 @@ fn load_program(program: &mut Program) -> Result<(), SteeringError> {
         Program::CgroupSockAddr(program) => program.load(),
         Program::CgroupSock(program) => program.load(),
         Program::CgroupSkb(program) => program.load(),
-        Program::SockOps(program) => program.load(),
         other => {
             return Err(SteeringError::load(format!(
                 "unexpected program type {:?}",
@@ -349,7 +349,6 @@ fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, Stee
         Program::CgroupSockAddr(program) => attach!(program),
         Program::CgroupSock(program) => attach!(program),
         Program::CgroupSkb(program) => attach!(program, CgroupSkbAttachType::Egress),
-        Program::SockOps(program) => attach!(program),
         other => Err(SteeringError::load(format!(
             "unexpected program type {:?}",
             other.prog_type()

@@ -248,7 +248,7 @@ fn a_successor_that_fails_changes_nothing() -> Result<()> {
         }
         Ok(())
     })?;
-    assert!(counts[0] > 5, "{counts:?}");
+    assert!(counts[0] > 0, "{counts:?}");
     std::fs::remove_dir(&other)?;
     // And then one that doesn't.
     agent.upgrade()?;

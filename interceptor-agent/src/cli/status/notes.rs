@@ -100,7 +100,9 @@ pub(super) fn notes(config: &Config, survey: &Survey, cgroup: &CgroupInfo) -> Ve
         && *lost > 0
     {
         note(
-            format!("{lost} connects were reset, because too many waited for the agent"),
+            format!(
+                "{lost} connects had to wait or failed, because too many waited for the agent already"
+            ),
             "see what connects so often, or give the agent more processor time",
         );
     }

@@ -7,7 +7,7 @@ use aya::{
 
 use crate::steering::SteeringError;
 
-const NEEDS: [(ProgramType, BpfHelper, &str); 6] = [
+const NEEDS: [(ProgramType, BpfHelper, &str); 5] = [
     (
         ProgramType::CgroupSockAddr,
         BpfHelper::BPF_FUNC_get_netns_cookie,
@@ -22,11 +22,6 @@ const NEEDS: [(ProgramType, BpfHelper, &str); 6] = [
         ProgramType::CgroupSockAddr,
         BpfHelper::BPF_FUNC_sk_storage_get,
         "socket storage in connect",
-    ),
-    (
-        ProgramType::SockOps,
-        BpfHelper::BPF_FUNC_sk_storage_get,
-        "socket storage in sock_ops",
     ),
     (
         ProgramType::CgroupSkb,

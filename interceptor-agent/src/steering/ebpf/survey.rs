@@ -16,7 +16,7 @@ use super::pins;
 use crate::{steering::SteeringError, sys};
 
 /// Every program, the hook it is for, and that hook's number (`enum bpf_attach_type`, linux/bpf.h).
-const HOOKS: [(&str, &str, u32); 11] = [
+const HOOKS: [(&str, &str, u32); 10] = [
     ("steer4", "connect4", 10),
     ("steer6", "connect6", 11),
     ("datagram4", "sendmsg4", 14),
@@ -27,7 +27,6 @@ const HOOKS: [(&str, &str, u32); 11] = [
     ("guard6", "bind6", 9),
     ("arrive", "sock_create", 2),
     ("leave", "egress", 1),
-    ("hand_off", "sock_ops", 3),
 ];
 
 /// What the kernel holds for one pin folder.
