@@ -88,7 +88,7 @@ impl Default for Metrics {
         };
         registry.register(
             "connections",
-            "Steered connections by what became of them",
+            "Connections by what became of them",
             metrics.connections.clone(),
         );
         registry.register(
@@ -129,7 +129,7 @@ impl Default for Metrics {
         );
         registry.register(
             "open_connections",
-            "Steered connections open now",
+            "Connections open now",
             metrics.open.clone(),
         );
         registry.register(
