@@ -116,7 +116,7 @@ impl<'w> Agent<'w> {
         }
         let hosts = world.dir().join("hosts");
         if hosts.exists() {
-            let shown = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+            let shown = r#"mount -o bind "$0" /etc/hosts && exec "$@""#;
             command.args(["unshare", "-m", "sh", "-c", shown]);
             command.arg(hosts);
         }
