@@ -120,6 +120,14 @@ impl<'w> Agent<'w> {
             command.args(["unshare", "-m", "sh", "-c", shown]);
             command.arg(hosts);
         }
+        let docker = world.dir().join("docker/data");
+        if docker.exists() {
+            // Where the agent looks for it; this machine's own /var/lib stays as it is.
+            let shown = r#"mount -t tmpfs none /var/lib && mkdir /var/lib/docker &&
+                mount --bind "$0" /var/lib/docker && exec "$@""#;
+            command.args(["unshare", "-m", "sh", "-c", shown]);
+            command.arg(docker);
+        }
         command.arg(binary()?);
         command.stdin(Stdio::null());
         Ok(command)
