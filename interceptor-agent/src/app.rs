@@ -2,8 +2,10 @@
 
 mod handover;
 mod known;
+mod listeners;
 mod namespaces;
 mod nftables;
+mod off;
 mod policy;
 mod reload;
 mod tasks;
@@ -24,7 +26,7 @@ use crate::{
     addresses::Addresses,
     admin,
     audit::Audit,
-    config::{Config, Reach},
+    config::{Config, Endpoint, Reach},
     drain::Drain,
     listener,
     metrics::Metrics,
@@ -38,6 +40,7 @@ use crate::{
     workers::Workers,
 };
 pub use handover::Handover;
+use listeners::Listeners;
 use namespaces::Namespaces;
 pub use policy::{Policy, Terms};
 
@@ -47,11 +50,11 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// The same for an agent with a successor: a stream in its longest pause is not cut.
 const DRAIN_BESIDE_SUCCESSOR: Duration = Duration::from_secs(600);
 
-/// How long audit records may take to be written at the end.
-const FLUSH: Duration = Duration::from_secs(3);
-
 /// How long the start waits for LLM hosts' addresses, which a machine that boots can't resolve yet.
 const RESOLVE_FIRST: Duration = Duration::from_secs(3);
+
+/// How long audit records may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// What every connection of an agent uses.
 pub struct App {
@@ -148,9 +151,15 @@ pub struct Agent {
     /// What is in force: the last reload's, but for what that could not change.
     config: Config,
     scope: Scope,
+    listeners: Vec<Endpoint>,
 }
 
 impl Agent {
+    /// Where the listeners of the config are, in its order.
+    pub fn listeners(&self) -> &[Endpoint] {
+        &self.listeners
+    }
+
     /// Starts to steer and serve. Everything that can fail does so before the first connection is steered. With a
     /// predecessor, this agent serves in its place from here on.
     ///
@@ -163,6 +172,7 @@ impl Agent {
                 Self::on_ebpf(config, ebpf, events, &cgroup, handover).await?
             }
             Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await?,
+            Kernel::Off => Self::on_nothing(config, handover).await?,
         };
         agent.warn_of_blind_policies();
         Ok(agent)
@@ -178,8 +188,10 @@ impl Agent {
         let steering = &config.steering;
         ebpf.check(cgroup)?;
         let app = Arc::new(App::new(config, ebpf.clone())?);
-        let own = Netns::own()?.cookie();
-        let admin = bind_admin(config, |address| handover.at(own, address)).await?;
+        let own = Netns::own()?;
+        let admin = bind_admin(config, |address| handover.at(own.cookie(), address)).await?;
+        let listeners = Listeners::bind(&config.listeners, &mut handover, own.cookie())?;
+        let addresses = listeners.addresses()?;
         // A predecessor's own connections are none from before.
         let alone = handover.is_none();
         let mut namespaces = Namespaces::begin(
@@ -213,6 +225,7 @@ impl Agent {
             );
         }
         tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
+        listeners.serve(&app, own)?;
         namespaces.take_over()?;
         tokio::spawn(namespaces.run(events.arrivals, events.misses));
         if scope.known_hosts.is_some() {
@@ -234,6 +247,7 @@ impl Agent {
             kernel: Some((ebpf, cgroup.try_clone()?)),
             config: config.clone(),
             scope,
+            listeners: addresses,
         })
     }
 

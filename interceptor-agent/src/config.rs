@@ -2,6 +2,7 @@
 //!
 //! What the user wrote stays inside [`read`]; whoever holds a [`Config`] has nothing left to check.
 
+mod listeners;
 mod policies;
 mod read;
 mod section;
@@ -17,6 +18,7 @@ use crate::hosts::Hosts;
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
 
+pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
 pub use section::Problem;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub admin: Admin,
     /// The agent's own log.
     pub log: Log,
+    /// Where clients that nothing steers come by themselves.
+    pub listeners: Vec<Listener>,
 }
 
 /// `[steering]`.
@@ -77,6 +81,8 @@ pub enum Backend {
     Ebpf,
     /// nftables rules, or an error that says why not.
     Nftables,
+    /// Nothing: only who comes to a listener is served.
+    Off,
 }
 
 /// `steering.scope`.
@@ -367,6 +373,7 @@ impl Default for Config {
                 format: LogFormat::Text,
                 level: tracing::Level::INFO,
             },
+            listeners: Vec::new(),
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod original_dst;
 pub mod passthrough;
 pub mod prefixed;
 pub mod protocol;
+pub mod proxy;
 pub mod refusal;
 pub mod sse;
 pub mod steering;

@@ -101,7 +101,7 @@ impl Default for Metrics {
         };
         registry.register(
             "connections",
-            "Steered connections by what became of them",
+            "Connections by what became of them",
             metrics.connections.clone(),
         );
         registry.register(
@@ -142,7 +142,7 @@ impl Default for Metrics {
         );
         registry.register(
             "open_connections",
-            "Steered connections open now",
+            "Connections open now",
             metrics.open.clone(),
         );
         registry.register(

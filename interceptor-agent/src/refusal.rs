@@ -74,6 +74,10 @@ impl Refusal {
         if self.reason == Reason::UpgradeRequired {
             headers.insert(http::header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
         }
+        if self.reason == Reason::ProxyAuth {
+            let challenge = HeaderValue::from_static("Basic realm=\"interceptor\"");
+            headers.insert(http::header::PROXY_AUTHENTICATE, challenge);
+        }
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

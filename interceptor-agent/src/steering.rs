@@ -6,9 +6,12 @@ pub mod cookie;
 pub mod earlier;
 pub mod ebpf;
 pub mod names;
+mod netlink;
 pub mod netns;
 pub mod nftables;
+pub mod off;
 mod scope;
+pub mod sock_diag;
 
 use std::{
     io,
@@ -18,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-pub use scope::{KnownHosts, Scope};
+pub use scope::{KnownHosts, Scope, is_local};
 
 use crate::original_dst::{Fixed, OriginalDst};
 

@@ -5,7 +5,7 @@
 mod group;
 mod runtime;
 
-use std::{fs, path::Path};
+use std::{fs, net::IpAddr, path::Path};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -29,6 +29,8 @@ pub struct Who {
     pub vouched: Group,
     /// What the runtime says of the vouched container.
     pub container: Container,
+    /// Its address, where it is on another machine, and nothing else is known of it.
+    pub peer: Option<IpAddr>,
 }
 
 /// What log and audit tell of it.
@@ -72,6 +74,7 @@ impl Who {
             container: Runtimes::of_this_machine().look_up(&vouched),
             vouched,
             process,
+            peer: None,
         }
     }
 

@@ -23,6 +23,7 @@ mod known_hosts;
 mod leaks;
 mod life;
 mod lifecycle;
+mod listeners;
 mod netns;
 mod nftables;
 mod passthrough;

@@ -28,6 +28,9 @@ const ONLY_NET_ADMIN: [&str; 5] = [
     "-all,+net_admin",
 ];
 
+/// root still, and as powerless as any user.
+const NO_CAPABILITY: [&str; 5] = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"];
+
 /// A running agent; it is killed when dropped.
 pub struct Agent<'w> {
     netns: &'w Netns,
@@ -92,12 +95,28 @@ impl<'w> Agent<'w> {
         // Not `ip netns exec`, which mounts a /sys of its own over the cgroups.
         let mut command = Command::new("nsenter");
         command.arg(netns);
-        if world.backend == Backend::Nftables {
-            command.args(ONLY_NET_ADMIN);
+        if world.resolves {
+            let show = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+            command
+                .args([
+                    "unshare",
+                    "--mount",
+                    "--propagation",
+                    "slave",
+                    "sh",
+                    "-c",
+                    show,
+                ])
+                .arg(world.clients.hosts_file());
+        }
+        match world.backend {
+            Backend::Ebpf => {}
+            Backend::Nftables => _ = command.args(ONLY_NET_ADMIN),
+            Backend::Off => _ = command.args(NO_CAPABILITY),
         }
         let hosts = world.dir().join("hosts");
         if hosts.exists() {
-            let shown = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+            let shown = r#"mount -o bind "$0" /etc/hosts && exec "$@""#;
             command.args(["unshare", "-m", "sh", "-c", shown]);
             command.arg(hosts);
         }
@@ -358,6 +377,7 @@ fn write_config(world: &World, options: &Options) -> Result<PathBuf> {
     let backend = match world.backend {
         Backend::Ebpf => format!("\"ebpf\"\ncgroup = \"{}\"", world.cgroup.config_path()),
         Backend::Nftables => "\"nftables\"".to_owned(),
+        Backend::Off => "\"off\"".to_owned(),
     };
     let config = format!(
         r#"version = 1

@@ -19,6 +19,8 @@ use crate::upstream::Upstream;
 pub struct World {
     /// What the agent steers by.
     pub backend: Backend,
+    /// Whether the agent resolves the names of [`netns::HOSTS`] too, as one with listeners has to.
+    pub resolves: bool,
     /// The stub LLM provider under the names of [`netns::HOSTS`].
     pub upstream: Upstream,
     /// What the agent steers and clients run in.
@@ -53,6 +55,7 @@ impl World {
         let upstream = Upstream::start(&provider, scratch.path())?;
         Ok(Self {
             backend,
+            resolves: backend == Backend::Off,
             upstream,
             cgroup,
             clients,
@@ -114,7 +117,7 @@ impl World {
     /// whole namespace, outside that.
     pub fn direct_client(&self) -> Client<'_> {
         let netns = match self.backend {
-            Backend::Ebpf => &self.clients,
+            Backend::Ebpf | Backend::Off => &self.clients,
             Backend::Nftables => &self.provider,
         };
         Client::new(netns, None, self.upstream.ca_file())

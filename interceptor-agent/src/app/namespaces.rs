@@ -221,7 +221,7 @@ impl Namespaces {
                     .into_iter()
                     .for_each(|cookie| self.ebpf.forget(cookie));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_gone(path) => {
                 return named
                     .into_iter()
                     .for_each(|cookie| self.ebpf.forget(cookie));
@@ -302,4 +302,20 @@ fn follow<T: aya::Pod + Send>(ring: Ring<T>) -> mpsc::UnboundedReceiver<T> {
         }
     });
     told
+}
+
+/// Whether the task is no more whose `ns/net` this is: then the kernel says EACCES as well (proc_ns_get_link).
+fn is_gone(path: &Path) -> bool {
+    path.ancestors().nth(2).is_some_and(|task| !task.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_no_more_is_told_from_one_that_cant_be_entered() {
+        assert!(!is_gone(Path::new("/proc/self/ns/net")));
+        assert!(is_gone(Path::new("/proc/4294967295/task/1/ns/net")));
+    }
 }

@@ -1,16 +1,17 @@
 //! What the config decides for each connection and exchange. A reload replaces it whole: nothing sees half of two.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{Config, Decisions, Limits, Match},
+    config::{Config, Decisions, Endpoint, Limits, Listener, Match},
     hosts::Hosts,
     mask::{
         detector::{Detectors, UnknownClass},
         request::Masker,
     },
+    proxy::Rules,
     steering::{
         Steering,
         cgroup::{self, Cgroup},
@@ -30,6 +31,10 @@ pub struct Policy {
     pub tls: TlsAcceptor,
     /// The client towards providers.
     pub upstream: Upstream,
+    /// Ports where TLS is expected.
+    pub ports: Vec<u16>,
+    /// What each listener asks of its clients, and lets them do.
+    pub listeners: BTreeMap<Endpoint, Rules>,
     /// What holds where none of `chosen` matches.
     default: Arc<Terms>,
     /// What holds for some, in the order in which they are looked at.
@@ -70,11 +75,13 @@ impl Policy {
     /// Reads what the config names, and takes effect nowhere.
     ///
     /// # Errors
-    /// The CA, the roots or the detectors are not as the config says.
+    /// The CA, the roots, the detectors or a listener's token are not as the config says.
     pub(super) fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
         let ca = Ca::load(&config.tls.ca_dir)?;
         let roots = upstream::Roots::load(&config.tls.extra_roots)?.without(ca.root());
         let limits = config.limits.clone();
+        let rules = |listener: &Listener| Ok((listener.at.clone(), Rules::load(listener)?));
+        let listeners: anyhow::Result<_> = config.listeners.iter().map(rules).collect();
         let client = |alpn: &[&[u8]]| upstream::client_config(&roots, alpn);
         let (default, chosen) = terms(config)?;
         Ok(Self {
@@ -93,6 +100,8 @@ impl Policy {
                 },
             ),
             limits,
+            ports: config.steering.ports.clone(),
+            listeners: listeners?,
         })
     }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{Agent, Policy};
 use crate::{
-    config::Config,
+    config::{Config, Listener},
     steering::{KnownHosts, Scope},
 };
 
@@ -33,10 +33,13 @@ impl Agent {
 
     async fn try_reload(&mut self, file: &Path) -> anyhow::Result<()> {
         let (file, steering) = (file.to_owned(), Arc::clone(&self.app.steering));
+        let listening = self.config.listeners.clone();
         // Files may be slow to read, and an agent that gives no sign of life counts as hung.
         let reading = tokio::task::spawn_blocking(move || {
             let config = Config::load(&file)?;
-            let policy = Policy::new(&config, steering)?;
+            let mut in_force = config.clone();
+            in_force.listeners = same_places(&listening, &config.listeners);
+            let policy = Policy::new(&in_force, steering)?;
             anyhow::Ok((config, policy))
         });
         let (config, policy) = reading.await.context("reading the config")??;
@@ -89,6 +92,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ),
         ("audit", old.audit != new.audit),
         ("admin.listen", old.admin != new.admin),
+        ("listeners", !are_alike(&old.listeners, &new.listeners)),
         ("log", old.log != new.log),
     ];
     let changed = keys.into_iter().filter(|(_, changed)| *changed);
@@ -108,8 +112,28 @@ fn in_force(old: &Config, new: Config) -> Config {
     config.limits.connections = old.limits.connections;
     config.audit = old.audit.clone();
     config.admin = old.admin.clone();
+    config.listeners = same_places(&old.listeners, &config.listeners);
     config.log = old.log.clone();
     config
+}
+
+/// Whether they listen at the same places, with the same rights.
+fn are_alike(old: &[Listener], new: &[Listener]) -> bool {
+    old.len() == new.len() && same_places(old, new).iter().all(|kept| new.contains(kept))
+}
+
+/// The listeners that are there, with what the new config says of each: all but where it is and who may open its file. One
+/// that is no longer in the config stays as it is.
+fn same_places(old: &[Listener], new: &[Listener]) -> Vec<Listener> {
+    let now = |old: &Listener| match new.iter().find(|new| new.at == old.at) {
+        Some(new) => Listener {
+            mode: old.mode,
+            group: old.group.clone(),
+            ..new.clone()
+        },
+        None => old.clone(),
+    };
+    old.iter().map(now).collect()
 }
 
 #[cfg(test)]
@@ -141,6 +165,8 @@ file = \"/var/log/audit.jsonl\"
 listen = \"127.0.0.1:1234\"
 [log]
 level = \"debug\"
+[[listeners]]
+path = \"/new.sock\"
 ";
         let new = Config::parse(text).unwrap();
         let waiting = needs_restart(&old, &new);
@@ -156,6 +182,7 @@ level = \"debug\"
                 "limits.connections",
                 "audit",
                 "admin.listen",
+                "listeners",
                 "log"
             ]
         );

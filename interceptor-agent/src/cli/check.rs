@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{Config, OnFailure, Reach, unreachable};
+use crate::config::{Config, Endpoint, Listener, OnFailure, Others, Reach, unreachable};
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
+use crate::proxy::Rules;
 use crate::steering::choice;
 use crate::tls::ca::{Ca, CaError};
 use crate::tls::upstream::Roots;
@@ -30,9 +31,12 @@ impl Args {
             self.config.display(),
             summary(&config, &roots, choice::describe(&config.steering))
         )?;
+        let tokens = config.listeners.iter().map(Rules::load);
+        let unusable = tokens.filter_map(|rules| Some(rules.err()?.to_string()));
         for warning in policy_warnings(&config)
             .into_iter()
             .chain(ca_warning(&config))
+            .chain(unusable)
         {
             eprintln!("warning: {warning}");
         }
@@ -104,9 +108,10 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
                 .listen
                 .map_or_else(|| "off".to_owned(), |address| address.to_string()),
         ),
+        ("listeners", listeners(&config.listeners)),
     ];
     rows.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = writeln!(text, "  {name:<8} {value}");
+        let _ = writeln!(text, "  {name:<9} {value}");
         text
     })
 }
@@ -127,6 +132,23 @@ fn scope(config: &Config) -> String {
             names(false)
         ),
     }
+}
+
+/// Each with what it lets through beside LLM hosts, and who may come.
+fn listeners(listeners: &[Listener]) -> String {
+    let told = listeners.iter().map(|listener| {
+        let hosts = match listener.others {
+            Others::Refuse => "LLM hosts only",
+            Others::Pass => "other hosts pass",
+        };
+        let whom = match (&listener.at, &listener.token_file) {
+            (_, Some(_)) => "with its token".to_owned(),
+            (Endpoint::Path(_), None) => format!("mode {:04o}", listener.mode),
+            (Endpoint::Address(_), None) => "every user of this machine".to_owned(),
+        };
+        format!("{} ({hosts}; {whom})", listener.at)
+    });
+    list(&told.collect::<Vec<_>>())
 }
 
 /// How many classes each action has; those that are not masked by name.
@@ -222,7 +244,8 @@ mod tests {
     fn the_summary_says_what_the_config_means() {
         let roots = Roots::load(&[]).unwrap();
         let config = config(
-            "mode = \"dry-run\"\nsteering.never = [\"10.0.0.0/8\"]\nmask.classes.email = \"allow\"",
+            "mode = \"dry-run\"\nsteering.never = [\"10.0.0.0/8\"]\nmask.classes.email = \"allow\"
+             \n[[listeners]]\naddress = \"127.0.0.1:15480\"\nothers = \"pass\"\n[[listeners]]\npath = \"/p.sock\"",
         );
         let text = summary(&config, &roots, "auto: ebpf".to_owned());
         for part in [
@@ -230,10 +253,22 @@ mod tests {
             "link-local, 10.0.0.0/8",
             "allow 1: email",
             "443 (plain HTTP refused on 80)",
-            "scope    all\n",
+            "scope     all\n",
+            "127.0.0.1:15480 (other hosts pass; every user of this machine)",
+            "/p.sock (LLM hosts only; mode 0660)",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn from_what_addresses_are_known_is_said() {
+        let config = config("steering.scope = \"known-hosts\"");
+        let said = scope(&config);
+        assert!(
+            said.starts_with("known-hosts: 2 ranges, 10 names to resolve, 3 patterns"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -246,7 +281,7 @@ mod tests {
         let text = summary(&config, &Roots::load(&[]).unwrap(), String::new());
         for part in [
             "wide (dry-run, looser in mode), narrow (enforce), other (enforce)",
-            "audit    /var/log/audit.jsonl\n",
+            "audit     /var/log/audit.jsonl\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
@@ -255,16 +290,6 @@ mod tests {
         assert!(
             warnings[0].contains("`narrow` never holds: `wide`"),
             "{warnings:?}"
-        );
-    }
-
-    #[test]
-    fn from_what_addresses_are_known_is_said() {
-        let config = config("steering.scope = \"known-hosts\"");
-        let said = scope(&config);
-        assert!(
-            said.starts_with("known-hosts: 2 ranges, 10 names to resolve, 3 patterns"),
-            "{said}"
         );
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use interceptor_common::MAX_PORTS;
 
+use super::listeners::listeners;
 use super::section::{Bad, Problem, Section, Source};
 use super::values::{choice, cidr, count, duration, path, port, size, socket, text, version};
 use super::{
@@ -26,9 +27,15 @@ pub(super) fn config(
     let mut root = source.root(table.get_ref());
     let default = Config::default();
     root.required("version", version);
+    let alone = !root.has("listeners");
+    let mode = root.get("mode", choice(MODES)).unwrap_or(default.mode);
+    let steering = root.section("steering", |section| {
+        steering(section, default.steering, alone)
+    });
     let mut config = Config {
-        mode: root.get("mode", choice(MODES)).unwrap_or(default.mode),
-        steering: root.section("steering", |section| steering(section, default.steering)),
+        mode,
+        listeners: listeners(&mut root, &steering),
+        steering,
         tls: root.section("tls", |section| tls(section, default.tls)),
         hosts: hosts(&mut root, default.hosts),
         mask: root.section("mask", |section| mask(section, default.mask, classes)),
@@ -78,16 +85,17 @@ const BACKENDS: &[(&str, Backend)] = &[
     ("auto", Backend::Auto),
     ("ebpf", Backend::Ebpf),
     ("nftables", Backend::Nftables),
-];
-
-const ON_FAILURE: &[(&str, OnFailure)] = &[
-    ("refuse", OnFailure::Refuse),
-    ("continue", OnFailure::Continue),
+    ("off", Backend::Off),
 ];
 
 const SCOPES: &[(&str, Reach)] = &[
     (Reach::All.as_str(), Reach::All),
     (Reach::KnownHosts.as_str(), Reach::KnownHosts),
+];
+
+const ON_FAILURE: &[(&str, OnFailure)] = &[
+    ("refuse", OnFailure::Refuse),
+    ("continue", OnFailure::Continue),
 ];
 
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -100,7 +108,7 @@ const LEVELS: &[(&str, tracing::Level)] = &[
     ("trace", tracing::Level::TRACE),
 ];
 
-fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
+fn steering(section: &mut Section<'_>, default: Steering, alone: bool) -> Steering {
     let steering = Steering {
         backend: section
             .get("backend", choice(BACKENDS))
@@ -173,6 +181,15 @@ fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
             Bad::new(
                 "a port that is not steered itself",
                 "leave the key out for 15443",
+            ),
+        );
+    }
+    if steering.backend == Backend::Off && alone {
+        section.reject(
+            "backend",
+            Bad::new(
+                "auto, ebpf, nftables; off beside [[listeners]]",
+                "add a [[listeners]], or leave the key out: this agent would do nothing",
             ),
         );
     }

@@ -66,6 +66,16 @@ listen = "[::1]:9901"
 [log]
 format = "json"
 level = "debug"
+[[listeners]]
+address = "192.0.2.7:15480"
+token_file = "/etc/interceptor/token"
+others = "pass"
+[[listeners]]
+path = "/run/interceptor/proxy.sock"
+mode = "0600"
+group = "llm"
+[[listeners]]
+address = "[::1]:15480"
 "#;
 
 #[test]
@@ -178,6 +188,23 @@ fn every_key_is_read() {
             level: tracing::Level::DEBUG
         }
     );
+    let address = |text: &str| Listener::at(Endpoint::Address(text.parse().unwrap()));
+    assert_eq!(
+        config.listeners,
+        [
+            Listener {
+                token_file: Some("/etc/interceptor/token".into()),
+                others: Others::Pass,
+                ..address("192.0.2.7:15480")
+            },
+            Listener {
+                mode: 0o600,
+                group: Some("llm".to_owned()),
+                ..Listener::at(Endpoint::Path("/run/interceptor/proxy.sock".into()))
+            },
+            address("[::1]:15480"),
+        ]
+    );
 }
 
 #[test]
@@ -190,6 +217,7 @@ fn a_version_alone_gives_the_defaults() {
         (read.limits, read.admin, read.log),
         (default.limits, default.admin, default.log)
     );
+    assert_eq!(read.listeners, []);
 }
 
 #[test]

@@ -163,6 +163,20 @@ pub(super) fn path(value: &DeValue<'_>) -> Parsed<PathBuf> {
     })
 }
 
+/// Access rights of a file, as chmod(1) takes them: `"0660"`.
+pub(super) fn mode(value: &DeValue<'_>) -> Parsed<u32> {
+    let digits = value.as_str().filter(|text| (3..=4).contains(&text.len()));
+    digits
+        .and_then(|digits| u32::from_str_radix(digits, 8).ok())
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| {
+            Bad::new(
+                "access rights from \"000\" to \"0777\"",
+                "write them in quotes, like \"0660\"",
+            )
+        })
+}
+
 /// An address and a port to listen on.
 pub(super) fn socket(value: &DeValue<'_>) -> Parsed<SocketAddr> {
     value

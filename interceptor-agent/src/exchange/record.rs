@@ -168,6 +168,7 @@ impl<'l> Record<'l> {
             refused = self.refused.map(Reason::as_str),
             findings = listed(&self.findings),
             policy,
+            peer = who.peer.map(tracing::field::display),
             pid = process.pid,
             uid = process.uid,
             comm = process.comm,

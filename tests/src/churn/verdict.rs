@@ -24,6 +24,8 @@ pub struct Report {
     longest: f64,
     events: Vec<Happened>,
     leaks: Vec<String>,
+    /// What the agent warned of.
+    warnings: Vec<String>,
     usage: Usage,
     pending: usize,
 }
@@ -37,6 +39,7 @@ impl Report {
             longest: 0.0,
             events: Vec::new(),
             leaks: Vec::new(),
+            warnings: Vec::new(),
             usage: Usage::default(),
             pending: 0,
         }
@@ -58,6 +61,9 @@ impl Report {
 
     /// Looks for canaries in what the provider got and the agent wrote since the last time.
     pub(super) fn seen(&mut self, world: &World, log: &str) {
+        let warned = |line: &&str| line.contains("\"WARN\"") || line.contains("\"ERROR\"");
+        self.warnings
+            .extend(log.lines().filter(warned).map(str::to_owned));
         let record = world.upstream.record();
         let got = record.everything();
         record.clear();
@@ -87,6 +93,11 @@ impl Report {
             self.events.len(),
             self.leaks.len()
         )
+    }
+
+    /// What the agent warned of, oldest first.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Calls that were answered right.

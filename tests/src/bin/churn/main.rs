@@ -30,6 +30,9 @@ fn run() -> Result<bool> {
     let report = churn::run(&plan, |line| println!("{line}"))?;
     println!("\n{report}");
     let violations = report.violations();
+    for warning in report.warnings().iter().filter(|_| !violations.is_empty()) {
+        println!("the agent: {warning}");
+    }
     for violation in &violations {
         println!("NOT AS PROMISED: {violation}");
     }
