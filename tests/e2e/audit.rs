@@ -42,7 +42,7 @@ fn status(ran: &Ran) -> Result<u16> {
 }
 
 /// The file's records, once there are this many.
-fn records(file: &Path, count: usize) -> Result<Vec<Value>> {
+pub fn records(file: &Path, count: usize) -> Result<Vec<Value>> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let text = fs::read_to_string(file)?;

@@ -4,6 +4,7 @@ mod access;
 mod alive;
 mod pages;
 mod passed;
+mod policies;
 mod tunnels;
 
 use anyhow::{Context as _, Result};
