@@ -28,6 +28,12 @@ impl Addresses {
             .is_some_and(|seen| seen.elapsed() < KEPT)
     }
 
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        let book = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        book.is_empty()
+    }
+
     /// Remembers an address.
     pub fn learn(&self, address: IpAddr) {
         let mut book = self.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-use crate::app::App;
+use crate::{app::App, listener};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -24,7 +24,7 @@ pub async fn bind(
 ) -> io::Result<TcpListener> {
     match inherited {
         Some(listener) => TcpListener::from_std(listener),
-        None => TcpListener::bind(address).await,
+        None => listener::bind_one(address, |_| Ok(())).and_then(TcpListener::from_std),
     }
 }
 
@@ -59,6 +59,14 @@ fn answer(app: &App, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         (&Method::GET | &Method::HEAD, "/ready") if app.drain.has_begun() => {
             text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
         }
+        (&Method::GET | &Method::HEAD, "/ready") if !app.is_attached() => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not everything is steered: see the log, or `interceptor status`\n",
+        ),
+        (&Method::GET | &Method::HEAD, "/ready") if !app.audit.is_ready() => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the audit file can't be written\n",
+        ),
         (&Method::GET | &Method::HEAD, "/ready") => text(StatusCode::OK, "ready\n"),
         (&Method::GET, "/metrics") => typed(StatusCode::OK, app.metrics.text(), OPEN_METRICS),
         _ => text(

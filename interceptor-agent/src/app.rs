@@ -2,8 +2,10 @@
 
 mod handover;
 mod known;
+mod listeners;
 mod namespaces;
 mod nftables;
+mod off;
 mod policy;
 mod reload;
 mod tasks;
@@ -23,7 +25,8 @@ use tokio::sync::Semaphore;
 use crate::{
     addresses::Addresses,
     admin,
-    config::{Config, Reach},
+    audit::Audit,
+    config::{Config, Endpoint, Reach},
     drain::Drain,
     listener,
     metrics::Metrics,
@@ -37,8 +40,9 @@ use crate::{
     workers::Workers,
 };
 pub use handover::Handover;
+use listeners::Listeners;
 use namespaces::Namespaces;
-pub use policy::Policy;
+pub use policy::{Policy, Terms};
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -49,6 +53,9 @@ const DRAIN_BESIDE_SUCCESSOR: Duration = Duration::from_secs(600);
 /// How long the start waits for LLM hosts' addresses, which a machine that boots can't resolve yet.
 const RESOLVE_FIRST: Duration = Duration::from_secs(3);
 
+/// How long audit records may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(3);
+
 /// What every connection of an agent uses.
 pub struct App {
     policy: RwLock<Arc<Policy>>,
@@ -58,12 +65,16 @@ pub struct App {
     pub addresses: Addresses,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// The record of exchanges.
+    pub audit: Audit,
     /// The threads that connections are served on.
     pub workers: Workers,
     /// Tells every task to finish.
     pub drain: Drain,
     /// One permit a connection.
     pub slots: Arc<Semaphore>,
+    /// Whether all that is to be steered is, as far as is known.
+    attached: AtomicBool,
     /// A successor is starting, or serves already.
     hands_over: AtomicBool,
 }
@@ -72,18 +83,21 @@ impl App {
     /// Builds what connections share; binds and steers nothing.
     ///
     /// # Errors
-    /// The CA, the roots or the detectors are not as the config says.
+    /// The CA, the roots or the detectors are not as the config says, or the audit file can't be opened.
     pub fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
         let policy = Policy::new(config, Arc::clone(&steering))?;
+        let metrics = Metrics::default();
         Ok(Self {
             policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
-            metrics: Metrics::default(),
+            audit: Audit::start(config.audit.as_ref(), &metrics)?,
+            metrics,
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
                 config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
+            attached: AtomicBool::new(true),
             hands_over: AtomicBool::new(false),
             steering,
         })
@@ -114,6 +128,11 @@ impl App {
         }
     }
 
+    /// Whether all that is to be steered is, as far as is known.
+    pub fn is_attached(&self) -> bool {
+        self.attached.load(Ordering::Relaxed)
+    }
+
     /// Whether a successor serves, or is about to.
     pub fn hands_over(&self) -> bool {
         self.hands_over.load(Ordering::Relaxed)
@@ -132,9 +151,15 @@ pub struct Agent {
     /// What is in force: the last reload's, but for what that could not change.
     config: Config,
     scope: Scope,
+    listeners: Vec<Endpoint>,
 }
 
 impl Agent {
+    /// Where the listeners of the config are, in its order.
+    pub fn listeners(&self) -> &[Endpoint] {
+        &self.listeners
+    }
+
     /// Starts to steer and serve. Everything that can fail does so before the first connection is steered. With a
     /// predecessor, this agent serves in its place from here on.
     ///
@@ -142,12 +167,15 @@ impl Agent {
     /// What could not be loaded, bound or attached.
     pub async fn start(config: &Config, mut handover: Handover) -> anyhow::Result<Self> {
         let patience = config.limits.connect_timeout;
-        match Kernel::choose(&config.steering, patience, handover.lock())? {
+        let agent = match Kernel::choose(&config.steering, patience, handover.lock())? {
             Kernel::Ebpf(ebpf, events, cgroup) => {
-                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await
+                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await?
             }
-            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await,
-        }
+            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await?,
+            Kernel::Off => Self::on_nothing(config, handover).await?,
+        };
+        agent.warn_of_blind_policies();
+        Ok(agent)
     }
 
     async fn on_ebpf(
@@ -160,8 +188,10 @@ impl Agent {
         let steering = &config.steering;
         ebpf.check(cgroup)?;
         let app = Arc::new(App::new(config, ebpf.clone())?);
-        let own = Netns::own()?.cookie();
-        let admin = bind_admin(config, |address| handover.at(own, address)).await?;
+        let own = Netns::own()?;
+        let admin = bind_admin(config, |address| handover.at(own.cookie(), address)).await?;
+        let listeners = Listeners::bind(&config.listeners, &mut handover, own.cookie())?;
+        let addresses = listeners.addresses()?;
         // A predecessor's own connections are none from before.
         let alone = handover.is_none();
         let mut namespaces = Namespaces::begin(
@@ -195,6 +225,7 @@ impl Agent {
             );
         }
         tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
+        listeners.serve(&app, own)?;
         namespaces.take_over()?;
         tokio::spawn(namespaces.run(events.arrivals, events.misses));
         if scope.known_hosts.is_some() {
@@ -216,7 +247,13 @@ impl Agent {
             kernel: Some((ebpf, cgroup.try_clone()?)),
             config: config.clone(),
             scope,
+            listeners: addresses,
         })
+    }
+
+    fn warn_of_blind_policies(&self) {
+        let cgroup = self.kernel.as_ref().map(|(_, cgroup)| cgroup);
+        policy::warn_of_blind(&self.config, cgroup);
     }
 
     /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish.
@@ -233,6 +270,7 @@ impl Agent {
                 "connections were cut at the drain deadline"
             );
         }
+        self.app.audit.flush(FLUSH).await;
     }
 }
 

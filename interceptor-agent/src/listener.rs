@@ -8,7 +8,7 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections the kernel holds for us; 128 overflows under load and looks like lost connects.
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// Binds `127.0.0.1:port` and `[::1]:port` in the network namespace that the thread is in, for a runtime to take; with port
 /// 0 a free one is chosen for both. `mark` sees each socket before it is bound: the kernel side lets only marked ones
@@ -32,24 +32,51 @@ pub fn bind(
     Ok(listeners)
 }
 
-fn listen(
+/// Binds one address for a runtime to take.
+///
+/// # Errors
+/// The address is taken.
+pub fn at(address: SocketAddr) -> io::Result<TcpListener> {
+    listen(address, &mut |_| Ok(()))
+}
+
+/// Binds one address. Also one that this host does not have yet, early at boot or in the life of a container: it is listened
+/// on as soon as it is there.
+///
+/// # Errors
+/// The port is taken.
+pub fn bind_one(
     address: SocketAddr,
-    mark: &mut impl FnMut(&Socket) -> io::Result<()>,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
 ) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
-    mark(&socket)?;
+    prepare(&socket)?;
     socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+    match address {
+        SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+        SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+fn listen(
+    address: SocketAddr,
+    mark: &mut impl FnMut(&Socket) -> io::Result<()>,
+) -> io::Result<TcpListener> {
+    bind_one(address, |socket| {
+        mark(socket)?;
+        match address {
+            SocketAddr::V4(_) => Ok(()),
+            SocketAddr::V6(_) => socket.set_only_v6(true),
+        }
+    })
 }
 
 /// Whether the kernel may hand this port to any socket that asks for none in particular, which no hook sees. The

@@ -6,9 +6,12 @@ pub mod cookie;
 pub mod earlier;
 pub mod ebpf;
 pub mod names;
+mod netlink;
 pub mod netns;
 pub mod nftables;
+pub mod off;
 mod scope;
+pub mod sock_diag;
 
 use std::{
     io,
@@ -18,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-pub use scope::{KnownHosts, Scope};
+pub use scope::{KnownHosts, Scope, is_local};
 
 use crate::original_dst::{Fixed, OriginalDst};
 
@@ -96,6 +99,11 @@ pub enum SteeringError {
         /// The pinned link.
         pin: PathBuf,
     },
+    /// An operator wants nothing to be steered.
+    #[error(
+        "{0} was removed: `interceptor uninstall` ran beside this agent; restart the agent to steer again"
+    )]
+    Uninstalled(PathBuf),
     /// Somebody else's maps.
     #[error("{0} is in use: another agent is running; stop it first, or set `steering.pin_dir`")]
     Running(PathBuf),

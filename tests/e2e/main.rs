@@ -1,13 +1,16 @@
 //! End-to-end tests through the real kernel path, one module a theme. They need root, and fail without it.
 
+mod audit;
 mod bad_input;
 mod bad_provider;
 mod bind;
 mod bypass;
+mod churn;
 mod cli;
 mod clients;
 mod connect;
 mod direct;
+mod docker;
 mod egress;
 mod exchange;
 mod fidelity;
@@ -18,10 +21,13 @@ mod hosts;
 mod ingress;
 mod known_hosts;
 mod leaks;
+mod life;
 mod lifecycle;
+mod listeners;
 mod netns;
 mod nftables;
 mod passthrough;
 mod policy;
 mod sendmsg;
 mod status;
+mod who;

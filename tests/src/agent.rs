@@ -28,6 +28,9 @@ const ONLY_NET_ADMIN: [&str; 5] = [
     "-all,+net_admin",
 ];
 
+/// root still, and as powerless as any user.
+const NO_CAPABILITY: [&str; 5] = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"];
+
 /// A running agent; it is killed when dropped.
 pub struct Agent<'w> {
     netns: &'w Netns,
@@ -92,14 +95,38 @@ impl<'w> Agent<'w> {
         // Not `ip netns exec`, which mounts a /sys of its own over the cgroups.
         let mut command = Command::new("nsenter");
         command.arg(netns);
-        if world.backend == Backend::Nftables {
-            command.args(ONLY_NET_ADMIN);
+        if world.resolves {
+            let show = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+            command
+                .args([
+                    "unshare",
+                    "--mount",
+                    "--propagation",
+                    "slave",
+                    "sh",
+                    "-c",
+                    show,
+                ])
+                .arg(world.clients.hosts_file());
+        }
+        match world.backend {
+            Backend::Ebpf => {}
+            Backend::Nftables => _ = command.args(ONLY_NET_ADMIN),
+            Backend::Off => _ = command.args(NO_CAPABILITY),
         }
         let hosts = world.dir().join("hosts");
         if hosts.exists() {
             let shown = r#"mount -o bind "$0" /etc/hosts && exec "$@""#;
             command.args(["unshare", "-m", "sh", "-c", shown]);
             command.arg(hosts);
+        }
+        let docker = world.dir().join("docker/data");
+        if docker.exists() {
+            // Where the agent looks for it; this machine's own /var/lib stays as it is.
+            let shown = r#"mount -t tmpfs none /var/lib && mkdir /var/lib/docker &&
+                mount --bind "$0" /var/lib/docker && exec "$@""#;
+            command.args(["unshare", "-m", "sh", "-c", shown]);
+            command.arg(docker);
         }
         command.arg(binary()?);
         command.stdin(Stdio::null());
@@ -213,6 +240,22 @@ impl<'w> Agent<'w> {
         Ok(())
     }
 
+    /// Has it read another config, and waits until it did; what it made of it is in its log.
+    pub fn reload(&self, world: &World, options: &Options) -> Result<()> {
+        let ended = |log: &str| {
+            log.matches("\"config reloaded\"").count() + log.matches("was not reloaded").count()
+        };
+        let before = ended(&self.log()?);
+        Self::prepare(world, options)?;
+        self.signal("HUP")?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while ended(&self.log()?) == before {
+            ensure!(Instant::now() < deadline, "no reload:\n{}", self.log()?);
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// Has it hand over to a new process, and waits until that serves. The old one drains then, and ends by itself.
     pub fn upgrade(&mut self) -> Result<()> {
         let handed_over = |log: &str| -> Vec<u64> {
@@ -253,6 +296,18 @@ impl<'w> Agent<'w> {
         }
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGKILL of the process that serves alone: what it succeeded may drain on, until this value is dropped.
+    pub fn crash(&mut self) -> Result<()> {
+        self.signal("KILL")?;
+        while is_alive(self.pid()) {
+            thread::sleep(Duration::from_millis(2));
+        }
+        if self.successor.take().is_none() {
+            self.child.wait()?;
+        }
         Ok(())
     }
 
@@ -322,6 +377,7 @@ fn write_config(world: &World, options: &Options) -> Result<PathBuf> {
     let backend = match world.backend {
         Backend::Ebpf => format!("\"ebpf\"\ncgroup = \"{}\"", world.cgroup.config_path()),
         Backend::Nftables => "\"nftables\"".to_owned(),
+        Backend::Off => "\"off\"".to_owned(),
     };
     let config = format!(
         r#"version = 1

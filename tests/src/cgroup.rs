@@ -25,6 +25,17 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// Makes one below it.
+    pub fn child(&self, name: &str) -> Result<Self> {
+        let child = Self {
+            mount: self.mount.clone(),
+            name: format!("{}/{name}", self.name),
+        };
+        fs::create_dir(child.path())
+            .with_context(|| format!("can't make cgroup {}", child.path().display()))?;
+        Ok(child)
+    }
+
     /// The folder below the mount.
     pub fn path(&self) -> PathBuf {
         self.mount.join(&self.name)
@@ -38,7 +49,7 @@ impl Cgroup {
 
 impl Cgroup {
     /// `cgroup.kill` is of Linux 5.14; before, one by one. Whoever is gone already can't be killed.
-    fn kill(&self) {
+    pub(crate) fn kill(&self) {
         if fs::write(self.path().join("cgroup.kill"), "1").is_ok() {
             return;
         }
@@ -58,6 +69,15 @@ impl Drop for Cgroup {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// Removes what container runtimes made of the same name in v1 hierarchies, where a host has them beside v2.
+pub(crate) fn remove_beside(cgroup: &Cgroup) {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let v1 = table.lines().filter(|line| line.contains(" - cgroup "));
+    for mount in v1.filter_map(|line| line.split(' ').nth(4)) {
+        let _ = remove(&Path::new(mount).join(&cgroup.name));
     }
 }
 

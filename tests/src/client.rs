@@ -95,6 +95,12 @@ impl<'w> Client<'w> {
         Ok((ran, printed))
     }
 
+    /// Starts a script of `tests/clients/` with one JSON argument.
+    pub fn spawn_python(&self, script: &str, argument: &Value) -> Result<Child> {
+        let path = scripts().join(script);
+        self.spawn(python(), [path.as_os_str(), argument.to_string().as_ref()])
+    }
+
     /// Python code, which may import `raw` of `tests/clients/`: what it printed. An exception is an error.
     pub fn code(&self, code: &str) -> Result<String> {
         self.code_with(code, [""; 0])

@@ -29,9 +29,19 @@ for cgroup in "$cgroups/interceptor-test-$run-"*; do
     done
 done
 
+# Container runtimes make the same beside, where a host has v1 hierarchies too.
+while read -r _ _ _ _ mount rest; do
+    case "$rest" in *" - cgroup "*) ;; *) continue ;; esac
+    for cgroup in "$mount/interceptor-test-$run-"*; do
+        [ -d "$cgroup" ] && find "$cgroup" -depth -type d -exec rmdir {} \; 2>/dev/null
+    done
+done < /proc/self/mountinfo
+
 for dir in /tmp/ictest-"$run"-*; do
     [ -d "$dir" ] || continue
-    umount "$dir/bpf" 2>/dev/null
+    while read -r _ _ _ _ mount _; do
+        case "$mount" in "$dir"/*) umount -l "$mount" 2>/dev/null ;; esac
+    done < /proc/self/mountinfo
     rm -rf "$dir"
 done
 exit 0

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask setup | build | demo | test | bench | ci | tidy`.
+//! Developer commands: `cargo xtask setup | build | demo | test | bench | churn | ci | tidy`.
 //!
 //! `setup` brings what is missing and is run by the others; `ci` is exactly what CI runs.
 
@@ -53,6 +53,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Calls, containers, and an agent that is killed, stopped and replaced, all at random (needs root or sudo)
+    Churn {
+        /// `--minutes N` (10), `--seed N`, `--no-docker`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Everything CI runs: fmt, clippy, deny, tidy, test
     Ci,
     /// Check the house rules that no compiler checks
@@ -90,6 +96,7 @@ fn run(command: Command) -> Result<()> {
             }
         }
         Command::Bench { args } => as_root(&env, "bench", args),
+        Command::Churn { args } => as_root(&env, "churn", args),
         Command::Ci => ci::run(&env),
         Command::Tidy => tidy::run(&env.workspace),
     }

@@ -9,7 +9,7 @@ use super::App;
 use crate::{
     dns,
     original_dst::Steered,
-    steering::{earlier, ebpf::Ring, netns::Netns},
+    steering::{ebpf::Ring, netns::Netns, sock_diag},
 };
 
 /// Learns from DNS answers, for ever. They make an address steered, and not one that serves an LLM host: anybody can forge
@@ -53,7 +53,7 @@ pub(super) fn end<'n>(miss: &Miss, mut namespaces: impl Iterator<Item = &'n Netn
     let ended = namespaces.any(|netns| {
         [0, netns.cookie()].contains(&miss.original.netns)
             && netns
-                .run(|| earlier::end_one(source, to, miss.cookie, miss.device))
+                .run(|| sock_diag::end(source, to, miss.cookie, miss.device))
                 .is_ok()
     });
     if !ended {

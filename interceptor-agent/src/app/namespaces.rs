@@ -1,6 +1,8 @@
 //! Listening in every network namespace that has something to steer: found by the processes of the cgroup, and told by
 //! the kernel when the first socket is made in a new one. A namespace that nobody is in any more is let go.
 
+mod attached;
+
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     io, mem,
@@ -48,6 +50,8 @@ pub(super) struct Namespaces {
     open: HashMap<u64, Open>,
     /// What a predecessor listened with.
     handover: Handover,
+    /// Why nothing, or not all, is steered; said once.
+    unattached: Option<String>,
     /// By cookie: where connects are refused, until a later look finds it mended.
     refused: HashSet<u64>,
 }
@@ -95,6 +99,7 @@ impl Namespaces {
             own: own.inode(),
             open: HashMap::new(),
             handover,
+            unattached: None,
             refused: HashSet::new(),
         };
         let (cookie, alone) = (own.cookie(), namespaces.handover.is_none());
@@ -183,6 +188,7 @@ impl Namespaces {
         let mut told = follow(arrivals);
         let mut missed = follow(misses);
         let mut clock = time::interval(LOOK_EVERY);
+        let mut links = time::interval(attached::LOOK_EVERY);
         loop {
             tokio::select! {
                 () = self.app.drain.begun() => return,
@@ -199,6 +205,9 @@ impl Namespaces {
                 _ = clock.tick() => if !self.app.hands_over() {
                     self.look();
                 },
+                _ = links.tick() => if !self.app.hands_over() {
+                    self.keep_attached();
+                },
             }
         }
     }
@@ -212,7 +221,7 @@ impl Namespaces {
                     .into_iter()
                     .for_each(|cookie| self.ebpf.forget(cookie));
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || is_gone(path) => {
                 return named
                     .into_iter()
                     .for_each(|cookie| self.ebpf.forget(cookie));
@@ -293,4 +302,20 @@ fn follow<T: aya::Pod + Send>(ring: Ring<T>) -> mpsc::UnboundedReceiver<T> {
         }
     });
     told
+}
+
+/// Whether the task is no more whose `ns/net` this is: then the kernel says EACCES as well (proc_ns_get_link).
+fn is_gone(path: &Path) -> bool {
+    path.ancestors().nth(2).is_some_and(|task| !task.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_no_more_is_told_from_one_that_cant_be_entered() {
+        assert!(!is_gone(Path::new("/proc/self/ns/net")));
+        assert!(is_gone(Path::new("/proc/4294967295/task/1/ns/net")));
+    }
 }

@@ -1,5 +1,6 @@
 //! `interceptor status`: what is enforced now, whether an agent lives, and what to do if not.
 
+mod listeners;
 mod nftables;
 mod notes;
 mod text;
@@ -44,6 +45,14 @@ impl Args {
         };
         // With `auto`, rules that are there are what steers; who may not look at them may not look at pins either.
         let rules = match config.steering.backend {
+            Backend::Off => {
+                let status = listeners::Status::of(&config.listeners);
+                match self.json {
+                    true => println!("{}", serde_json::to_string_pretty(&status)?),
+                    false => print!("{}", status.text()),
+                }
+                return Ok(status.code());
+            }
             Backend::Ebpf => None,
             Backend::Nftables => Some(steering::nftables::survey()?),
             Backend::Auto => steering::nftables::survey().ok().flatten().map(Some),

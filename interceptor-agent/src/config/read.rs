@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use interceptor_common::MAX_PORTS;
 
+use super::listeners::listeners;
 use super::section::{Bad, Problem, Section, Source};
 use super::values::{choice, cidr, count, duration, path, port, size, socket, text, version};
 use super::{
-    Admin, Backend, Config, Limits, Log, LogFormat, MaskPolicy, PathPolicy, Reach, Steering, Tls,
+    Admin, Audit, Backend, Config, Limits, Log, LogFormat, MaskPolicy, OnFailure, PathPolicy,
+    Reach, Steering, Tls, policies,
 };
 use crate::hosts::{Host, Hosts};
 use crate::mask::Mode;
@@ -25,23 +27,33 @@ pub(super) fn config(
     let mut root = source.root(table.get_ref());
     let default = Config::default();
     root.required("version", version);
-    let config = Config {
-        mode: root.get("mode", choice(MODES)).unwrap_or(default.mode),
-        steering: root.section("steering", |section| steering(section, default.steering)),
+    let alone = !root.has("listeners");
+    let mode = root.get("mode", choice(MODES)).unwrap_or(default.mode);
+    let steering = root.section("steering", |section| {
+        steering(section, default.steering, alone)
+    });
+    let mut config = Config {
+        mode,
+        listeners: listeners(&mut root, &steering),
+        steering,
         tls: root.section("tls", |section| tls(section, default.tls)),
         hosts: hosts(&mut root, default.hosts),
         mask: root.section("mask", |section| mask(section, default.mask, classes)),
+        policies: default.policies,
         limits: root.section("limits", |section| limits(section, default.limits)),
+        audit: root.optional("audit", audit).flatten(),
         admin: root.section("admin", |section| Admin {
             listen: section.get("listen", socket),
         }),
         log: root.section("log", |section| log(section, default.log)),
     };
+    let top = config.decisions();
+    config.policies = policies::read(&mut root, &top, &config.hosts, classes);
     root.finish();
     Ok((config, source.into_problems()))
 }
 
-const MODES: &[(&str, Mode)] = &[
+pub(super) const MODES: &[(&str, Mode)] = &[
     ("enforce", Mode::Enforce),
     ("report-only", Mode::ReportOnly),
     ("dry-run", Mode::DryRun),
@@ -53,31 +65,37 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     ("none", Protocol::None),
 ];
 
-const ACTIONS: &[(&str, Action)] = &[
+pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("mask", Action::Mask),
     ("block", Action::Block),
     ("report", Action::Report),
     ("allow", Action::Allow),
 ];
 
-const UNKNOWN_PATH: &[(&str, PathPolicy)] = &[
+pub(super) const UNKNOWN_PATH: &[(&str, PathPolicy)] = &[
     ("block", PathPolicy::Block),
     ("report", PathPolicy::Report),
     ("allow", PathPolicy::Allow),
 ];
 
-const SIDE_PATH: &[(&str, PathPolicy)] =
+pub(super) const SIDE_PATH: &[(&str, PathPolicy)] =
     &[("block", PathPolicy::Block), ("allow", PathPolicy::Allow)];
 
 const BACKENDS: &[(&str, Backend)] = &[
     ("auto", Backend::Auto),
     ("ebpf", Backend::Ebpf),
     ("nftables", Backend::Nftables),
+    ("off", Backend::Off),
 ];
 
 const SCOPES: &[(&str, Reach)] = &[
     (Reach::All.as_str(), Reach::All),
     (Reach::KnownHosts.as_str(), Reach::KnownHosts),
+];
+
+const ON_FAILURE: &[(&str, OnFailure)] = &[
+    ("refuse", OnFailure::Refuse),
+    ("continue", OnFailure::Continue),
 ];
 
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -90,7 +108,7 @@ const LEVELS: &[(&str, tracing::Level)] = &[
     ("trace", tracing::Level::TRACE),
 ];
 
-fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
+fn steering(section: &mut Section<'_>, default: Steering, alone: bool) -> Steering {
     let steering = Steering {
         backend: section
             .get("backend", choice(BACKENDS))
@@ -163,6 +181,15 @@ fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
             Bad::new(
                 "a port that is not steered itself",
                 "leave the key out for 15443",
+            ),
+        );
+    }
+    if steering.backend == Backend::Off && alone {
+        section.reject(
+            "backend",
+            Bad::new(
+                "auto, ebpf, nftables; off beside [[listeners]]",
+                "add a [[listeners]], or leave the key out: this agent would do nothing",
             ),
         );
     }
@@ -273,6 +300,15 @@ fn limits(section: &mut Section<'_>, default: Limits) -> Limits {
             .get("connections", count(1, 1_000_000))
             .unwrap_or(default.connections),
     }
+}
+
+fn audit(section: &mut Section<'_>) -> Option<Audit> {
+    let file = section.required("file", path);
+    let on_failure = section.get("on_failure", choice(ON_FAILURE));
+    Some(Audit {
+        file: file?,
+        on_failure: on_failure.unwrap_or(OnFailure::Refuse),
+    })
 }
 
 fn log(section: &mut Section<'_>, default: Log) -> Log {

@@ -17,6 +17,8 @@ pub enum Kernel {
     Ebpf(Arc<Ebpf>, Events, Cgroup),
     /// Rules for the network namespace.
     Nftables(Arc<Nftables>),
+    /// None.
+    Off,
 }
 
 impl Kernel {
@@ -35,6 +37,7 @@ impl Kernel {
         match config.backend {
             Backend::Ebpf => Self::ebpf(config, lock),
             Backend::Nftables => nftables(),
+            Backend::Off => Ok(Self::Off),
             Backend::Auto => match Ebpf::probe().and_then(|()| Self::ebpf(config, lock.take())) {
                 Err(
                     why @ (SteeringError::NoCgroup2
@@ -67,6 +70,7 @@ pub fn describe(config: &config::Steering) -> String {
     match config.backend {
         Backend::Ebpf => "ebpf".to_owned(),
         Backend::Nftables => "nftables (the whole network namespace)".to_owned(),
+        Backend::Off => "off: NOTHING IS STEERED, only listeners serve".to_owned(),
         Backend::Auto => match Ebpf::probe() {
             Ok(()) => "auto: ebpf".to_owned(),
             Err(why) if config.scope == Reach::KnownHosts => {

@@ -3,6 +3,7 @@
 //! Links and maps are pinned, so enforcement outlives the agent: with nobody listening, a steered connect is
 //! refused by the kernel. A new agent reuses the maps and swaps the programs in place.
 
+mod attach;
 mod events;
 mod known;
 mod needs;
@@ -14,7 +15,7 @@ use std::{
     collections::HashSet,
     fs, io,
     net::IpAddr,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::fd::BorrowedFd,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -35,7 +36,7 @@ pub use pins::uninstall;
 
 use known::Known;
 
-use super::{Exempt, Scope, Steering, SteeringError, cgroup, cgroup::Cgroup, cookie, netns::Netns};
+use super::{Exempt, Scope, Steering, SteeringError, cgroup, netns::Netns};
 use crate::{
     config::{Cidr, Reach},
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -80,7 +81,8 @@ pub struct Ebpf {
     /// None where everything is steered.
     known: Option<Known>,
     counters: PerCpuArray<MapData, u64>,
-    only_one: fs::File,
+    scope: Mutex<Option<Scope>>,
+    only_one: Mutex<Option<fs::File>>,
 }
 
 impl Ebpf {
@@ -129,14 +131,25 @@ impl Ebpf {
             counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
             pins,
-            only_one,
+            scope: Mutex::default(),
+            only_one: Mutex::new(Some(only_one)),
         };
         Ok((steering, events))
     }
 
     /// What keeps other agents off these pins for as long as anybody has it open.
-    pub fn lock(&self) -> &fs::File {
-        &self.only_one
+    ///
+    /// # Errors
+    /// A successor has it, or no descriptor is free.
+    pub fn lock(&self) -> io::Result<fs::File> {
+        let held = lock(&self.only_one);
+        held.as_ref()
+            .map_or(Err(io::ErrorKind::NotFound.into()), fs::File::try_clone)
+    }
+
+    /// Leaves the pins to a successor alone: should that one end, another agent need not wait for this one's last exchange.
+    pub fn let_go(&self) {
+        lock(&self.only_one).take();
     }
 
     /// From here on this process is the one that holds the pins, and no predecessor.
@@ -144,7 +157,7 @@ impl Ebpf {
     /// # Errors
     /// The kernel can't change the lock.
     pub fn take_over(&self) -> io::Result<()> {
-        pins::own(&self.only_one)
+        pins::own(&self.lock()?)
     }
 
     /// Whether the kernel takes the programs, by letting it look at all of them. Nothing stays.
@@ -158,44 +171,9 @@ impl Ebpf {
             .try_for_each(|(_, program)| programs::load(program))
     }
 
-    /// Whether links that are pinned already are the cgroup's: nothing is changed for one that isn't.
-    ///
-    /// # Errors
-    /// They are another cgroup's, and [`Ebpf::attach`] would fail.
-    pub fn check(&self, cgroup: &Cgroup) -> Result<(), SteeringError> {
-        let id = cgroup.id()?;
-        for (name, _) in lock(&self.programs).programs() {
-            pins::attached(&pins::link(&self.pins, name), id)?;
-        }
-        Ok(())
-    }
-
-    /// Starts to steer the sockets of a cgroup and below, or swaps the programs of an agent that did. Returns whether
-    /// something was not steered before.
-    pub fn attach(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
-        let (id, mut begun) = (cgroup.id()?, false);
-        let mut programs = lock(&self.programs);
-        for (name, program) in programs
-            .programs_mut()
-            .filter(|(name, _)| !cookie::PROGRAMS.contains(name))
-        {
-            let pin = pins::link(&self.pins, name);
-            if name == OVERHEAR && self.known.is_none() {
-                pins::remove(&pin)?;
-                continue;
-            }
-            if program.fd().is_err() {
-                programs::load(program)?;
-            }
-            let fd = program.fd().map_err(SteeringError::load)?.as_fd();
-            if !pins::swap(&pin, id, &fd)? {
-                programs::attach(program, cgroup)?
-                    .pin(&pin)
-                    .map_err(SteeringError::load)?;
-                begun = true;
-            }
-        }
-        Ok(begun)
+    /// What was configured last.
+    pub fn scope(&self) -> Option<Scope> {
+        lock(&self.scope).clone()
     }
 
     /// Declares that the agent listens in a network namespace.
@@ -310,6 +288,7 @@ impl Steering for Ebpf {
         forget_others(&mut never6, |addr: [u8; 16], prefix| {
             has(&wanted, addr.into(), prefix)
         })?;
+        *lock(&self.scope) = Some(scope.clone());
         lock(&self.settings)
             .set(0, settings, 0)
             .map_err(SteeringError::load)
@@ -361,6 +340,7 @@ impl From<Original> for Steered {
                 uid: original.uid,
                 comm: String::from_utf8_lossy(name).into_owned(),
                 cgroup: original.cgroup,
+                time: original.time,
             },
         }
     }

@@ -1,7 +1,7 @@
 //! What is steered: ports, and destinations that never are.
 
 use std::{
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
@@ -59,6 +59,11 @@ impl Scope {
     }
 }
 
+/// Whether an address is loopback or link-local.
+pub fn is_local(address: IpAddr) -> bool {
+    always_never().any(|cidr| cidr.contains(address))
+}
+
 /// Loopback and link-local: what can't be an LLM host.
 fn always_never() -> impl Iterator<Item = Cidr> {
     [
@@ -77,8 +82,6 @@ fn always_never() -> impl Iterator<Item = Cidr> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     #[test]

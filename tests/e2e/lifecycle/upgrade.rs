@@ -1,5 +1,7 @@
 //! SIGUSR2: a new process goes on in the agent's place; no connect is refused meanwhile, and none escapes.
 
+mod version;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,7 +36,7 @@ print(connects)
 ";
 
 /// What the clients counted in all, while `meanwhile` went on.
-fn under_load(
+pub fn under_load(
     world: &World,
     clients: &[(&Client<'_>, &str)],
     meanwhile: impl FnOnce() -> Result<()>,
@@ -57,7 +59,7 @@ fn under_load(
     })
 }
 
-fn gone(pid: u32) -> Result<()> {
+pub fn gone(pid: u32) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while is_alive(pid) {
         ensure!(Instant::now() < deadline, "{pid} does not end");
@@ -159,6 +161,46 @@ fn an_open_stream_goes_on_and_a_new_container_is_served() -> Result<()> {
     gone(first)?;
     assert!(is_right(&call(&inside)?));
     Ok(())
+}
+
+#[test]
+fn a_successor_that_is_killed_has_one_while_the_first_still_drains() -> Result<()> {
+    let world = World::new()?;
+    let mut agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    let first = agent.pid();
+    // Silent for as long as it is open: the first agent keeps it.
+    let code = "
+import pathlib, raw, sys, time
+passed = raw.tls(raw.connect('v4', '198.51.100.50'), 'www.example.com')
+pathlib.Path(sys.argv[1]).touch()
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.01)
+assert raw.exchange(passed, raw.request('hello', 'www.example.com')).startswith('HTTP/1.1 ')
+";
+    let (open, done) = (world.dir().join("open"), world.dir().join("done"));
+    std::thread::scope(|scope| {
+        let passing = scope.spawn(|| client.code_with(code, [&open, &done]));
+        let tried = (|| -> Result<()> {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while !open.exists() {
+                ensure!(Instant::now() < deadline, "the client did not begin");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            agent.upgrade()?;
+            agent.crash()?;
+            ensure!(call(&client)?.status.code() == Some(7));
+            ensure!(is_alive(first), "it has a connection to carry");
+            let second = Agent::start(&world, &Options::default())?;
+            let ran = call(&client)?;
+            ensure!(is_right(&ran), "{ran:?}\n{}", second.log()?);
+            Ok(())
+        })();
+        std::fs::write(&done, "")?;
+        let passed = passing.join();
+        passed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        tried
+    })
 }
 
 #[test]

@@ -9,11 +9,15 @@ use crate::env::has_program;
 use crate::shell::Sh;
 
 /// A program that must be in PATH, and the Debian package that brings it.
-pub const WANTED: [(&str, &str); 7] = [
+pub const WANTED: [(&str, &str); 10] = [
     ("cc", "build-essential"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("curl", "curl"),
+    ("busybox", "busybox-static"),
+    ("dockerd", "docker.io"),
+    // Debian 13 has the client apart, and a pattern that matches no package is no error.
+    ("docker", "?exact-name(docker-cli)"),
     ("haproxy", "haproxy"),
     ("openssl", "openssl"),
     ("python3", "python3-venv"),
@@ -27,6 +31,12 @@ pub const FOR_KERNELS: [(&str, &str); 6] = [
     ("xz", "xz-utils"),
     ("zstd", "zstd"),
     ("lz4", "lz4"),
+];
+
+/// What packages start when they are installed.
+const SERVICES: [(&str, &[&str]); 2] = [
+    ("haproxy", &["haproxy"]),
+    ("docker.io", &["docker.socket", "docker", "containerd"]),
 ];
 
 /// Installs the packages of those programs that are missing.
@@ -49,14 +59,17 @@ pub fn install(wanted: &[(&str, &'static str)]) -> Result<Done> {
     apt(&["install", "--yes", "--no-install-recommends"])?
         .args(&missing)
         .quiet()?;
-    if missing.contains(&"haproxy") && Path::new("/run/systemd/system").exists() {
-        // The bench starts its own; nobody asked for a service.
-        Sh::root(
-            "systemctl",
-            "switching off the haproxy service that its package starts",
-        )?
-        .args(["disable", "--now", "haproxy"])
-        .quiet()?;
+    // Tests and bench start their own; nobody asked for services.
+    for (package, services) in SERVICES {
+        if missing.contains(&package) && Path::new("/run/systemd/system").exists() {
+            Sh::root(
+                "systemctl",
+                &format!("switching off the services that {package} starts"),
+            )?
+            .args(["disable", "--now"])
+            .args(services)
+            .quiet()?;
+        }
     }
     Ok(Done::Now)
 }

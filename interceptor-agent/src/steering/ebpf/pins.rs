@@ -40,17 +40,28 @@ pub(super) fn prepare(pin_dir: &Path) -> Result<PathBuf, SteeringError> {
     Ok(version)
 }
 
-/// Taken for as long as the file is open: two agents on the same maps would steer into one another. A predecessor's lock
-/// on the same pins is as good.
+/// Taken for as long as the file is open: two agents on the same maps would steer into one another, and so would two of
+/// different versions. A predecessor's lock is as good.
 pub(super) fn lock(pins: &Path, inherited: Option<File>) -> Result<File, SteeringError> {
+    for other in others(pins)? {
+        take(&other, inherited.as_ref())?;
+    }
+    let taken = take(pins, inherited.as_ref())?;
+    taken
+        .or(inherited)
+        .ok_or_else(|| SteeringError::Running(pins.to_owned()))
+}
+
+/// `None`: a predecessor has it.
+fn take(pins: &Path, predecessors: Option<&File>) -> Result<Option<File>, SteeringError> {
     let folder = File::open(pins).map_err(SteeringError::at(pins))?;
-    if let Some(inherited) = inherited
-        && is_same(&inherited, &folder).map_err(SteeringError::at(pins))?
+    if let Some(predecessors) = predecessors
+        && is_same(predecessors, &folder).map_err(SteeringError::at(pins))?
     {
-        return Ok(inherited);
+        return Ok(None);
     }
     match folder.try_lock() {
-        Ok(()) => Ok(folder),
+        Ok(()) => Ok(Some(folder)),
         Err(TryLockError::WouldBlock) => Err(SteeringError::Running(pins.to_owned())),
         Err(TryLockError::Error(error)) => Err(SteeringError::at(pins)(error)),
     }
@@ -66,6 +77,28 @@ pub(super) fn own(lock: &File) -> io::Result<()> {
 /// The folder of this version's pins.
 pub(super) fn version(pin_dir: &Path) -> PathBuf {
     pin_dir.join(format!("v{SCHEMA}"))
+}
+
+/// Pins that agents of other versions left beside these: `v` and a number.
+pub(super) fn others(pins: &Path) -> Result<Vec<PathBuf>, SteeringError> {
+    let pin_dir = pins.parent().unwrap_or(Path::new("/"));
+    let entries = fs::read_dir(pin_dir).map_err(SteeringError::at(pin_dir))?;
+    let is_version = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix('v'));
+        number.is_some_and(|number| number.parse::<u32>().is_ok()) && path != pins
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    Ok(paths.filter(is_version).collect())
+}
+
+/// Removes what agents of other versions pinned: from here on these programs decide alone.
+pub(super) fn retire_others(pins: &Path) -> Result<(), SteeringError> {
+    for other in others(pins)? {
+        fs::remove_dir_all(&other).map_err(SteeringError::at(&other))?;
+        tracing::info!(pins = %other.display(), "took over from an agent of another version");
+    }
+    Ok(())
 }
 
 fn is_same(a: &File, b: &File) -> io::Result<bool> {

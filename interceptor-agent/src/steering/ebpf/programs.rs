@@ -10,7 +10,6 @@ pub(super) fn load(program: &mut Program) -> Result<(), SteeringError> {
         Program::CgroupSockAddr(program) => program.load(),
         Program::CgroupSock(program) => program.load(),
         Program::CgroupSkb(program) => program.load(),
-        Program::SockOps(program) => program.load(),
         other => {
             return Err(SteeringError::load(format!(
                 "unexpected program type {:?}",
@@ -41,7 +40,6 @@ pub(super) fn attach(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, S
             let kind = *program.expected_attach_type();
             attach!(program, kind.unwrap_or(CgroupSkbAttachType::Egress))
         }
-        Program::SockOps(program) => attach!(program),
         other => Err(SteeringError::load(format!(
             "unexpected program type {:?}",
             other.prog_type()

@@ -12,6 +12,7 @@ mod load;
 mod passing;
 mod provider;
 mod report;
+mod revival;
 mod rounds;
 mod texts;
 mod worker;
@@ -95,6 +96,8 @@ fn measure(effort: &Effort) -> Result<Results> {
     let idle_connections = passing::idle_connections(effort.idle)?;
     tell("mask engine");
     let engine = engine::measure(effort.rounds)?;
+    tell("killed and started again");
+    let revival = revival::measure(effort.rounds)?;
     let worlds = [World::new()?, World::new()?];
     let mut bed = Bed::start(&worlds)?;
     let idle = bed.memory("VmRSS")?;
@@ -112,6 +115,7 @@ fn measure(effort: &Effort) -> Result<Results> {
         passing,
         idle_connections,
         each,
+        revival,
         idle,
         peak: bed.memory("VmHWM")?,
     })

@@ -19,6 +19,8 @@ pub struct Results {
     /// Idle connections that passed, and KiB of the agent for each.
     pub idle_connections: usize,
     pub each: f64,
+    /// Seconds from SIGKILL to the first answer under a supervisor, at most.
+    pub revival: f64,
     /// MiB after the start.
     pub idle: f64,
     /// MiB at most.
@@ -184,6 +186,12 @@ impl Results {
                 self.each,
                 Bound::AtMost(24.0),
                 "KiB",
+            ),
+            goal(
+                "SIGKILL to an answer again, started anew after 200 ms",
+                self.revival,
+                Bound::AtMost(1.0),
+                "s",
             ),
         ]
     }
