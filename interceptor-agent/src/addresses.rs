@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinSet;
+
 /// How long an address counts after it was last seen; providers move slowly, and a stale entry only refuses what
 /// could not be read anyway.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -43,12 +45,20 @@ impl Addresses {
         }
     }
 
-    /// Resolves names and remembers what they resolve to. A name that doesn't resolve is no error: it may not exist
-    /// on this network.
-    pub async fn resolve(&self, names: impl IntoIterator<Item = String>) {
+    /// Resolves names, all at once, and remembers what they resolve to; each address is given to `learnt` too. A name
+    /// that doesn't resolve is no error: it may not exist on this network.
+    pub async fn resolve(&self, names: impl IntoIterator<Item = String>, learnt: impl Fn(IpAddr)) {
+        let mut lookups = JoinSet::new();
         for name in names {
-            if let Ok(found) = tokio::net::lookup_host((name, 443)).await {
-                found.for_each(|address| self.learn(address.ip()));
+            lookups.spawn(async move {
+                let found = tokio::net::lookup_host((name, 443)).await;
+                found.map_or_else(|_| Vec::new(), Iterator::collect)
+            });
+        }
+        while let Some(done) = lookups.join_next().await {
+            for address in done.into_iter().flatten() {
+                self.learn(address.ip());
+                learnt(address.ip());
             }
         }
     }

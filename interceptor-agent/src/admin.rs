@@ -63,6 +63,10 @@ fn answer(app: &App, request: &Request<Incoming>) -> Response<Full<Bytes>> {
             StatusCode::SERVICE_UNAVAILABLE,
             "not everything is steered: see the log, or `interceptor status`\n",
         ),
+        (&Method::GET | &Method::HEAD, "/ready") if !app.audit.is_ready() => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the audit file can't be written\n",
+        ),
         (&Method::GET | &Method::HEAD, "/ready") => text(StatusCode::OK, "ready\n"),
         (&Method::GET, "/metrics") => typed(StatusCode::OK, app.metrics.text(), OPEN_METRICS),
         _ => text(

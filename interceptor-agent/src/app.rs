@@ -1,14 +1,17 @@
 //! Everything one running agent shares, and its start and stop.
 
 mod handover;
+mod known;
+mod listeners;
 mod namespaces;
 mod nftables;
+mod off;
 mod policy;
 mod reload;
 mod tasks;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -22,12 +25,13 @@ use tokio::sync::Semaphore;
 use crate::{
     addresses::Addresses,
     admin,
-    config::Config,
+    audit::Audit,
+    config::{Config, Endpoint, Reach},
     drain::Drain,
     listener,
     metrics::Metrics,
     steering::{
-        Scope, Steering,
+        KnownHosts, Scope, Steering,
         cgroup::Cgroup,
         choice::Kernel,
         ebpf::{Ebpf, Events},
@@ -36,14 +40,21 @@ use crate::{
     workers::Workers,
 };
 pub use handover::Handover;
+use listeners::Listeners;
 use namespaces::Namespaces;
-pub use policy::Policy;
+pub use policy::{Policy, Terms};
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// The same for an agent with a successor: a stream in its longest pause is not cut.
 const DRAIN_BESIDE_SUCCESSOR: Duration = Duration::from_secs(600);
+
+/// How long the start waits for LLM hosts' addresses, which a machine that boots can't resolve yet.
+const RESOLVE_FIRST: Duration = Duration::from_secs(3);
+
+/// How long audit records may take to be written at the end.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// What every connection of an agent uses.
 pub struct App {
@@ -54,6 +65,8 @@ pub struct App {
     pub addresses: Addresses,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// The record of exchanges.
+    pub audit: Audit,
     /// The threads that connections are served on.
     pub workers: Workers,
     /// Tells every task to finish.
@@ -70,13 +83,15 @@ impl App {
     /// Builds what connections share; binds and steers nothing.
     ///
     /// # Errors
-    /// The CA, the roots or the detectors are not as the config says.
+    /// The CA, the roots or the detectors are not as the config says, or the audit file can't be opened.
     pub fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
         let policy = Policy::new(config, Arc::clone(&steering))?;
+        let metrics = Metrics::default();
         Ok(Self {
             policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
-            metrics: Metrics::default(),
+            audit: Audit::start(config.audit.as_ref(), &metrics)?,
+            metrics,
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(
@@ -91,6 +106,18 @@ impl App {
     /// What the config says now. Whoever asks once is not touched by a reload that comes meanwhile.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Remembers that an address serves an LLM host.
+    pub fn learn(&self, address: IpAddr) {
+        self.addresses.learn(address);
+        self.steering.learn(address, Duration::ZERO);
+    }
+
+    /// Resolves the LLM hosts' names, and remembers what they resolve to.
+    async fn resolve(&self) {
+        let learnt = |address| self.steering.learn(address, Duration::ZERO);
+        self.addresses.resolve(self.policy().names(), learnt).await;
     }
 
     /// Resolves when connections are to be cut. Those of an agent with a successor may go on: it has time.
@@ -124,9 +151,15 @@ pub struct Agent {
     /// What is in force: the last reload's, but for what that could not change.
     config: Config,
     scope: Scope,
+    listeners: Vec<Endpoint>,
 }
 
 impl Agent {
+    /// Where the listeners of the config are, in its order.
+    pub fn listeners(&self) -> &[Endpoint] {
+        &self.listeners
+    }
+
     /// Starts to steer and serve. Everything that can fail does so before the first connection is steered. With a
     /// predecessor, this agent serves in its place from here on.
     ///
@@ -134,12 +167,15 @@ impl Agent {
     /// What could not be loaded, bound or attached.
     pub async fn start(config: &Config, mut handover: Handover) -> anyhow::Result<Self> {
         let patience = config.limits.connect_timeout;
-        match Kernel::choose(&config.steering, patience, handover.lock())? {
+        let agent = match Kernel::choose(&config.steering, patience, handover.lock())? {
             Kernel::Ebpf(ebpf, events, cgroup) => {
-                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await
+                Self::on_ebpf(config, ebpf, events, &cgroup, handover).await?
             }
-            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await,
-        }
+            Kernel::Nftables(nftables) => Self::on_nftables(config, nftables).await?,
+            Kernel::Off => Self::on_nothing(config, handover).await?,
+        };
+        agent.warn_of_blind_policies();
+        Ok(agent)
     }
 
     async fn on_ebpf(
@@ -152,8 +188,10 @@ impl Agent {
         let steering = &config.steering;
         ebpf.check(cgroup)?;
         let app = Arc::new(App::new(config, ebpf.clone())?);
-        let own = Netns::own()?.cookie();
-        let admin = bind_admin(config, |address| handover.at(own, address)).await?;
+        let own = Netns::own()?;
+        let admin = bind_admin(config, |address| handover.at(own.cookie(), address)).await?;
+        let listeners = Listeners::bind(&config.listeners, &mut handover, own.cookie())?;
+        let addresses = listeners.addresses()?;
         // A predecessor's own connections are none from before.
         let alone = handover.is_none();
         let mut namespaces = Namespaces::begin(
@@ -166,6 +204,10 @@ impl Agent {
         let port = namespaces.port();
         let scope = scope(config, port);
         ebpf.configure(&scope)?;
+        if scope.known_hosts.is_some() {
+            // Who is not known by then is caught at its first bytes.
+            let _ = tokio::time::timeout(RESOLVE_FIRST, app.resolve()).await;
+        }
         namespaces.look();
         ebpf.beat()?;
         let begun = ebpf.attach(cgroup)?;
@@ -183,13 +225,18 @@ impl Agent {
             );
         }
         tasks::spawn(&app, &ebpf, events.refused, steering.heartbeat);
+        listeners.serve(&app, own)?;
         namespaces.take_over()?;
-        tokio::spawn(namespaces.run(events.arrivals));
+        tokio::spawn(namespaces.run(events.arrivals, events.misses));
+        if scope.known_hosts.is_some() {
+            tokio::spawn(known::overhear(Arc::clone(&app), events.answers));
+        }
         if let Some(listener) = admin {
             app.drain.spawn(admin::serve(Arc::clone(&app), listener));
         }
         tracing::info!(
             backend = "ebpf",
+            scope = steering.scope.as_str(),
             cgroup = %cgroup.path().display(),
             mode = ?config.mode,
             hosts = app.policy().hosts.iter().count(),
@@ -200,7 +247,13 @@ impl Agent {
             kernel: Some((ebpf, cgroup.try_clone()?)),
             config: config.clone(),
             scope,
+            listeners: addresses,
         })
+    }
+
+    fn warn_of_blind_policies(&self) {
+        let cgroup = self.kernel.as_ref().map(|(_, cgroup)| cgroup);
+        policy::warn_of_blind(&self.config, cgroup);
     }
 
     /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish.
@@ -217,6 +270,7 @@ impl Agent {
                 "connections were cut at the drain deadline"
             );
         }
+        self.app.audit.flush(FLUSH).await;
     }
 }
 
@@ -228,7 +282,12 @@ fn scope(config: &Config, port: u16) -> Scope {
         never: steering.never.clone(),
         listen_port: port,
         stale_after: steering.heartbeat,
+        known_hosts: known_hosts(config),
     }
+}
+
+fn known_hosts(config: &Config) -> Option<KnownHosts> {
+    (config.steering.scope == Reach::KnownHosts).then(|| KnownHosts::of(&config.hosts))
 }
 
 async fn bind_admin(

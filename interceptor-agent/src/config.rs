@@ -2,6 +2,8 @@
 //!
 //! What the user wrote stays inside [`read`]; whoever holds a [`Config`] has nothing left to check.
 
+mod listeners;
+mod policies;
 mod read;
 mod section;
 mod values;
@@ -16,6 +18,8 @@ use crate::hosts::Hosts;
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
 
+pub use listeners::{Endpoint, Listener, Others};
+pub use policies::{Decisions, Match, Rule, unreachable};
 pub use section::Problem;
 
 /// Everything an operator can decide.
@@ -31,12 +35,18 @@ pub struct Config {
     pub hosts: Hosts,
     /// What is masked, and what happens to paths without text rules.
     pub mask: MaskPolicy,
+    /// What holds for some processes instead; the first that matches.
+    pub policies: Vec<Rule>,
     /// Bounds on what one client can make the agent hold.
     pub limits: Limits,
+    /// The record of every exchange; none without it.
+    pub audit: Option<Audit>,
     /// Liveness, readiness and metrics.
     pub admin: Admin,
     /// The agent's own log.
     pub log: Log,
+    /// Where clients that nothing steers come by themselves.
+    pub listeners: Vec<Listener>,
 }
 
 /// `[steering]`.
@@ -44,6 +54,8 @@ pub struct Config {
 pub struct Steering {
     /// What brings connections here.
     pub backend: Backend,
+    /// Which destinations are steered.
+    pub scope: Reach,
     /// Below the cgroup-v2 mount; `/` is every process. nftables steers every process of its network namespace instead.
     pub cgroup: PathBuf,
     /// TCP ports that are steered; UDP to them (QUIC) is refused.
@@ -69,6 +81,27 @@ pub enum Backend {
     Ebpf,
     /// nftables rules, or an error that says why not.
     Nftables,
+    /// Nothing: only who comes to a listener is served.
+    Off,
+}
+
+/// `steering.scope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Every destination.
+    All,
+    /// Addresses that are known to serve LLM hosts; eBPF only.
+    KnownHosts,
+}
+
+impl Reach {
+    /// As the config has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::KnownHosts => "known-hosts",
+        }
+    }
 }
 
 /// `[tls]`.
@@ -102,6 +135,17 @@ pub enum PathPolicy {
     Allow,
 }
 
+impl PathPolicy {
+    /// Greater, where less is let through.
+    pub(crate) fn strictness(self) -> u8 {
+        match self {
+            Self::Allow => 0,
+            Self::Report => 1,
+            Self::Block => 2,
+        }
+    }
+}
+
 /// `[limits]`. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -125,6 +169,24 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Most client connections at once.
     pub connections: usize,
+}
+
+/// `[audit]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// Where records are appended.
+    pub file: PathBuf,
+    /// What becomes of requests when they can't be.
+    pub on_failure: OnFailure,
+}
+
+/// `audit.on_failure`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are refused.
+    Refuse,
+    /// They go on, unrecorded; counted.
+    Continue,
 }
 
 /// `[admin]`.
@@ -246,6 +308,19 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What holds where no policy matches.
+    pub fn decisions(&self) -> Decisions {
+        Decisions {
+            mode: self.mode,
+            unknown_path: self.mask.unknown_path,
+            side_path: self.mask.side_path,
+            classes: self.mask.classes.clone(),
+            hosts: None,
+        }
+    }
+}
+
 fn known_classes() -> Vec<&'static str> {
     Detectors::builtin()
         .classes()
@@ -260,6 +335,7 @@ impl Default for Config {
             mode: Mode::Enforce,
             steering: Steering {
                 backend: Backend::Auto,
+                scope: Reach::All,
                 cgroup: "/".into(),
                 ports: vec![443],
                 plain_ports: vec![80],
@@ -278,6 +354,7 @@ impl Default for Config {
                 unknown_path: PathPolicy::Block,
                 side_path: PathPolicy::Block,
             },
+            policies: Vec::new(),
             limits: Limits {
                 request_body: 32 << 20,
                 response_body: 64 << 20,
@@ -290,11 +367,13 @@ impl Default for Config {
                 idle_timeout: Duration::from_secs(120),
                 connections: 16_384,
             },
+            audit: None,
             admin: Admin { listen: None },
             log: Log {
                 format: LogFormat::Text,
                 level: tracing::Level::INFO,
             },
+            listeners: Vec::new(),
         }
     }
 }

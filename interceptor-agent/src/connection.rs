@@ -1,7 +1,8 @@
-//! The life of one steered connection, top to bottom.
+//! The life of one connection, top to bottom: steered here, or a tunnel that a client asked a listener for.
 
 use std::{os::fd::AsFd as _, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use hyper::{server::conn, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
@@ -18,7 +19,7 @@ use crate::{
     hosts::Host,
     http::head_guard::HeadGuard,
     id::Id,
-    intercept::{self, Verdict},
+    intercept::{self, Asked, Verdict},
     opening::{self, Opening},
     original_dst::{ClientAddr, LocalAddr, OrigDstAddr, Steered},
     passthrough,
@@ -35,7 +36,7 @@ use crate::{
 pub async fn serve(
     app: Arc<App>,
     netns: Arc<Netns>,
-    mut client: TcpStream,
+    client: TcpStream,
     from: ClientAddr,
     at: LocalAddr,
 ) {
@@ -47,31 +48,64 @@ pub async fn serve(
         app.metrics.refused(Reason::Lost.as_str());
         return client.set_zero_linger().unwrap_or_default();
     };
+    let arrival = Arrival {
+        netns,
+        steered,
+        asked: None,
+        who: None,
+    };
+    carry(&app, arrival, client, Bytes::new(), None).await
+}
+
+/// A connection of which it is known where it goes, and nothing else.
+pub struct Arrival {
+    /// Where the client stands.
+    pub netns: Arc<Netns>,
+    /// Where it goes, and who made it.
+    pub steered: Steered,
+    /// What the client asked a listener for; nothing of one that was steered here.
+    pub asked: Option<Asked>,
+    /// Who made it, where that was looked up already.
+    pub who: Option<Who>,
+}
+
+/// Takes a connection from its first byte, or from those that were `read`, to its last. `server` is its other end, where there
+/// is one already.
+pub async fn carry(
+    app: &Arc<App>,
+    arrival: Arrival,
+    mut client: TcpStream,
+    mut read: Bytes,
+    mut server: Option<TcpStream>,
+) {
     let policy = app.policy();
-    let mut server = None;
+    let original = arrival.steered.original;
     loop {
-        let Ok((opening, read)) = opening::read(&mut client, policy.limits.header_timeout).await
-        else {
-            return;
+        let patience = policy.limits.header_timeout;
+        let opening;
+        (opening, read) = match opening::read(&mut client, read, patience).await {
+            Ok(known) => known,
+            Err(_) => return,
         };
-        let known = app.addresses.contains(steered.original.0.ip());
-        match intercept::decide(&policy.hosts, known, &opening) {
+        let known = app.addresses.contains(original.0.ip());
+        let verdict = match &arrival.asked {
+            Some(asked) => intercept::decide_asked(&policy.hosts, asked, known, &opening),
+            None => intercept::decide(&policy.hosts, known, &opening),
+        };
+        match verdict {
             _ if opening == Opening::Closed => return,
             Verdict::Refuse(reason) => {
-                return refuse(&app, &policy, client, &steered, &opening, reason).await;
+                return refuse(app, &policy, client, &arrival.steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
                 let client = Prefixed::new(read, buffered(client));
                 // Boxed: connections that pass are many and last, and must not be as big as this.
-                return Box::pin(intercept(
-                    &app, &policy, host, &opening, netns, steered, client,
-                ))
-                .await;
+                return Box::pin(intercept(app, &policy, host, &opening, arrival, client)).await;
             }
             Verdict::Pass => {
                 let dialled = match server.take() {
                     Some(server) => Ok(server),
-                    None => policy.upstream.dial(&netns, steered.original).await,
+                    None => policy.upstream.dial(&arrival.netns, original).await,
                 };
                 let Ok(dialled) = dialled else {
                     app.metrics.connection("unreachable");
@@ -83,7 +117,7 @@ pub async fn serve(
                     continue;
                 }
                 app.metrics.connection("pass");
-                return pass(&app, client, read, dialled, steered.original).await;
+                return pass(app, client, read, dialled, original).await;
             }
         }
     }
@@ -95,11 +129,16 @@ async fn intercept(
     policy: &Policy,
     host: &Host,
     opening: &Opening,
-    netns: Arc<Netns>,
-    steered: Steered,
+    arrival: Arrival,
     client: Prefixed<BufReader<TcpStream>>,
 ) {
     let Opening::Tls(hello) = opening else { return };
+    let Arrival {
+        netns,
+        steered,
+        who,
+        ..
+    } = arrival;
     let name: Arc<str> = hello
         .sni
         .as_deref()
@@ -123,7 +162,7 @@ async fn intercept(
             netns,
             http2,
         },
-        who: Who::of(steered.process),
+        who: who.unwrap_or_else(|| Who::of(steered.process)),
         guard: HeadGuard::default(),
     };
     if http2 {
@@ -142,28 +181,37 @@ async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
     };
     let io = TokioIo::new(link.guard.watch(tls, limits.header_timeout, too_slow));
     let (ask, asked) = watch::channel(());
-    let connection = conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle_timeout)
-        .max_headers(limits.header_fields)
-        .max_buf_size(limits.header_bytes)
-        .preserve_header_case(true)
-        .auto_date_header(false)
-        .serve_connection(
-            io,
-            service_fn(|request| {
-                ask.send_replace(());
-                exchange::run(Arc::clone(&link), request)
-            }),
-        );
+    let connection = http1(limits).serve_connection(
+        io,
+        service_fn(|request| {
+            ask.send_replace(());
+            exchange::run(Arc::clone(&link), request)
+        }),
+    );
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(&ended),
         () = ending(&link.app, asked) => {
             connection.as_mut().graceful_shutdown();
-            log_end(&connection.await);
+            tokio::select! {
+                ended = connection => log_end(&ended),
+                () = link.app.drain.over() => {}
+            }
         }
     }
+}
+
+/// An HTTP/1.1 server within the limits. The time that a head may take is [`HeadGuard`]'s to watch.
+pub(crate) fn http1(limits: &Limits) -> conn::http1::Builder {
+    let mut builder = conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_timeout)
+        .max_headers(limits.header_fields)
+        .max_buf_size(limits.header_bytes)
+        .preserve_header_case(true)
+        .auto_date_header(false);
+    builder
 }
 
 async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufReader<TcpStream>>>) {
@@ -189,14 +237,17 @@ async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
         ended = connection.as_mut() => log_end(&ended),
         () = ending(&link.app, asked) => {
             connection.as_mut().graceful_shutdown();
-            log_end(&connection.await);
+            tokio::select! {
+                ended = connection => log_end(&ended),
+                () = link.app.drain.over() => {}
+            }
         }
     }
 }
 
 /// Resolves when a connection is to end, with the request that is open on it. With a successor there is time: a request
 /// that is on its way to us is answered before.
-async fn ending(app: &App, mut asked: watch::Receiver<()>) {
+pub(crate) async fn ending(app: &App, mut asked: watch::Receiver<()>) {
     const ON_ITS_WAY: Duration = Duration::from_secs(5);
     app.drain.begun().await;
     if app.hands_over() {
@@ -215,13 +266,7 @@ async fn client_speaks_first(client: &TcpStream, server: &TcpStream) -> bool {
     }
 }
 
-async fn pass(
-    app: &App,
-    client: TcpStream,
-    read: bytes::Bytes,
-    server: TcpStream,
-    original: OrigDstAddr,
-) {
+async fn pass(app: &App, client: TcpStream, read: Bytes, server: TcpStream, original: OrigDstAddr) {
     if let Err(error) = passthrough::run(client, read, server, app.stopping()).await {
         tracing::debug!(original = %original.0, %error, "passthrough ended");
     }
@@ -242,6 +287,7 @@ async fn refuse(
     app.metrics.connection("refuse");
     app.metrics.refused(reason.as_str());
     let process = &steered.process;
+    app.audit.refused(id, "agent", reason.as_str(), steered);
     tracing::warn!(
         %id,
         reason = reason.as_str(),
@@ -287,7 +333,7 @@ fn client_refused(app: &App, host: &str, steered: &Steered, error: &str) {
     );
 }
 
-fn log_end(ended: &Result<(), hyper::Error>) {
+pub(crate) fn log_end(ended: &Result<(), hyper::Error>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }

@@ -9,6 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     token: CancellationToken,
+    over: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -43,13 +44,18 @@ impl Drain {
         self.token.is_cancelled()
     }
 
+    /// Resolves once the time to finish in is over.
+    pub async fn over(&self) {
+        self.over.cancelled().await;
+    }
+
     /// Tells every task to finish and waits. `false`: the deadline passed with tasks left.
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.token.cancel();
         self.tasks.close();
-        tokio::time::timeout(deadline, self.tasks.wait())
-            .await
-            .is_ok()
+        let finished = tokio::time::timeout(deadline, self.tasks.wait()).await;
+        self.over.cancel();
+        finished.is_ok()
     }
 }
 
@@ -66,7 +72,10 @@ mod tests {
 
         let drain = Drain::default();
         drain.spawn(std::future::pending());
+        let inner = drain.clone();
+        drain.spawn(async move { inner.over().await });
         assert!(!drain.finish(Duration::from_secs(1)).await);
+        tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(drain.len(), 1);
     }
 }

@@ -10,7 +10,7 @@ use http::{Request, Response, header};
 use hyper::body::{Body as _, Incoming};
 
 use crate::{
-    app::{App, Policy},
+    app::{App, Policy, Terms},
     config::PathPolicy,
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
@@ -42,42 +42,49 @@ pub async fn run(
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let policy = link.app.policy();
+    let terms = policy.terms(&link.who);
     let (parts, mut body) = request.into_parts();
     let request = Request::from_parts(parts, ());
-    let mut record = Record::begin(&link, &request);
+    let mut record = Record::begin(&link, terms, &request);
     let expects = request.headers().contains_key(header::EXPECT);
-    let response = match forward(&link, &policy, request, &mut body, &mut record).await {
+    let response = match forward(&link, &policy, terms, request, &mut body, &mut record).await {
         Ok(response) => response,
         Err(refusal) => {
+            let stalled = refusal.reason == Reason::BodyTimeout;
+            let response = record.refuse(refusal);
             // A client that is still sending would take the end of the connection for the answer; one that waits for
             // a go-ahead, or has stopped, sends nothing.
-            if !expects && refusal.reason != Reason::BodyTimeout {
+            if !expects && !stalled {
                 body::discard(&mut body).await;
                 link.guard.next();
             }
-            record.refuse(refusal)
+            response
         }
     };
-    record.end(&response);
-    Ok(response)
+    Ok(record.end(response))
 }
 
 async fn forward(
     link: &Link,
-    policy: &Arc<Policy>,
+    policy: &Policy,
+    terms: &Arc<Terms>,
     request: Request<()>,
     body: &mut Incoming,
     record: &mut Record<'_>,
 ) -> Result<Response<Answer>, Refusal> {
     let limits = &policy.limits;
-    admit(link, &request)?;
-    let endpoint = endpoint(link, policy, &request, body.is_end_stream())?;
+    record.admitted(link.app.audit.admit().await?);
+    admit(link, terms, &request)?;
+    let route = find(link, &request);
+    record.routed(route);
+    let endpoint = endpoint(link, terms, route, &request, body.is_end_stream())?;
     let body = body::read(body, limits.request_body, limits.body_timeout).await?;
+    record.read(body.len());
     link.guard.next();
     let (parts, ()) = request.into_parts();
 
-    let masked = mask::request(policy, endpoint, parts, body).await?;
-    record.masked(&policy.masker, &masked.report, masked.took);
+    let masked = mask::request(terms, limits.request_body, endpoint, parts, body).await?;
+    record.masked(&masked);
     let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);
@@ -85,15 +92,18 @@ async fn forward(
 
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
-    link.app.addresses.learn(link.target.original.0.ip());
+    link.app.learn(link.target.original.0.ip());
     respond::unmasked(response, endpoint, masked.tokens, limits.response_body).await
 }
 
-/// One host, one reading of the framing.
-fn admit(link: &Link, request: &Request<()>) -> Result<(), Refusal> {
+/// One host, which policy allows, and one reading of the framing.
+fn admit(link: &Link, terms: &Terms, request: &Request<()>) -> Result<(), Refusal> {
     let target = &link.target;
     if !head::is_for(request, &target.host, target.original.0.port()) {
         return Err(Reason::HostMismatch.into());
+    }
+    if !terms.decisions.allows(&target.host) {
+        return Err(Reason::HostNotAllowed.into());
     }
     if target.http2 {
         return Ok(());
@@ -112,29 +122,34 @@ fn admit(link: &Link, request: &Request<()>) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn find(link: &Link, request: &Request<()>) -> Route {
+    let (host, path) = (&link.host, request.uri().path());
+    let (method, websocket) = (request.method().as_str(), head::is_websocket(request));
+    host.api_path(path).map_or(Route::Unknown, |path| {
+        route(host.protocol, method, path, websocket)
+    })
+}
+
 /// How the body is read; `None`: there is none.
 fn endpoint(
     link: &Link,
-    policy: &Policy,
+    terms: &Terms,
+    found: Route,
     request: &Request<()>,
     bodyless: bool,
 ) -> Result<Option<Endpoint>, Refusal> {
-    let (host, path) = (&link.host, request.uri().path());
-    let websocket = head::is_websocket(request);
-    let method = request.method().as_str();
-    let found = host.api_path(path).map_or(Route::Unknown, |path| {
-        route(host.protocol, method, path, websocket)
-    });
+    let decisions = &terms.decisions;
     let (path_policy, reason) = match found {
         Route::Body(endpoint) => return Ok(Some(endpoint)),
         Route::NoBody if bodyless => return Ok(None),
         Route::NoBody => return Err(Refusal::new(Reason::BadRequest, "this path takes no body")),
         Route::UpgradeRequired => return Err(Reason::UpgradeRequired.into()),
-        Route::SidePath => (policy.side_path, Reason::SidePath),
-        Route::Unknown => (policy.unknown_path, Reason::UnknownPath),
+        Route::SidePath => (decisions.side_path, Reason::SidePath),
+        Route::Unknown => (decisions.unknown_path, Reason::UnknownPath),
     };
     // A WebSocket's frames would pass unmasked once it is open, whatever the policy says of its path.
-    if websocket || (path_policy == PathPolicy::Block && policy.masker.mode() == Mode::Enforce) {
+    let enforced = path_policy == PathPolicy::Block && decisions.mode == Mode::Enforce;
+    if head::is_websocket(request) || enforced {
         return Err(reason.into());
     }
     link.app.metrics.let_through(reason.as_str());

@@ -5,6 +5,7 @@ mod builtin;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::Cidr;
 use crate::protocol::Protocol;
 
 /// One LLM host, or a family of them.
@@ -16,6 +17,8 @@ pub struct Host {
     pub protocol: Protocol,
     /// Path prefix in front of the protocol's own paths, like `/api`; empty for none.
     pub base_path: String,
+    /// Addresses that are published for this host, or known to whoever runs it.
+    pub ranges: Vec<Cidr>,
     /// DNS suffixes that a certificate for this host falls under.
     names: Vec<String>,
 }
@@ -57,6 +60,7 @@ impl Host {
             pattern,
             protocol,
             base_path: base_path.to_owned(),
+            ranges: Vec::new(),
             names: vec![suffix],
         })
     }

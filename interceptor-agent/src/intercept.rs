@@ -1,6 +1,9 @@
 //! The only place that decides whether a connection is intercepted, passed or blocked.
 
+use std::net::IpAddr;
+
 use crate::{
+    config::Others,
     hosts::{Host, Hosts},
     opening::Opening,
     refusal::Reason,
@@ -37,6 +40,53 @@ pub fn decide<'h>(hosts: &'h Hosts, known: bool, opening: &Opening) -> Verdict<'
         Opening::Broken => Verdict::Refuse(Reason::BadOpening),
         _ => Verdict::Pass,
     }
+}
+
+/// What a client asked a listener for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// A name in lower case, or an address.
+    pub host: String,
+    /// What the listener does with hosts that are no LLM hosts.
+    pub others: Others,
+}
+
+/// Whether a listener's client may have a tunnel at all: `true` is one to an LLM host.
+pub fn admit(hosts: &Hosts, asked: &Asked) -> Result<bool, Reason> {
+    match (hosts.lookup(&asked.host), asked.others) {
+        (Some(_), _) => Ok(true),
+        (None, Others::Pass) => Ok(false),
+        (None, Others::Refuse) => Err(Reason::OtherHost),
+    }
+}
+
+/// Decides for a tunnel, as [`decide`]: what is said in it has to agree with what was asked for. Who asked for an address asked
+/// for any name that is there, as one whose connection was steered here.
+pub fn decide_asked<'h>(
+    hosts: &'h Hosts,
+    asked: &Asked,
+    known: bool,
+    opening: &Opening,
+) -> Verdict<'h> {
+    let is_llm = match admit(hosts, asked) {
+        Ok(is_llm) => is_llm,
+        Err(reason) => return Verdict::Refuse(reason),
+    };
+    match opening {
+        Opening::Tls(hello) if !agrees(&asked.host, hello.sni.as_deref()) => {
+            Verdict::Refuse(Reason::HostMismatch)
+        }
+        _ => decide(hosts, known || is_llm, opening),
+    }
+}
+
+fn agrees(asked: &str, sni: Option<&str>) -> bool {
+    let same = |sni: &str| {
+        sni.strip_suffix('.')
+            .unwrap_or(sni)
+            .eq_ignore_ascii_case(asked)
+    };
+    asked.parse::<IpAddr>().is_ok() || sni.is_none_or(same)
 }
 
 #[cfg(test)]
@@ -120,5 +170,50 @@ mod tests {
             decide(&hosts, false, &opening),
             Verdict::Refuse(Reason::PlainHttp)
         );
+    }
+
+    #[test]
+    fn a_tunnel_is_for_the_host_that_was_asked_for() {
+        let hosts = Hosts::builtin();
+        let decide = |host: &str, others, opening: &Opening| {
+            let host = host.to_owned();
+            decide_asked(&hosts, &Asked { host, others }, false, opening)
+        };
+        let llm = tls(Some("Api.openai.com."), false);
+        let other = tls(Some("www.example.com"), false);
+        let refuse = Verdict::Refuse;
+        for others in [Others::Refuse, Others::Pass] {
+            let openai = |opening: &Opening| decide("api.openai.com", others, opening);
+            assert!(matches!(openai(&llm), Verdict::Intercept(_)));
+            assert_eq!(openai(&other), refuse(Reason::HostMismatch));
+            assert_eq!(
+                openai(&tls(Some("api.anthropic.com"), false)),
+                refuse(Reason::HostMismatch)
+            );
+            assert_eq!(openai(&tls(None, false)), refuse(Reason::NoSni));
+            assert_eq!(openai(&plain(None)), refuse(Reason::PlainHttp));
+            assert_eq!(openai(&Opening::Other), refuse(Reason::NotHttp));
+            assert_eq!(openai(&Opening::Silent), refuse(Reason::NotHttp));
+            assert_eq!(openai(&Opening::Broken), refuse(Reason::BadOpening));
+        }
+        let example = |opening: &Opening| decide("www.example.com", Others::Pass, opening);
+        assert_eq!(example(&other), Verdict::Pass);
+        assert_eq!(example(&tls(None, false)), Verdict::Pass);
+        assert_eq!(example(&Opening::Silent), Verdict::Pass);
+        assert_eq!(example(&llm), refuse(Reason::HostMismatch));
+        assert_eq!(
+            decide("www.example.com", Others::Refuse, &other),
+            refuse(Reason::OtherHost)
+        );
+        for address in ["198.51.100.12", "2001:db8::12"] {
+            assert!(matches!(
+                decide(address, Others::Pass, &llm),
+                Verdict::Intercept(_)
+            ));
+            assert_eq!(
+                decide(address, Others::Refuse, &llm),
+                refuse(Reason::OtherHost)
+            );
+        }
     }
 }

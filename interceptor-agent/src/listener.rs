@@ -8,7 +8,7 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections the kernel holds for us; 128 overflows under load and looks like lost connects.
-const BACKLOG: i32 = 4096;
+pub const BACKLOG: i32 = 4096;
 
 /// Binds `127.0.0.1:port` and `[::1]:port` in the network namespace that the thread is in, for a runtime to take; with port
 /// 0 a free one is chosen for both. `mark` sees each socket before it is bound: the kernel side lets only marked ones
@@ -30,6 +30,14 @@ pub fn bind(
         Err(error) => return Err(error),
     }
     Ok(listeners)
+}
+
+/// Binds one address for a runtime to take.
+///
+/// # Errors
+/// The address is taken.
+pub fn at(address: SocketAddr) -> io::Result<TcpListener> {
+    listen(address, &mut |_| Ok(()))
 }
 
 /// Binds one address. Also one that this host does not have yet, early at boot or in the life of a container: it is listened

@@ -19,3 +19,14 @@ pub enum Mode {
     /// The whole pipeline runs and is measured; bytes leave as they came.
     DryRun,
 }
+
+impl Mode {
+    /// Its name in the config, the log and the audit.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::ReportOnly => "report-only",
+            Self::DryRun => "dry-run",
+        }
+    }
+}

@@ -34,6 +34,13 @@ pub struct ResultLabel {
     result: &'static str,
 }
 
+/// A policy, by the name that an operator gave it, and the status class of an exchange under it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PolicyLabel {
+    policy: String,
+    status: &'static str,
+}
+
 /// A detector's class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ClassLabel {
@@ -61,8 +68,11 @@ pub struct Metrics {
     open: Gauge,
     handoffs: Gauge,
     namespaces: Gauge,
+    known: Gauge,
     ca_refused: Counter,
     reloads: Family<ResultLabel, Counter>,
+    policies: Family<PolicyLabel, Counter>,
+    audit: Family<ResultLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -83,12 +93,15 @@ impl Default for Metrics {
             open: Gauge::default(),
             handoffs: Gauge::default(),
             namespaces: Gauge::default(),
+            known: Gauge::default(),
             ca_refused: Counter::default(),
             reloads: Family::default(),
+            policies: Family::default(),
+            audit: Family::default(),
         };
         registry.register(
             "connections",
-            "Steered connections by what became of them",
+            "Connections by what became of them",
             metrics.connections.clone(),
         );
         registry.register(
@@ -129,7 +142,7 @@ impl Default for Metrics {
         );
         registry.register(
             "open_connections",
-            "Steered connections open now",
+            "Connections open now",
             metrics.open.clone(),
         );
         registry.register(
@@ -143,6 +156,11 @@ impl Default for Metrics {
             metrics.namespaces.clone(),
         );
         registry.register(
+            "known_addresses",
+            "Addresses and ranges that are steered in the scope known-hosts",
+            metrics.known.clone(),
+        );
+        registry.register(
             "client_refused_ca",
             "TLS handshakes that the client broke off after our certificate",
             metrics.ca_refused.clone(),
@@ -151,6 +169,16 @@ impl Default for Metrics {
             "config_reloads",
             "Reloads of the config, by whether they took effect",
             metrics.reloads.clone(),
+        );
+        registry.register(
+            "policy_exchanges",
+            "Requests answered under a policy of [[policies]], by its name and status class",
+            metrics.policies.clone(),
+        );
+        registry.register(
+            "audit_records",
+            "Audit records, by whether they were written or lost",
+            metrics.audit.clone(),
         );
         Self {
             registry: Arc::new(registry),
@@ -185,18 +213,47 @@ impl Metrics {
             .inc();
     }
 
-    /// A request was answered.
-    pub fn exchange(&self, protocol: &'static str, status: http::StatusCode) {
-        let status = match status.as_u16() / 100 {
-            2 => "2xx",
-            3 => "3xx",
-            4 => "4xx",
-            5 => "5xx",
-            _ => "other",
+    /// A request was answered, or its client went away before (no status); `policy` is the one of `[[policies]]` that held.
+    pub fn exchange(
+        &self,
+        protocol: &'static str,
+        status: Option<http::StatusCode>,
+        policy: Option<&str>,
+    ) {
+        let status = match status.map(|status| status.as_u16() / 100) {
+            Some(2) => "2xx",
+            Some(3) => "3xx",
+            Some(4) => "4xx",
+            Some(5) => "5xx",
+            Some(_) => "other",
+            None => "none",
         };
         self.exchanges
             .get_or_create(&ExchangeLabel { protocol, status })
             .inc();
+        if let Some(policy) = policy.map(str::to_owned) {
+            self.policies
+                .get_or_create(&PolicyLabel { policy, status })
+                .inc();
+        }
+    }
+
+    /// Audit records were written.
+    pub fn audit_written(&self, records: u64) {
+        self.audited("written", records);
+    }
+
+    /// Audit records were lost.
+    pub fn audit_lost(&self, records: u64) {
+        self.audited("lost", records);
+    }
+
+    fn audited(&self, result: &'static str, records: u64) {
+        if records > 0 {
+            self.audit
+                .get_or_create(&ResultLabel { result })
+                .inc_by(records);
+        }
     }
 
     /// A request was masked.
@@ -219,6 +276,11 @@ impl Metrics {
     pub fn namespaces(&self, count: usize) {
         self.namespaces
             .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Addresses and ranges that are steered, where not all are.
+    pub fn known(&self, count: usize) {
+        self.known.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Hand-offs that wait to be taken.
@@ -277,7 +339,8 @@ mod tests {
         let metrics = Metrics::default();
         metrics.connection("intercept");
         metrics.refused("ech");
-        metrics.exchange("anthropic", http::StatusCode::OK);
+        metrics.exchange("anthropic", Some(http::StatusCode::OK), Some("ci"));
+        metrics.audit_written(3);
         metrics.masked(Duration::from_micros(30), 4, [("email", 2)]);
         metrics.kernel(KernelCounter::Steered, 7);
         let open = metrics.open();
@@ -286,6 +349,8 @@ mod tests {
             "interceptor_connections_total{verdict=\"intercept\"} 1",
             "interceptor_refused_total{reason=\"ech\"} 1",
             "interceptor_exchanges_total{protocol=\"anthropic\",status=\"2xx\"} 1",
+            "interceptor_policy_exchanges_total{policy=\"ci\",status=\"2xx\"} 1",
+            "interceptor_audit_records_total{result=\"written\"} 3",
             "interceptor_findings_total{class=\"email\"} 2",
             "interceptor_kernel_events{event=\"steered\"} 7",
             "interceptor_open_connections 1",

@@ -30,15 +30,17 @@ pub enum Opening {
     Closed,
 }
 
-/// Reads until the opening is known, and returns all that was read.
+/// Reads until the opening is known, and returns all that was read, with `already` in front of it.
 ///
 /// # Errors
 /// The client's socket failed.
 pub async fn read(
     stream: &mut (impl AsyncRead + Unpin),
+    already: Bytes,
     patience: Duration,
 ) -> std::io::Result<(Opening, Bytes)> {
     let mut bytes = BytesMut::with_capacity(2048);
+    bytes.extend_from_slice(&already);
     let opening = match tokio::time::timeout(patience, until_known(stream, &mut bytes)).await {
         Ok(opening) => opening?,
         Err(_) if bytes.is_empty() => Opening::Silent,
@@ -52,15 +54,17 @@ async fn until_known(
     bytes: &mut BytesMut,
 ) -> std::io::Result<Opening> {
     loop {
+        if !bytes.is_empty()
+            && let Some(opening) = known(bytes)
+        {
+            return Ok(opening);
+        }
         if stream.read_buf(bytes).await? == 0 {
             return Ok(if bytes.is_empty() {
                 Opening::Closed
             } else {
                 Opening::Broken
             });
-        }
-        if let Some(opening) = known(bytes) {
-            return Ok(opening);
         }
     }
 }
@@ -152,12 +156,21 @@ mod tests {
     async fn silence_and_close_are_told_apart() {
         let (mut ours, theirs) = tokio::io::duplex(64);
         assert_eq!(
-            read(&mut ours, Duration::from_millis(5)).await.unwrap().0,
+            read(&mut ours, Bytes::new(), Duration::from_millis(5))
+                .await
+                .unwrap()
+                .0,
             Opening::Silent
         );
+        let already = Bytes::from_static(b"SSH-2.0-x\r\n");
+        let read_already = read(&mut ours, already.clone(), Duration::from_secs(5));
+        assert_eq!(read_already.await.unwrap(), (Opening::Other, already));
         drop(theirs);
         assert_eq!(
-            read(&mut ours, Duration::from_secs(5)).await.unwrap().0,
+            read(&mut ours, Bytes::new(), Duration::from_secs(5))
+                .await
+                .unwrap()
+                .0,
             Opening::Closed
         );
     }

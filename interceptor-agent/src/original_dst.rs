@@ -25,8 +25,17 @@ pub struct Process {
     pub uid: u32,
     /// Name of the calling thread.
     pub comm: String,
-    /// Cgroup id.
+    /// Id of the cgroup it was in; 0 is not known.
     pub cgroup: u64,
+    /// `CLOCK_MONOTONIC` in nanoseconds; 0 is not known.
+    pub time: u64,
+}
+
+impl Process {
+    /// Its user, where that is known.
+    pub fn known_uid(&self) -> Option<u32> {
+        (self.uid != u32::MAX).then_some(self.uid)
+    }
 }
 
 /// A steered connection before anything of it was read.

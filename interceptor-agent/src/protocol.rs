@@ -80,6 +80,16 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Its name in the audit.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AnthropicMessages => "anthropic_messages",
+            Self::AnthropicCountTokens => "anthropic_count_tokens",
+            Self::OpenAiChat => "openai_chat",
+            Self::Generic => "generic",
+        }
+    }
+
     /// Where the text of this endpoint's request body stands.
     pub fn schema(self) -> &'static schema::Schema {
         match self {

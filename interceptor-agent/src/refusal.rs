@@ -21,6 +21,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// What is special about this one; for people.
     pub detail: String,
+    /// The class of the value that it is about.
+    pub class: Option<&'static str>,
 }
 
 impl From<Reason> for Refusal {
@@ -28,6 +30,7 @@ impl From<Reason> for Refusal {
         Self {
             reason,
             detail: String::new(),
+            class: None,
         }
     }
 }
@@ -38,6 +41,7 @@ impl Refusal {
         Self {
             reason,
             detail: detail.to_string(),
+            class: None,
         }
     }
 
@@ -69,6 +73,10 @@ impl Refusal {
         );
         if self.reason == Reason::UpgradeRequired {
             headers.insert(http::header::UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+        }
+        if self.reason == Reason::ProxyAuth {
+            let challenge = HeaderValue::from_static("Basic realm=\"interceptor\"");
+            headers.insert(http::header::PROXY_AUTHENTICATE, challenge);
         }
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -5,17 +5,23 @@ pub mod choice;
 pub mod cookie;
 pub mod earlier;
 pub mod ebpf;
+pub mod names;
+mod netlink;
 pub mod netns;
 pub mod nftables;
+pub mod off;
 mod scope;
+pub mod sock_diag;
 
 use std::{
     io,
+    net::IpAddr,
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-pub use scope::Scope;
+pub use scope::{KnownHosts, Scope, is_local};
 
 use crate::original_dst::{Fixed, OriginalDst};
 
@@ -32,6 +38,9 @@ pub trait Steering: OriginalDst {
     /// # Errors
     /// The kernel did not take all of it.
     fn configure(&self, scope: &Scope) -> Result<(), SteeringError>;
+
+    /// Where only known addresses are steered: makes this one of them, for at least `ttl`. Else nothing.
+    fn learn(&self, _: IpAddr, _ttl: Duration) {}
 }
 
 /// A socket's way past our own steering; where the kernel must be told that it has ended, dropping this does.
@@ -119,6 +128,12 @@ pub enum SteeringError {
     /// Somebody else's table.
     #[error("another agent steers this network namespace by nftables: stop it first")]
     RunningHere,
+    /// Only eBPF can steer known addresses alone.
+    #[error(
+        "steering.scope = \"known-hosts\" needs eBPF, which can't be used here: {0}; mend that, or set steering.scope = \"all\" \
+         for nftables to steer every connect"
+    )]
+    KnownHosts(Box<SteeringError>),
     /// Neither backend can be used.
     #[error("neither backend can be used here. eBPF: {ebpf}. nftables: {nftables}")]
     Neither {

@@ -4,6 +4,8 @@
     reason = "raw system calls, each fenced and explained here"
 )]
 
+mod cgroup;
+
 use std::{
     ffi::CString,
     fs::File,
@@ -16,6 +18,8 @@ use std::{
     path::Path,
 };
 
+pub use cgroup::open_cgroup;
+
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const BPF_LINK_UPDATE: libc::c_long = 29;
@@ -23,10 +27,19 @@ const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, the clock of `bpf_ktime_get_ns`.
 pub fn monotonic_now() -> u64 {
+    now(libc::CLOCK_MONOTONIC)
+}
+
+/// A time of `CLOCK_MONOTONIC` as one since boot (`CLOCK_BOOTTIME`), which also counts while the machine is suspended.
+pub fn since_boot(monotonic: u64) -> u64 {
+    monotonic + now(libc::CLOCK_BOOTTIME).saturating_sub(monotonic_now())
+}
+
+fn now(clock: libc::clockid_t) -> u64 {
     // SAFETY: timespec is plain data.
     let mut now: libc::timespec = unsafe { zeroed() };
-    // SAFETY: writes one timespec; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    // SAFETY: writes one timespec; these clocks always exist.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
@@ -294,7 +307,7 @@ pub fn keep_open_in(command: &mut std::process::Command, descriptors: Vec<RawFd>
     unsafe { command.pre_exec(keep) };
 }
 
-/// Duplicates of this process's listening TCP sockets, in whatever network namespace they are.
+/// Duplicates of this process's listening TCP and Unix sockets, in whatever network namespace they are.
 pub fn own_listeners() -> io::Result<Vec<OwnedFd>> {
     let mut listeners = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
@@ -309,14 +322,14 @@ pub fn own_listeners() -> io::Result<Vec<OwnedFd>> {
         }
         // SAFETY: the kernel just gave us this descriptor.
         let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
-        if is_tcp_listener(&duplicate) {
+        if is_listener(&duplicate) {
             listeners.push(duplicate);
         }
     }
     Ok(listeners)
 }
 
-fn is_tcp_listener(socket: &OwnedFd) -> bool {
+fn is_listener(socket: &OwnedFd) -> bool {
     let ask = |option| {
         let mut value = 0_i32;
         let mut length = size_of::<i32>() as libc::socklen_t;
@@ -332,22 +345,26 @@ fn is_tcp_listener(socket: &OwnedFd) -> bool {
         };
         (result == 0).then_some(value)
     };
-    ask(libc::SO_ACCEPTCONN) == Some(1) && ask(libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP)
+    ask(libc::SO_ACCEPTCONN) == Some(1)
+        && (ask(libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP)
+            || ask(libc::SO_DOMAIN) == Some(libc::AF_UNIX))
 }
 
-/// Makes the command join a cgroup between fork and exec, so that no moment of it runs outside, with its own soft limit
-/// of open descriptors.
-pub fn join_before_exec(
+/// Gives the command its own soft limit of open descriptors between fork and exec, and makes it join a cgroup, so that no
+/// moment of it runs outside.
+pub fn before_exec(
     command: &mut std::process::Command,
-    procs: File,
+    cgroup_procs: Option<File>,
     descriptors: libc::rlim_t,
 ) {
     use std::os::unix::process::CommandExt as _;
-    let join = move || {
-        // SAFETY: write(2) is async-signal-safe; the descriptor and the byte live.
-        let written = unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) };
-        if written != 1 {
-            return Err(io::Error::last_os_error());
+    let prepare = move || {
+        if let Some(procs) = &cgroup_procs {
+            // SAFETY: write(2) is async-signal-safe; the descriptor and the byte live.
+            let written = unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) };
+            if written != 1 {
+                return Err(io::Error::last_os_error());
+            }
         }
         let mut limit = libc::rlimit {
             rlim_cur: 0,
@@ -360,7 +377,13 @@ pub fn join_before_exec(
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })
     };
     // SAFETY: the closure makes three system calls and allocates nothing.
-    unsafe { command.pre_exec(join) };
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// The user that this process acts for.
+pub fn user() -> u32 {
+    // SAFETY: it takes nothing, and can't fail.
+    unsafe { libc::geteuid() }
 }
 
 /// Sends SIGTERM.

@@ -24,11 +24,13 @@ pub enum Counter {
     Missed,
     /// Connects straight to the agent's port refused.
     RefusedStraight,
+    /// First bytes of direct streams stopped on their way out: a ClientHello for an LLM host, or one that could be.
+    Caught,
 }
 
 impl Counter {
     /// Every counter, in index order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Steered,
         Self::Exempt,
         Self::RefusedStale,
@@ -39,6 +41,7 @@ impl Counter {
         Self::Held,
         Self::Missed,
         Self::RefusedStraight,
+        Self::Caught,
     ];
 
     /// Label of the counter in metrics.
@@ -54,6 +57,7 @@ impl Counter {
             Self::Held => "held",
             Self::Missed => "missed",
             Self::RefusedStraight => "refused_straight",
+            Self::Caught => "caught",
         }
     }
 }

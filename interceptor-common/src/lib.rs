@@ -6,10 +6,14 @@
 
 mod address;
 mod counter;
+pub mod hello;
+mod known;
+pub mod name;
 mod refusal;
 
 pub use address::Address;
 pub use counter::Counter;
+pub use known::{Answer, DIRECT_PASSES, DIRECT_STOPPED, DIRECT_WAITS, Direct, MAX_ANSWER, Miss};
 pub use refusal::Reason;
 
 /// Version of the layouts below; maps and links are pinned under `v<SCHEMA>`.
@@ -30,8 +34,10 @@ pub struct Settings {
     pub plain_ports: [u16; MAX_PORTS],
     /// The loopback port that the agent listens on.
     pub listen_port: u16,
+    /// 1 where only known addresses are steered, for whoever looks; the programs have it from a read-only global.
+    pub known_hosts: u16,
     /// Keeps the layout free of padding.
-    pub reserved: [u16; 3],
+    pub reserved: [u16; 2],
 }
 
 /// Where a steered socket was going, and who made it connect.
@@ -116,7 +122,7 @@ mod pod {
         reason = "aya moves these types between user and kernel space as bytes"
     )]
 
-    use super::{Arrival, Event, HandoffKey, Original, Settings};
+    use super::{Answer, Arrival, Event, HandoffKey, Miss, Original, Settings};
 
     // SAFETY: repr(C), Copy, no padding (asserted below), every bit pattern valid.
     unsafe impl aya::Pod for Settings {}
@@ -128,6 +134,10 @@ mod pod {
     unsafe impl aya::Pod for Event {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Arrival {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Answer {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Miss {}
 }
 
 const _: () = {
@@ -136,4 +146,7 @@ const _: () = {
     assert!(size_of::<HandoffKey>() == 8 + 32 + 8);
     assert!(size_of::<Arrival>() == 8 + 8);
     assert!(size_of::<Event>() == size_of::<Original>() + 8);
+    assert!(size_of::<Direct>() == size_of::<Original>() + 8);
+    assert!(size_of::<Miss>() == size_of::<Original>() + 16 + 8 + 8);
+    assert!(size_of::<Answer>() == 8 + MAX_ANSWER);
 };

@@ -18,6 +18,8 @@ pub enum Reason {
     Missed = 5,
     /// A connect straight to the agent's port.
     Straight = 6,
+    /// The first bytes of a stream that went direct: a ClientHello for an LLM host, or one that can't be read.
+    Caught = 7,
 }
 
 impl Reason {
@@ -30,6 +32,7 @@ impl Reason {
             4 => Some(Self::Bind),
             5 => Some(Self::Missed),
             6 => Some(Self::Straight),
+            7 => Some(Self::Caught),
             _ => None,
         }
     }
@@ -43,6 +46,7 @@ impl Reason {
             Self::Bind => Counter::RefusedBind,
             Self::Missed => Counter::Missed,
             Self::Straight => Counter::RefusedStraight,
+            Self::Caught => Counter::Caught,
         }
     }
 }

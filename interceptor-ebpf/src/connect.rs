@@ -4,10 +4,11 @@ use aya_ebpf::programs::SockAddrContext;
 use interceptor_common::{Address, Counter, NETNS_REFUSED, Reason, Settings};
 
 use crate::{
+    direct,
     maps::{HEARTBEAT, ORIG, count, settings},
     netns,
     refuse::{ALLOW, original, refuse},
-    scope::{contains, exempt, never, steers},
+    scope::{contains, exempt, known, known_hosts_only, never, steers},
 };
 
 pub const SOCK_STREAM: u32 = 1;
@@ -98,6 +99,10 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
     }
     if exempt(ctx) {
         count(Counter::Exempt);
+        return Decision::Return(ALLOW);
+    }
+    if known_hosts_only() && !known(address) {
+        direct::begin(ctx, settings, address, port);
         return Decision::Return(ALLOW);
     }
     let mut original = original(ctx, address, port);

@@ -11,18 +11,19 @@ use interceptor_common::{Address, Counter, HandoffKey, Original, Reason, Setting
 
 use crate::{
     connect::{SOCK_DGRAM, SOCK_STREAM, is_stale},
+    direct,
     maps::{EXEMPT, HANDOFF, ORIG, count, settings},
     netns,
     refuse::report,
-    scope::{contains, never, steers},
+    scope::{contains, known_hosts_only, never, steers},
 };
 
-const PASS: i32 = 1;
-const DROP: i32 = 0;
+pub const PASS: i32 = 1;
+pub const DROP: i32 = 0;
 
 const SOCK_RAW: u32 = 3;
 const SYN_SENT: u32 = 2;
-const AF_INET6: u32 = 10;
+pub const AF_INET6: u32 = 10;
 
 pub fn backstop(ctx: &SkBuffContext) -> i32 {
     // SAFETY: the kernel gives a valid context.
@@ -40,13 +41,16 @@ pub fn backstop(ctx: &SkBuffContext) -> i32 {
     let kind = unsafe { (*sk).type_ };
     // SAFETY: as above.
     if kind == SOCK_STREAM && unsafe { (*sk).state } != SYN_SENT {
-        return PASS;
+        return match known_hosts_only() {
+            true => direct::later(ctx, sk),
+            false => PASS,
+        };
     }
     let Some(settings) = settings() else {
         return PASS;
     };
     match kind {
-        SOCK_STREAM => first(settings, sk),
+        SOCK_STREAM => first(ctx, settings, sk),
         SOCK_DGRAM => datagram(settings, sk),
         SOCK_RAW => raw(ctx, settings, sk),
         _ => PASS,
@@ -55,19 +59,23 @@ pub fn backstop(ctx: &SkBuffContext) -> i32 {
 
 /// The packet with which a TCP connection begins.
 #[inline(always)]
-fn first(settings: &Settings, sk: *mut bpf_sock) -> i32 {
+fn first(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
     let (address, port) = destination(sk);
-    if let Some(original) = steered(sk) {
-        return if port == settings.listen_port {
-            hand_off(settings, sk, original)
-        } else {
-            PASS
-        };
+    // A socket that was steered once may connect elsewhere.
+    if port == settings.listen_port
+        && let Some(original) = steered(sk)
+    {
+        direct::settle(sk);
+        return hand_off(settings, sk, original);
     }
     if !steers(settings, port) || never(address) || is_exempt(sk) {
+        direct::settle(sk);
         return PASS;
     }
-    stop(address, port)
+    match known_hosts_only() {
+        true => direct::first(ctx, settings, sk, address, port),
+        false => stop(address, port),
+    }
 }
 
 /// Files the original destination before the agent can see the connection. What is never accepted, the agent sweeps away.
@@ -166,7 +174,7 @@ fn raw(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
 }
 
 #[inline(always)]
-fn stop(address: Address, port: u16) -> i32 {
+pub fn stop(address: Address, port: u16) -> i32 {
     // Packets are sent in nobody's name: who it was is not known here.
     let original = Original {
         // SAFETY: no arguments.

@@ -8,9 +8,11 @@
 
 mod bind;
 mod connect;
+mod direct;
 mod egress;
 mod getpeername;
 mod getsockname;
+mod ingress;
 mod maps;
 mod netns;
 mod refuse;
@@ -80,6 +82,11 @@ fn arrive(ctx: SockContext) -> i32 {
 #[cgroup_skb(egress)]
 fn leave(ctx: SkBuffContext) -> i32 {
     egress::backstop(&ctx)
+}
+
+#[cgroup_skb(ingress)]
+fn overhear(ctx: SkBuffContext) -> i32 {
+    ingress::answer(&ctx)
 }
 
 #[panic_handler]

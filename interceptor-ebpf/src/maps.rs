@@ -6,7 +6,10 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
-use interceptor_common::{Arrival, Counter, Event, HandoffKey, Original, Settings};
+use interceptor_common::{
+    Answer, Arrival, Counter, Direct, Event, HandoffKey, Miss, Original, Settings,
+    name::{HEAD, TAIL},
+};
 
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
@@ -29,6 +32,26 @@ pub static NEVER4: LpmTrie<[u8; 4], u8, 4096> = LpmTrie::new();
 /// Destinations that are never steered.
 #[btf_map]
 pub static NEVER6: LpmTrie<[u8; 16], u8, 4096> = LpmTrie::new();
+
+/// Addresses that are steered in the scope `known-hosts`, and their ranges.
+#[btf_map]
+pub static KNOWN4: LpmTrie<[u8; 4], u8, 65536> = LpmTrie::new();
+
+/// Addresses that are steered in the scope `known-hosts`, and their ranges.
+#[btf_map]
+pub static KNOWN6: LpmTrie<[u8; 16], u8, 65536> = LpmTrie::new();
+
+/// What names of LLM hosts end with, reversed, with what else is asked of them (`interceptor_common::name`).
+#[btf_map]
+pub static ENDS: LpmTrie<[u8; TAIL], u8, 4096> = LpmTrie::new();
+
+/// What names of LLM hosts begin with, where that is asked.
+#[btf_map]
+pub static BEGINNINGS: LpmTrie<[u8; HEAD], u8, 4096> = LpmTrie::new();
+
+/// Streams of the scope `known-hosts` that go direct, for as long as the socket lives.
+#[btf_map]
+pub static DIRECT: SkStorage<Direct> = SkStorage::new();
 
 /// Cookies of the network namespaces of the agent's own sockets, where the agent asks for one.
 #[btf_map]
@@ -57,6 +80,18 @@ pub static EVENTS: RingBuf<Event, 65536> = RingBuf::new();
 /// Network namespaces that the agent has to be told of. A full buffer loses nothing: the next socket tells again.
 #[btf_map]
 pub static ARRIVALS: RingBuf<Arrival, 65536> = RingBuf::new();
+
+/// Direct streams that were caught. A full buffer loses the word of one, which stays stopped all the same.
+#[btf_map]
+pub static MISSES: RingBuf<Miss, 65536> = RingBuf::new();
+
+/// DNS answers. A full buffer loses some, and a stream to an address in them is caught by its first bytes.
+#[btf_map]
+pub static ANSWERS: RingBuf<Answer, 524_288> = RingBuf::new();
+
+/// Whether the scope is `known-hosts`: the agent overrides this at load, and the verifier removes what is not needed.
+#[unsafe(no_mangle)]
+pub static KNOWN_HOSTS: Global<u8> = Global::new(0);
 
 /// Whether `bpf_set_retval` exists (Linux 5.18, b44123b4a3dc): the agent finds out and overrides this at load.
 #[unsafe(no_mangle)]

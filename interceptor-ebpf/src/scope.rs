@@ -3,7 +3,7 @@
 use aya_ebpf::{btf_maps::lpm_trie::Key, programs::SockAddrContext};
 use interceptor_common::{Address, MAX_PORTS, Settings};
 
-use crate::maps::{EXEMPT, NEVER4, NEVER6};
+use crate::maps::{EXEMPT, KNOWN_HOSTS, KNOWN4, KNOWN6, NEVER4, NEVER6};
 
 /// Whether one of the ports is this one; unused slots (0) end the list.
 #[inline(always)]
@@ -25,6 +25,21 @@ pub fn never(address: Address) -> bool {
     match address.as_v4() {
         Some(v4) => NEVER4.get(&Key::new(32, v4.to_ne_bytes())).is_some(),
         None => NEVER6.get(&Key::new(128, address.octets())).is_some(),
+    }
+}
+
+/// Whether addresses that are not known go direct.
+#[inline(always)]
+pub fn known_hosts_only() -> bool {
+    KNOWN_HOSTS.load() != 0
+}
+
+/// Whether the destination may serve an LLM host, as far as the agent knows.
+#[inline(always)]
+pub fn known(address: Address) -> bool {
+    match address.as_v4() {
+        Some(v4) => KNOWN4.get(&Key::new(32, v4.to_ne_bytes())).is_some(),
+        None => KNOWN6.get(&Key::new(128, address.octets())).is_some(),
     }
 }
 

@@ -4,7 +4,7 @@ mod again;
 mod growth;
 mod reload;
 mod stop;
-mod upgrade;
+pub mod upgrade;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! End-to-end tests through the real kernel path, one module a theme. They need root, and fail without it.
 
+mod audit;
 mod bad_input;
 mod bad_provider;
 mod bind;
@@ -17,12 +18,16 @@ mod getpeername;
 mod getsockname;
 mod hand_off;
 mod hosts;
+mod ingress;
+mod known_hosts;
 mod leaks;
 mod life;
 mod lifecycle;
+mod listeners;
 mod netns;
 mod nftables;
 mod passthrough;
 mod policy;
 mod sendmsg;
 mod status;
+mod who;

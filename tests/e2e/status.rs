@@ -70,6 +70,7 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
         "cgroup",
         "counters",
         "handoffs",
+        "known_addresses",
         "links",
         "namespaces",
         "next_step",
@@ -78,6 +79,7 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
         "plain_ports",
         "port",
         "ports",
+        "scope",
         "state",
     ];
     assert_eq!(keys, expected);

@@ -28,6 +28,9 @@ const ONLY_NET_ADMIN: [&str; 5] = [
     "-all,+net_admin",
 ];
 
+/// root still, and as powerless as any user.
+const NO_CAPABILITY: [&str; 5] = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"];
+
 /// A running agent; it is killed when dropped.
 pub struct Agent<'w> {
     netns: &'w Netns,
@@ -84,15 +87,38 @@ impl<'w> Agent<'w> {
         Ok(config)
     }
 
-    /// The agent's program in the clients' namespace, for any of its commands.
+    /// The agent's program in the clients' namespace, for any of its commands. A file `hosts` in the world's folder is its
+    /// /etc/hosts; without one it can resolve nothing of the world's.
     pub fn command(world: &World) -> Result<Command> {
         let mut netns = std::ffi::OsString::from("--net=");
         netns.push(world.clients.path());
         // Not `ip netns exec`, which mounts a /sys of its own over the cgroups.
         let mut command = Command::new("nsenter");
         command.arg(netns);
-        if world.backend == Backend::Nftables {
-            command.args(ONLY_NET_ADMIN);
+        if world.resolves {
+            let show = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+            command
+                .args([
+                    "unshare",
+                    "--mount",
+                    "--propagation",
+                    "slave",
+                    "sh",
+                    "-c",
+                    show,
+                ])
+                .arg(world.clients.hosts_file());
+        }
+        match world.backend {
+            Backend::Ebpf => {}
+            Backend::Nftables => _ = command.args(ONLY_NET_ADMIN),
+            Backend::Off => _ = command.args(NO_CAPABILITY),
+        }
+        let hosts = world.dir().join("hosts");
+        if hosts.exists() {
+            let shown = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+            command.args(["unshare", "-m", "sh", "-c", shown]);
+            command.arg(hosts);
         }
         command.arg(binary()?);
         command.stdin(Stdio::null());
@@ -203,6 +229,22 @@ impl<'w> Agent<'w> {
             .arg(self.pid().to_string())
             .status()?;
         ensure!(sent.success(), "can't send {name} to the agent");
+        Ok(())
+    }
+
+    /// Has it read another config, and waits until it did; what it made of it is in its log.
+    pub fn reload(&self, world: &World, options: &Options) -> Result<()> {
+        let ended = |log: &str| {
+            log.matches("\"config reloaded\"").count() + log.matches("was not reloaded").count()
+        };
+        let before = ended(&self.log()?);
+        Self::prepare(world, options)?;
+        self.signal("HUP")?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while ended(&self.log()?) == before {
+            ensure!(Instant::now() < deadline, "no reload:\n{}", self.log()?);
+            thread::sleep(Duration::from_millis(10));
+        }
         Ok(())
     }
 
@@ -327,6 +369,7 @@ fn write_config(world: &World, options: &Options) -> Result<PathBuf> {
     let backend = match world.backend {
         Backend::Ebpf => format!("\"ebpf\"\ncgroup = \"{}\"", world.cgroup.config_path()),
         Backend::Nftables => "\"nftables\"".to_owned(),
+        Backend::Off => "\"off\"".to_owned(),
     };
     let config = format!(
         r#"version = 1

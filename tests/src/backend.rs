@@ -7,6 +7,8 @@ pub enum Backend {
     Ebpf,
     /// The clients' whole network namespace, by nftables rules, with CAP_NET_ADMIN and no other capability.
     Nftables,
+    /// Nothing: the agent has listeners only, and no capability.
+    Off,
 }
 
 impl Backend {

@@ -67,6 +67,11 @@ impl Netns {
         Ok(())
     }
 
+    /// What programs in here see as /etc/hosts.
+    pub fn hosts_file(&self) -> PathBuf {
+        self.etc().join("hosts")
+    }
+
     fn etc(&self) -> PathBuf {
         Path::new("/etc/netns").join(&self.name)
     }

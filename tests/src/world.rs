@@ -19,6 +19,8 @@ use crate::upstream::Upstream;
 pub struct World {
     /// What the agent steers by.
     pub backend: Backend,
+    /// Whether the agent resolves the names of [`netns::HOSTS`] too, as one with listeners has to.
+    pub resolves: bool,
     /// The stub LLM provider under the names of [`netns::HOSTS`].
     pub upstream: Upstream,
     /// What the agent steers and clients run in.
@@ -53,6 +55,7 @@ impl World {
         let upstream = Upstream::start(&provider, scratch.path())?;
         Ok(Self {
             backend,
+            resolves: backend == Backend::Off,
             upstream,
             cgroup,
             clients,
@@ -77,6 +80,24 @@ impl World {
         Client::new(&self.clients, Some(&self.cgroup), roots)
     }
 
+    /// A client in a cgroup below the steered one.
+    pub fn client_of<'w>(&'w self, cgroup: &'w Cgroup, roots: &Path) -> Client<'w> {
+        Client::new(&self.clients, Some(cgroup), roots)
+    }
+
+    /// An empty file system of this many bytes, in memory.
+    pub fn small_disk(&self, bytes: usize) -> Result<PathBuf> {
+        let disk = self.dir().join("disk");
+        fs::create_dir(&disk)?;
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes},mode=755")])
+            .arg("tmpfs")
+            .arg(&disk)
+            .status()?;
+        ensure!(mounted.success(), "can't mount at {}", disk.display());
+        Ok(disk)
+    }
+
     /// A container's namespace, with addresses of its own that end in `number`, from 100 on.
     pub fn container(&self, number: u8) -> Result<Netns> {
         netns::container(&self.run, &self.provider, number)
@@ -96,7 +117,7 @@ impl World {
     /// whole namespace, outside that.
     pub fn direct_client(&self) -> Client<'_> {
         let netns = match self.backend {
-            Backend::Ebpf => &self.clients,
+            Backend::Ebpf | Backend::Off => &self.clients,
             Backend::Nftables => &self.provider,
         };
         Client::new(netns, None, self.upstream.ca_file())
@@ -142,6 +163,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.path().join("bpf")).status();
+        let disk = self.path().join("disk");
+        if disk.exists() {
+            let _ = Command::new("umount").arg(disk).status();
+        }
         let _ = fs::remove_dir_all(self.path());
     }
 }

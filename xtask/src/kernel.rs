@@ -22,13 +22,15 @@ use crate::setup;
 pub const VERSIONS: [&str; 6] = ["5.10", "6.1", "6.12", "6.18", "newest", "all"];
 
 /// Test modules of `tests/e2e` that the kernel side decides; the rest is the same on every kernel.
-const STEERING: [&str; 10] = [
+const STEERING: [&str; 12] = [
     "bind::",
     "connect::",
     "direct::",
     "egress::",
     "getpeername::",
     "getsockname::",
+    "ingress::",
+    "known_hosts::",
     "lifecycle::",
     "netns::",
     "sendmsg::",

@@ -22,7 +22,7 @@ const UNFINISHED: [&str; 6] = [
 ];
 
 /// eBPF files that are no hook: entry points, and what the hooks share.
-const NO_HOOK: [&str; 4] = ["main", "maps", "refuse", "scope"];
+const NO_HOOK: [&str; 5] = ["direct", "main", "maps", "refuse", "scope"];
 
 /// Files beside the protocol adapters that are none: what the adapters share.
 const NO_ADAPTER: [&str; 3] = ["response", "route", "schema"];

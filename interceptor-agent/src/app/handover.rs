@@ -9,18 +9,21 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::{
         fd::{AsRawFd as _, OwnedFd, RawFd},
-        unix::net::UnixStream,
+        unix::net::{UnixListener, UnixStream},
     },
+    path::Path,
     process::Command,
     sync::atomic::Ordering,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail, ensure};
+use socket2::{Domain, SockRef};
 use tokio::io::AsyncReadExt as _;
 
 use super::Agent;
 use crate::{
+    config::Backend,
     steering::{Steering as _, cookie},
     sys,
 };
@@ -34,6 +37,7 @@ pub struct Handover {
     lock: Option<File>,
     ready: Option<UnixStream>,
     listeners: Vec<Inherited>,
+    unix: Vec<UnixListener>,
 }
 
 #[derive(Debug)]
@@ -55,6 +59,12 @@ impl Handover {
         let (Some(lock), Some(ready)) = (inherited.next(), inherited.next()) else {
             bail!("a predecessor hands over its lock and a socket, and then its listeners");
         };
+        let is_unix = |descriptor: &mut OwnedFd| {
+            SockRef::from(&*descriptor).domain().ok() == Some(Domain::UNIX)
+        };
+        let mut sockets: Vec<_> = inherited.collect();
+        let unix = sockets.extract_if(.., is_unix).map(UnixListener::from);
+        let unix = unix.collect();
         let listener = |descriptor: OwnedFd| {
             let listener = TcpListener::from(descriptor);
             Ok(Inherited {
@@ -66,7 +76,9 @@ impl Handover {
         Ok(Self {
             lock: Some(lock.into()),
             ready: Some(ready.into()),
-            listeners: inherited
+            unix,
+            listeners: sockets
+                .into_iter()
                 .map(listener)
                 .collect::<io::Result<_>>()
                 .context("listeners of a predecessor")?,
@@ -99,6 +111,15 @@ impl Handover {
     pub(super) fn at(&mut self, netns: u64, address: SocketAddr) -> Option<TcpListener> {
         self.take(|inherited| inherited.netns == netns && inherited.address == address)
             .pop()
+    }
+
+    /// The listener at a Unix socket's path.
+    pub(super) fn at_path(&mut self, path: &Path) -> Option<UnixListener> {
+        let is_it = |listener: &mut UnixListener| {
+            let address = listener.local_addr();
+            address.is_ok_and(|address| address.as_pathname() == Some(path))
+        };
+        self.unix.extract_if(.., is_it).next()
     }
 
     /// Tells the predecessor that this agent serves.
@@ -140,13 +161,19 @@ impl Agent {
     }
 
     async fn try_hand_over(&self, mut command: Command) -> anyhow::Result<u32> {
-        let Some((ebpf, _)) = &self.kernel else {
-            bail!("an agent that steers by nftables can't be replaced while it runs: restart it");
+        // Who pins nothing has no lock to hand on, and something has to be in its place.
+        let lock = match &self.kernel {
+            Some((ebpf, _)) => ebpf.lock()?,
+            None if self.config.steering.backend == Backend::Off => File::open("/dev/null")?,
+            None => {
+                bail!(
+                    "an agent that steers by nftables can't be replaced while it runs: restart it"
+                )
+            }
         };
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let listeners = sys::own_listeners()?;
-        let lock = ebpf.lock()?;
         let listeners_fds = listeners.iter().map(OwnedFd::as_raw_fd);
         let descriptors: Vec<RawFd> = [lock.as_raw_fd(), theirs.as_raw_fd()]
             .into_iter()
@@ -163,7 +190,9 @@ impl Agent {
         let mut ours = tokio::net::UnixStream::from_std(ours)?;
         match tokio::time::timeout(PATIENCE, ours.read_u8()).await {
             Ok(Ok(_)) => {
-                ebpf.let_go();
+                if let Some((ebpf, _)) = &self.kernel {
+                    ebpf.let_go();
+                }
                 child.id().context("the new agent has ended")
             }
             Ok(Err(_)) => bail!(

@@ -6,17 +6,18 @@ mod attached;
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     io, mem,
+    net::SocketAddr,
     os::fd::AsFd as _,
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use interceptor_common::Arrival;
+use interceptor_common::{Arrival, Miss};
 use tokio::{net::TcpListener, sync::mpsc, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{App, handover::Handover, tasks};
+use super::{App, handover::Handover, known, tasks};
 use crate::{
     listener,
     steering::{
@@ -160,8 +161,9 @@ impl Namespaces {
     /// Ends connections that were open before anything was steered.
     pub(super) fn end_earlier(&self, scope: &Scope) {
         let cgroups = self.cgroup.ids();
+        let steered = |to: SocketAddr| scope.steers(to) && self.ebpf.knows(to.ip());
         for open in self.open.values() {
-            match open.netns.run(|| earlier::end(scope, &cgroups)) {
+            match open.netns.run(|| earlier::end(steered, &cgroups)) {
                 Ok(Ended { ended: 0, left: 0 }) => {}
                 Ok(Ended { ended, left: 0 }) => {
                     tracing::info!(ended, "connections from before were ended")
@@ -182,17 +184,9 @@ impl Namespaces {
     }
 
     /// Follows the kernel's word, and looks now and then by itself, until the drain.
-    pub(super) async fn run(mut self, arrivals: Ring<Arrival>) {
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let ended = arrivals.each(move |arrival| {
-            // Nobody listens any more once the drain has begun.
-            let _ = tell.send(arrival);
-        });
-        tokio::spawn(async move {
-            if let Err(error) = ended.await {
-                tracing::error!(%error, "the kernel's word of new network namespaces can't be read");
-            }
-        });
+    pub(super) async fn run(mut self, arrivals: Ring<Arrival>, misses: Ring<Miss>) {
+        let mut told = follow(arrivals);
+        let mut missed = follow(misses);
         let mut clock = time::interval(LOOK_EVERY);
         let mut links = time::interval(attached::LOOK_EVERY);
         loop {
@@ -204,6 +198,10 @@ impl Namespaces {
                     let path = format!("/proc/{tgid}/task/{tid}/ns/net");
                     self.arrive(Path::new(&path), Some(netns));
                 },
+                Some(miss) = missed.recv() => {
+                    known::learn(&self.app, &miss);
+                    known::end(&miss, self.open.values().map(|open| &*open.netns));
+                }
                 _ = clock.tick() => if !self.app.hands_over() {
                     self.look();
                 },
@@ -289,6 +287,21 @@ impl Namespaces {
         });
         Ok(())
     }
+}
+
+/// A ring's items, for whoever waits for other things as well.
+fn follow<T: aya::Pod + Send>(ring: Ring<T>) -> mpsc::UnboundedReceiver<T> {
+    let (tell, told) = mpsc::unbounded_channel();
+    let ended = ring.each(move |item| {
+        // Nobody listens any more once the drain has begun.
+        let _ = tell.send(item);
+    });
+    tokio::spawn(async move {
+        if let Err(error) = ended.await {
+            tracing::error!(%error, "the kernel's word of network namespaces and streams can't be read");
+        }
+    });
+    told
 }
 
 /// Whether the task is no more whose `ns/net` this is: then the kernel says EACCES as well (proc_ns_get_link).

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-use super::{Agent, App, bind_admin, scope, tasks};
+use super::{Agent, App, Handover, bind_admin, listeners::Listeners, scope, tasks};
 use crate::{
     admin,
     config::Config,
@@ -21,6 +21,8 @@ impl Agent {
         let steering = &config.steering;
         let app = Arc::new(App::new(config, nftables.clone())?);
         let admin = bind_admin(config, |_| None).await?;
+        let proxies = Listeners::bind(&config.listeners, &mut Handover::default(), 0)?;
+        let addresses = proxies.addresses()?;
         let port = steering.listen_port;
         let listeners = listener::bind(port, |socket| nftables.mark(socket))
             .with_context(|| format!("127.0.0.1:{port}: steering.listen_port chooses the port"))?;
@@ -47,6 +49,7 @@ impl Agent {
             app.drain
                 .spawn(tasks::accept(Arc::clone(&app), Arc::clone(&here), listener));
         }
+        proxies.serve(&app, Netns::only())?;
         tracing::info!(
             backend = "nftables",
             mode = ?config.mode,
@@ -58,6 +61,7 @@ impl Agent {
             kernel: None,
             config: config.clone(),
             scope,
+            listeners: addresses,
         })
     }
 }

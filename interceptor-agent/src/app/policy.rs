@@ -1,16 +1,24 @@
 //! What the config decides for each connection and exchange. A reload replaces it whole: nothing sees half of two.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{Config, Limits, PathPolicy},
+    config::{Config, Decisions, Endpoint, Limits, Listener, Match},
     hosts::Hosts,
-    mask::{detector::Detectors, request::Masker},
-    steering::Steering,
+    mask::{
+        detector::{Detectors, UnknownClass},
+        request::Masker,
+    },
+    proxy::Rules,
+    steering::{
+        Steering,
+        cgroup::{self, Cgroup},
+    },
     tls::{ca::Ca, leaf::Leaves, upstream},
     upstream::{Patience, Upstream},
+    who::Who,
 };
 
 /// One reading of the config, ready to use.
@@ -19,32 +27,67 @@ pub struct Policy {
     pub hosts: Hosts,
     /// Bounds on what one client can make the agent hold.
     pub limits: Limits,
-    /// Paths of LLM hosts that no adapter knows.
-    pub unknown_path: PathPolicy,
-    /// Paths of coding agents' side traffic.
-    pub side_path: PathPolicy,
     /// The TLS server towards clients.
     pub tls: TlsAcceptor,
     /// The client towards providers.
     pub upstream: Upstream,
+    /// Ports where TLS is expected.
+    pub ports: Vec<u16>,
+    /// What each listener asks of its clients, and lets them do.
+    pub listeners: BTreeMap<Endpoint, Rules>,
+    /// What holds where none of `chosen` matches.
+    default: Arc<Terms>,
+    /// What holds for some, in the order in which they are looked at.
+    chosen: Vec<(Match, Arc<Terms>)>,
+}
+
+/// What holds for an exchange.
+pub struct Terms {
+    /// The policy's name; None at the top level.
+    pub name: Option<Arc<str>>,
+    /// Mode, paths, hosts.
+    pub decisions: Decisions,
     /// The masker.
     pub masker: Masker,
+}
+
+impl Terms {
+    /// Detectors are the largest part: those of `others` are shared where the classes' actions are the same.
+    fn new<'t>(
+        name: Option<&str>,
+        decisions: &Decisions,
+        mut others: impl Iterator<Item = &'t Arc<Self>>,
+    ) -> Result<Arc<Self>, UnknownClass> {
+        let same = others.find(|other| other.decisions.classes == decisions.classes);
+        let masker = match same {
+            Some(other) => other.masker.in_mode(decisions.mode),
+            None => Masker::new(Detectors::with_actions(&decisions.classes)?, decisions.mode),
+        };
+        Ok(Arc::new(Self {
+            name: name.map(Arc::from),
+            decisions: decisions.clone(),
+            masker,
+        }))
+    }
 }
 
 impl Policy {
     /// Reads what the config names, and takes effect nowhere.
     ///
     /// # Errors
-    /// The CA, the roots or the detectors are not as the config says.
+    /// The CA, the roots, the detectors or a listener's token are not as the config says.
     pub(super) fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
         let ca = Ca::load(&config.tls.ca_dir)?;
         let roots = upstream::Roots::load(&config.tls.extra_roots)?.without(ca.root());
         let limits = config.limits.clone();
+        let rules = |listener: &Listener| Ok((listener.at.clone(), Rules::load(listener)?));
+        let listeners: anyhow::Result<_> = config.listeners.iter().map(rules).collect();
         let client = |alpn: &[&[u8]]| upstream::client_config(&roots, alpn);
+        let (default, chosen) = terms(config)?;
         Ok(Self {
             hosts: config.hosts.clone(),
-            unknown_path: config.mask.unknown_path,
-            side_path: config.mask.side_path,
+            default,
+            chosen,
             tls: TlsAcceptor::from(Leaves::new(ca)?.server_config()?),
             upstream: Upstream::new(
                 steering,
@@ -56,9 +99,16 @@ impl Policy {
                     idle: limits.idle_timeout,
                 },
             ),
-            masker: Masker::new(Detectors::with_actions(&config.mask.classes)?, config.mode),
             limits,
+            ports: config.steering.ports.clone(),
+            listeners: listeners?,
         })
+    }
+
+    /// What holds for the exchanges of one who connected: the first policy that matches, else the top level.
+    pub fn terms(&self, who: &Who) -> &Arc<Terms> {
+        let first = self.chosen.iter().find(|(whom, _)| whom.holds(who));
+        first.map_or(&self.default, |(_, terms)| terms)
     }
 
     /// The hosts' names that can be resolved.
@@ -68,5 +118,37 @@ impl Policy {
             .map(|host| host.pattern.clone())
             .filter(|name| !name.contains('*'))
             .collect()
+    }
+}
+
+type Chosen = Vec<(Match, Arc<Terms>)>;
+
+fn terms(config: &Config) -> Result<(Arc<Terms>, Chosen), UnknownClass> {
+    let default = Terms::new(None, &config.decisions(), std::iter::empty())?;
+    let mut chosen = Chosen::new();
+    for rule in &config.policies {
+        let others = std::iter::once(&default).chain(chosen.iter().map(|(_, terms)| terms));
+        let terms = Terms::new(Some(&rule.name), &rule.decisions, others)?;
+        chosen.push((rule.who.clone(), terms));
+    }
+    Ok((default, chosen))
+}
+
+/// Says which policies nobody can come under, where cgroups can't be told: without eBPF, or without CAP_DAC_READ_SEARCH.
+pub(super) fn warn_of_blind(config: &Config, cgroup: Option<&Cgroup>) {
+    let can_tell = |cgroup: &Cgroup| cgroup.id().is_ok_and(|id| cgroup::by_id(id).is_some());
+    if cgroup.is_some_and(can_tell) {
+        return;
+    }
+    for rule in config
+        .policies
+        .iter()
+        .filter(|rule| rule.who.asks_for_cgroup())
+    {
+        tracing::warn!(
+            policy = rule.name,
+            next_step = "match by uid alone, or run on eBPF with CAP_DAC_READ_SEARCH",
+            "this policy holds for nobody: the agent can't tell cgroups here"
+        );
     }
 }

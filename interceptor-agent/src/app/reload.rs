@@ -5,12 +5,17 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context as _;
 
 use super::{Agent, Policy};
-use crate::{config::Config, steering::Scope};
+use crate::{
+    config::{Config, Listener},
+    steering::{KnownHosts, Scope},
+};
 
 impl Agent {
     /// Takes over what `file` says now, for all exchanges that begin from here on. One with an error changes nothing;
     /// the log has every problem with its line, key, value and remedy.
     pub async fn reload(&mut self, file: &Path) {
+        // Whoever rotates logs sends this signal, whatever the config says now.
+        self.app.audit.reopen();
         let done = self.try_reload(file).await;
         self.app.metrics.reloaded(done.is_ok());
         match done {
@@ -28,10 +33,13 @@ impl Agent {
 
     async fn try_reload(&mut self, file: &Path) -> anyhow::Result<()> {
         let (file, steering) = (file.to_owned(), Arc::clone(&self.app.steering));
+        let listening = self.config.listeners.clone();
         // Files may be slow to read, and an agent that gives no sign of life counts as hung.
         let reading = tokio::task::spawn_blocking(move || {
             let config = Config::load(&file)?;
-            let policy = Policy::new(&config, steering)?;
+            let mut in_force = config.clone();
+            in_force.listeners = same_places(&listening, &config.listeners);
+            let policy = Policy::new(&in_force, steering)?;
             anyhow::Ok((config, policy))
         });
         let (config, policy) = reading.await.context("reading the config")??;
@@ -46,6 +54,11 @@ impl Agent {
             tls_ports: config.steering.ports.clone(),
             plain_ports: config.steering.plain_ports.clone(),
             never: config.steering.never.clone(),
+            known_hosts: self
+                .scope
+                .known_hosts
+                .as_ref()
+                .map(|_| KnownHosts::of(&config.hosts)),
             ..self.scope.clone()
         };
         let kernel = &self.app.steering;
@@ -56,8 +69,9 @@ impl Agent {
         self.app.replace(policy);
         self.scope = scope;
         self.config = in_force(&self.config, config);
+        self.warn_of_blind_policies();
         let app = Arc::clone(&self.app);
-        tokio::spawn(async move { app.addresses.resolve(app.policy().names()).await });
+        tokio::spawn(async move { app.resolve().await });
         Ok(())
     }
 }
@@ -67,6 +81,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let (from, to) = (&old.steering, &new.steering);
     let keys = [
         ("steering.backend", from.backend != to.backend),
+        ("steering.scope", from.scope != to.scope),
         ("steering.cgroup", from.cgroup != to.cgroup),
         ("steering.listen_port", from.listen_port != to.listen_port),
         ("steering.pin_dir", from.pin_dir != to.pin_dir),
@@ -75,7 +90,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             "limits.connections",
             old.limits.connections != new.limits.connections,
         ),
+        ("audit", old.audit != new.audit),
         ("admin.listen", old.admin != new.admin),
+        ("listeners", !are_alike(&old.listeners, &new.listeners)),
         ("log", old.log != new.log),
     ];
     let changed = keys.into_iter().filter(|(_, changed)| *changed);
@@ -87,14 +104,36 @@ fn in_force(old: &Config, new: Config) -> Config {
     let mut config = new;
     let steering = old.steering.clone();
     config.steering.backend = steering.backend;
+    config.steering.scope = steering.scope;
     config.steering.cgroup = steering.cgroup;
     config.steering.listen_port = steering.listen_port;
     config.steering.pin_dir = steering.pin_dir;
     config.steering.heartbeat = steering.heartbeat;
     config.limits.connections = old.limits.connections;
+    config.audit = old.audit.clone();
     config.admin = old.admin.clone();
+    config.listeners = same_places(&old.listeners, &config.listeners);
     config.log = old.log.clone();
     config
+}
+
+/// Whether they listen at the same places, with the same rights.
+fn are_alike(old: &[Listener], new: &[Listener]) -> bool {
+    old.len() == new.len() && same_places(old, new).iter().all(|kept| new.contains(kept))
+}
+
+/// The listeners that are there, with what the new config says of each: all but where it is and who may open its file. One
+/// that is no longer in the config stays as it is.
+fn same_places(old: &[Listener], new: &[Listener]) -> Vec<Listener> {
+    let now = |old: &Listener| match new.iter().find(|new| new.at == old.at) {
+        Some(new) => Listener {
+            mode: old.mode,
+            group: old.group.clone(),
+            ..new.clone()
+        },
+        None => old.clone(),
+    };
+    old.iter().map(now).collect()
 }
 
 #[cfg(test)]
@@ -109,6 +148,7 @@ version = 1
 mode = \"dry-run\"
 [steering]
 backend = \"ebpf\"
+scope = \"known-hosts\"
 cgroup = \"/a\"
 ports = [8443]
 listen_port = 16000
@@ -119,10 +159,14 @@ ca_dir = \"/ca\"
 [limits]
 connections = 7
 request_body = \"1MiB\"
+[audit]
+file = \"/var/log/audit.jsonl\"
 [admin]
 listen = \"127.0.0.1:1234\"
 [log]
 level = \"debug\"
+[[listeners]]
+path = \"/new.sock\"
 ";
         let new = Config::parse(text).unwrap();
         let waiting = needs_restart(&old, &new);
@@ -130,12 +174,15 @@ level = \"debug\"
             waiting,
             [
                 "steering.backend",
+                "steering.scope",
                 "steering.cgroup",
                 "steering.listen_port",
                 "steering.pin_dir",
                 "steering.heartbeat",
                 "limits.connections",
+                "audit",
                 "admin.listen",
+                "listeners",
                 "log"
             ]
         );

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use interceptor_common::{Counter, Event};
+use interceptor_common::{Counter, Event, Reason as KernelReason};
 use tokio::{
     net::{TcpListener, TcpStream},
     time,
@@ -11,6 +11,7 @@ use tokio::{
 use super::App;
 use crate::{
     connection,
+    id::Id,
     original_dst::{ClientAddr, LocalAddr},
     refusal::Reason,
     steering::{
@@ -51,6 +52,11 @@ pub(super) fn spawn_on_nftables(app: &Arc<App>, nftables: Arc<Nftables>, stale_a
         move || nftables.beat(),
         stale_after / 6,
     ));
+    spawn_on_nothing(app);
+}
+
+/// The tasks of an agent that has no kernel side.
+pub(super) fn spawn_on_nothing(app: &Arc<App>) {
     tokio::spawn(resolve(Arc::clone(app)));
     let app = Arc::clone(app);
     tokio::spawn(async move {
@@ -84,33 +90,36 @@ pub(super) async fn accept(app: Arc<App>, netns: Arc<Netns>, listener: TcpListen
     }
 }
 
-/// Hands a connection over to a worker, whose epoll instance it belongs to from then on.
+/// Hands a steered connection over to a worker.
 fn take(app: &Arc<App>, netns: &Arc<Netns>, client: TcpStream, from: SocketAddr) -> io::Result<()> {
-    let (Ok(slot), Ok(at)) = (
-        Arc::clone(&app.slots).try_acquire_owned(),
-        client.local_addr(),
-    ) else {
-        app.metrics.refused(Reason::Busy.as_str());
-        return Ok(());
+    let (at, client) = (client.local_addr()?, client.into_std()?);
+    let (own, netns) = (Arc::clone(app), Arc::clone(netns));
+    on_worker(app, client, move |client| {
+        connection::serve(own, netns, client, ClientAddr(from), LocalAddr(at))
+    });
+    Ok(())
+}
+
+/// Has a worker serve a connection; the worker's epoll instance is what it belongs to from then on. Without a free slot the
+/// connection ends.
+pub(super) fn on_worker<F: Future<Output = ()> + Send>(
+    app: &Arc<App>,
+    client: std::net::TcpStream,
+    serve: impl FnOnce(TcpStream) -> F + Send + 'static,
+) {
+    let Ok(slot) = Arc::clone(&app.slots).try_acquire_owned() else {
+        return app.metrics.refused(Reason::Busy.as_str());
     };
     // Small writes of a stream must not wait for one another; failing only costs speed.
     let _ = client.set_nodelay(true);
-    let client = client.into_std()?;
     let (worker, open) = app.workers.least_busy();
-    let serving = {
-        let (app, netns) = (Arc::clone(app), Arc::clone(netns));
-        async move {
-            match TcpStream::from_std(client) {
-                Ok(client) => {
-                    connection::serve(app, netns, client, ClientAddr(from), LocalAddr(at)).await;
-                }
-                Err(error) => tracing::error!(%error, "a connection can't be watched"),
-            }
-            drop((slot, open));
+    app.drain.spawn_on(worker, async move {
+        match TcpStream::from_std(client) {
+            Ok(client) => serve(client).await,
+            Err(error) => tracing::error!(%error, "a connection can't be watched"),
         }
-    };
-    app.drain.spawn_on(worker, serving);
-    Ok(())
+        drop((slot, open));
+    });
 }
 
 /// On the runtime, not on a thread of its own, and only while the workers answer: an agent that hangs must look hung.
@@ -140,8 +149,15 @@ async fn report(app: Arc<App>, refused: Ring<Event>) {
             return;
         };
         let process = &refused.call.process;
+        let id = Id::new();
         app.metrics.refused(refused.reason.counter().as_str());
+        // The resolver of every client asks the kernel for a source address by a UDP connect, which sends nothing.
+        if refused.reason != KernelReason::Quic {
+            let reason = refused.reason.counter().as_str();
+            app.audit.refused(id, "kernel", reason, &refused.call);
+        }
         tracing::info!(
+            %id,
             reason = refused.reason.counter().as_str(),
             original = %refused.call.original.0,
             pid = process.pid,
@@ -159,7 +175,7 @@ async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
         clock.tick().await;
-        app.addresses.resolve(app.policy().names()).await;
+        app.resolve().await;
         if app.addresses.is_empty() {
             clock.reset_after(RESOLVE_AGAIN);
         }
@@ -173,6 +189,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
         clock.tick().await;
         app.policy().upstream.sweep();
         app.metrics.handoffs(ebpf.sweep(&mut handoffs));
+        app.metrics.known(ebpf.known().unwrap_or_default());
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }

@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::Config;
+use crate::config::{Config, Endpoint, Listener, OnFailure, Others, Reach, unreachable};
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
+use crate::proxy::Rules;
 use crate::steering::choice;
 use crate::tls::ca::{Ca, CaError};
 use crate::tls::upstream::Roots;
@@ -28,9 +29,15 @@ impl Args {
             io::stdout(),
             "OK {}\n{}",
             self.config.display(),
-            summary(&config, &roots, choice::describe(config.steering.backend))
+            summary(&config, &roots, choice::describe(&config.steering))
         )?;
-        if let Some(warning) = ca_warning(&config) {
+        let tokens = config.listeners.iter().map(Rules::load);
+        let unusable = tokens.filter_map(|rules| Some(rules.err()?.to_string()));
+        for warning in policy_warnings(&config)
+            .into_iter()
+            .chain(ca_warning(&config))
+            .chain(unusable)
+        {
             eprintln!("warning: {warning}");
         }
         Ok(ExitCode::SUCCESS)
@@ -39,11 +46,19 @@ impl Args {
 
 fn summary(config: &Config, roots: &Roots, backend: String) -> String {
     let steering = &config.steering;
-    let mode = match config.mode {
+    let mode = |mode: Mode| match mode {
         Mode::Enforce => "enforce",
         Mode::ReportOnly => "report-only: NOTHING IS MASKED, findings are counted",
         Mode::DryRun => "dry-run: NOTHING IS MASKED, the whole pipeline runs",
     };
+    let policies = config.policies.iter().map(|rule| {
+        let decisions = &rule.decisions;
+        let loose = decisions.looser_than(&config.decisions());
+        let loose = loose
+            .map(|key| format!(", looser in {key}"))
+            .unwrap_or_default();
+        format!("{} ({}{loose})", rule.name, decisions.mode.name())
+    });
     let never = ["loopback".to_owned(), "link-local".to_owned()];
     let never = list(
         &[
@@ -57,8 +72,9 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
         .concat(),
     );
     let rows = [
-        ("mode", mode.to_owned()),
+        ("mode", mode(config.mode).to_owned()),
         ("backend", backend),
+        ("scope", scope(config)),
         ("cgroup", steering.cgroup.display().to_string()),
         (
             "ports",
@@ -78,11 +94,13 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
             ),
         ),
         ("classes", classes(config)),
+        ("policies", list(&policies.collect::<Vec<_>>())),
         (
             "roots",
             format!("{} trusted for upstreams", roots.certificates().len()),
         ),
         ("ca", config.tls.ca_dir.display().to_string()),
+        ("audit", audit(config)),
         (
             "admin",
             config
@@ -90,11 +108,47 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
                 .listen
                 .map_or_else(|| "off".to_owned(), |address| address.to_string()),
         ),
+        ("listeners", listeners(&config.listeners)),
     ];
     rows.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = writeln!(text, "  {name:<8} {value}");
+        let _ = writeln!(text, "  {name:<9} {value}");
         text
     })
+}
+
+/// What is steered, and from what it is known.
+fn scope(config: &Config) -> String {
+    let names = |exact: bool| {
+        let patterns = config.hosts.iter().map(|host| &host.pattern);
+        patterns.filter(|name| name.contains('*') != exact).count()
+    };
+    let ranges: usize = config.hosts.iter().map(|host| host.ranges.len()).sum();
+    match config.steering.scope {
+        Reach::All => Reach::All.as_str().to_owned(),
+        known => format!(
+            "{}: {ranges} ranges, {} names to resolve, {} patterns; DNS answers seen; others by their first bytes",
+            known.as_str(),
+            names(true),
+            names(false)
+        ),
+    }
+}
+
+/// Each with what it lets through beside LLM hosts, and who may come.
+fn listeners(listeners: &[Listener]) -> String {
+    let told = listeners.iter().map(|listener| {
+        let hosts = match listener.others {
+            Others::Refuse => "LLM hosts only",
+            Others::Pass => "other hosts pass",
+        };
+        let whom = match (&listener.at, &listener.token_file) {
+            (_, Some(_)) => "with its token".to_owned(),
+            (Endpoint::Path(_), None) => format!("mode {:04o}", listener.mode),
+            (Endpoint::Address(_), None) => "every user of this machine".to_owned(),
+        };
+        format!("{} ({hosts}; {whom})", listener.at)
+    });
+    list(&told.collect::<Vec<_>>())
 }
 
 /// How many classes each action has; those that are not masked by name.
@@ -120,6 +174,26 @@ fn classes(config: &Config) -> String {
         }
     }
     text
+}
+
+fn audit(config: &Config) -> String {
+    config.audit.as_ref().map_or_else(
+        || "off".to_owned(),
+        |audit| match audit.on_failure {
+            OnFailure::Refuse => audit.file.display().to_string(),
+            OnFailure::Continue => {
+                format!("{}; what can't be recorded goes on", audit.file.display())
+            }
+        },
+    )
+}
+
+fn policy_warnings(config: &Config) -> Vec<String> {
+    let pairs = unreachable(&config.policies).into_iter();
+    let warning = |(name, above): (&str, &str)| {
+        format!("the policy `{name}` never holds: `{above}` above it takes all that it matches")
+    };
+    pairs.map(warning).collect()
 }
 
 /// What `interceptor run` would meet; a config can be checked on a machine that has no CA.
@@ -170,7 +244,8 @@ mod tests {
     fn the_summary_says_what_the_config_means() {
         let roots = Roots::load(&[]).unwrap();
         let config = config(
-            "mode = \"dry-run\"\nsteering.never = [\"10.0.0.0/8\"]\nmask.classes.email = \"allow\"",
+            "mode = \"dry-run\"\nsteering.never = [\"10.0.0.0/8\"]\nmask.classes.email = \"allow\"
+             \n[[listeners]]\naddress = \"127.0.0.1:15480\"\nothers = \"pass\"\n[[listeners]]\npath = \"/p.sock\"",
         );
         let text = summary(&config, &roots, "auto: ebpf".to_owned());
         for part in [
@@ -178,9 +253,44 @@ mod tests {
             "link-local, 10.0.0.0/8",
             "allow 1: email",
             "443 (plain HTTP refused on 80)",
+            "scope    all\n",
+            "127.0.0.1:15480 (other hosts pass; every user of this machine)",
+            "/p.sock (LLM hosts only; mode 0660)",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn from_what_addresses_are_known_is_said() {
+        let config = config("steering.scope = \"known-hosts\"");
+        let said = scope(&config);
+        assert!(
+            said.starts_with("known-hosts: 2 ranges, 10 names to resolve, 3 patterns"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn policies_are_told_and_those_that_never_hold_warned_of() {
+        let policies = "audit.file = \"/var/log/audit.jsonl\"
+            [[policies]]\nname = \"wide\"\nmatch.uid = [1, 2]\nmode = \"dry-run\"
+            [[policies]]\nname = \"narrow\"\nmatch = { uid = [2], unit = [\"x.service\"] }
+            [[policies]]\nname = \"other\"\nmatch.uid = [3]";
+        let config = config(policies);
+        let text = summary(&config, &Roots::load(&[]).unwrap(), String::new());
+        for part in [
+            "wide (dry-run, looser in mode), narrow (enforce), other (enforce)",
+            "audit    /var/log/audit.jsonl\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let warnings = policy_warnings(&config);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].contains("`narrow` never holds: `wide`"),
+            "{warnings:?}"
+        );
     }
 
     #[test]

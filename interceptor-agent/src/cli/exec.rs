@@ -1,6 +1,8 @@
 //! `interceptor exec`: one command under interception, trust included.
 
+mod proxied;
 mod session;
+mod steered;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,25 +18,25 @@ use tokio::{
 };
 
 use super::log;
-use crate::{
-    app::{Agent, Handover},
-    config::Config,
-    sys,
-    tls::ca,
-};
-use session::Session;
+use crate::{config::Config, sys};
+use session::{Session, Via};
 
-pub(super) use session::sweep;
+pub(super) use steered::sweep;
 
 /// Arguments of `interceptor exec`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Without --config the built-in policy is used, with a CA of its own that is gone with the command."
-)]
+#[command(after_help = "\
+Without --config the built-in policy is used, with a CA of its own that is gone with the command.
+
+Via a proxy only programs that follow HTTPS_PROXY are masked. Others that can be told a base URL are led there by hand:
+  interceptor exec -- sh -c 'ANTHROPIC_BASE_URL=$INTERCEPTOR_URL/api.anthropic.com exec COMMAND'")]
 pub struct Args {
-    /// The configuration; its cgroup, port, pin folder and admin address are replaced by the command's own
+    /// The configuration; its cgroup, ports, listeners, pin folder and admin address are replaced by the command's own
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// How the command's connections come to the agent
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = Via::Auto)]
+    via: Via,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -54,34 +56,30 @@ impl Args {
         runtime.block_on(async {
             // Before there is anything that a signal could leave behind.
             let mut signals = Signals::new()?;
-            let session = Session::begin(config, self.config.is_none())?;
-            let agent = match Agent::start(session.config(), Handover::default()).await {
-                // The kernel breaks its look at the programs off for a signal.
-                Err(_) if signals.terminated().await => return Ok(ExitCode::from(143)),
-                started => started?,
+            let own_ca = self.config.is_none();
+            let steered = match self.via {
+                Via::Proxy => None,
+                Via::Auto | Via::Ebpf => Some(Session::steered(config.clone(), own_ca).await),
             };
-            let code = match spawn(&session, &self.command, descriptors)? {
+            let session = match steered {
+                // The kernel breaks its look at the programs off for a signal.
+                Some(Err(_)) if signals.terminated().await => return Ok(ExitCode::from(143)),
+                Some(Err(why)) if self.via == Via::Auto && session::is_of_this_place(&why) => {
+                    session::tell(&why);
+                    Session::proxied(config, own_ca).await?
+                }
+                Some(begun) => begun?,
+                None => Session::proxied(config, own_ca).await?,
+            };
+            let command = session.command(&self.command, descriptors)?;
+            let code = match Command::from(command).spawn() {
                 Ok(mut child) => exit_code(signals.wait(&mut child).await?),
                 Err(error) => not_started(&self.command[0], &error),
             };
-            agent.stop().await;
+            session.end().await;
             Ok(code)
         })
     }
-}
-
-/// The outer error is ours, the inner one the command's.
-fn spawn(
-    session: &Session,
-    command: &[OsString],
-    descriptors: libc::rlim_t,
-) -> anyhow::Result<io::Result<Child>> {
-    let mut child = std::process::Command::new(&command[0]);
-    child
-        .args(&command[1..])
-        .envs(ca::trust_variables(&session.config().tls.ca_dir));
-    sys::join_before_exec(&mut child, session.cgroup().procs()?, descriptors);
-    Ok(Command::from(child).spawn())
 }
 
 /// What would end us: an interrupt from the terminal reaches the command by itself, a SIGTERM is passed on.

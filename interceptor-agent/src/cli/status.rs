@@ -1,5 +1,6 @@
 //! `interceptor status`: what is enforced now, whether an agent lives, and what to do if not.
 
+mod listeners;
 mod nftables;
 mod notes;
 mod text;
@@ -11,7 +12,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::{
-    config::{Backend, Config},
+    config::{Backend, Config, Reach},
     listener,
     steering::{
         self,
@@ -44,6 +45,14 @@ impl Args {
         };
         // With `auto`, rules that are there are what steers; who may not look at them may not look at pins either.
         let rules = match config.steering.backend {
+            Backend::Off => {
+                let status = listeners::Status::of(&config.listeners);
+                match self.json {
+                    true => println!("{}", serde_json::to_string_pretty(&status)?),
+                    false => print!("{}", status.text()),
+                }
+                return Ok(status.code());
+            }
             Backend::Ebpf => None,
             Backend::Nftables => Some(steering::nftables::survey()?),
             Backend::Auto => steering::nftables::survey().ok().flatten().map(Some),
@@ -88,6 +97,10 @@ struct Status {
     port: Option<Port>,
     ports: Vec<u16>,
     plain_ports: Vec<u16>,
+    /// As enforced; `None` before an agent ever ran here.
+    scope: Option<&'static str>,
+    /// Addresses and ranges that are steered, where not all are.
+    known_addresses: Option<usize>,
     namespaces: Option<Namespaces>,
     handoffs: Option<Fill>,
     counters: BTreeMap<&'static str, u64>,
@@ -165,6 +178,11 @@ impl Status {
             }),
             ports: settings.map_or_else(Vec::new, |settings| used(&settings.tls_ports)),
             plain_ports: settings.map_or_else(Vec::new, |settings| used(&settings.plain_ports)),
+            scope: settings.map(|settings| match settings.known_hosts {
+                0 => Reach::All.as_str(),
+                _ => Reach::KnownHosts.as_str(),
+            }),
+            known_addresses: maps.as_ref().and_then(|maps| maps.known),
             namespaces: maps.as_ref().map(|maps| maps.namespaces),
             handoffs: maps.as_ref().map(|maps| maps.handoffs),
             counters: maps.iter().flat_map(counters).collect(),

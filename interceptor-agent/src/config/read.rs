@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use interceptor_common::MAX_PORTS;
 
+use super::listeners::listeners;
 use super::section::{Bad, Problem, Section, Source};
 use super::values::{choice, cidr, count, duration, path, port, size, socket, text, version};
 use super::{
-    Admin, Backend, Config, Limits, Log, LogFormat, MaskPolicy, PathPolicy, Steering, Tls,
+    Admin, Audit, Backend, Config, Limits, Log, LogFormat, MaskPolicy, OnFailure, PathPolicy,
+    Reach, Steering, Tls, policies,
 };
 use crate::hosts::{Host, Hosts};
 use crate::mask::Mode;
@@ -25,23 +27,33 @@ pub(super) fn config(
     let mut root = source.root(table.get_ref());
     let default = Config::default();
     root.required("version", version);
-    let config = Config {
-        mode: root.get("mode", choice(MODES)).unwrap_or(default.mode),
-        steering: root.section("steering", |section| steering(section, default.steering)),
+    let alone = !root.has("listeners");
+    let mode = root.get("mode", choice(MODES)).unwrap_or(default.mode);
+    let steering = root.section("steering", |section| {
+        steering(section, default.steering, alone)
+    });
+    let mut config = Config {
+        mode,
+        listeners: listeners(&mut root, &steering),
+        steering,
         tls: root.section("tls", |section| tls(section, default.tls)),
         hosts: hosts(&mut root, default.hosts),
         mask: root.section("mask", |section| mask(section, default.mask, classes)),
+        policies: default.policies,
         limits: root.section("limits", |section| limits(section, default.limits)),
+        audit: root.optional("audit", audit).flatten(),
         admin: root.section("admin", |section| Admin {
             listen: section.get("listen", socket),
         }),
         log: root.section("log", |section| log(section, default.log)),
     };
+    let top = config.decisions();
+    config.policies = policies::read(&mut root, &top, &config.hosts, classes);
     root.finish();
     Ok((config, source.into_problems()))
 }
 
-const MODES: &[(&str, Mode)] = &[
+pub(super) const MODES: &[(&str, Mode)] = &[
     ("enforce", Mode::Enforce),
     ("report-only", Mode::ReportOnly),
     ("dry-run", Mode::DryRun),
@@ -53,26 +65,37 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     ("none", Protocol::None),
 ];
 
-const ACTIONS: &[(&str, Action)] = &[
+pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("mask", Action::Mask),
     ("block", Action::Block),
     ("report", Action::Report),
     ("allow", Action::Allow),
 ];
 
-const UNKNOWN_PATH: &[(&str, PathPolicy)] = &[
+pub(super) const UNKNOWN_PATH: &[(&str, PathPolicy)] = &[
     ("block", PathPolicy::Block),
     ("report", PathPolicy::Report),
     ("allow", PathPolicy::Allow),
 ];
 
-const SIDE_PATH: &[(&str, PathPolicy)] =
+pub(super) const SIDE_PATH: &[(&str, PathPolicy)] =
     &[("block", PathPolicy::Block), ("allow", PathPolicy::Allow)];
 
 const BACKENDS: &[(&str, Backend)] = &[
     ("auto", Backend::Auto),
     ("ebpf", Backend::Ebpf),
     ("nftables", Backend::Nftables),
+    ("off", Backend::Off),
+];
+
+const SCOPES: &[(&str, Reach)] = &[
+    (Reach::All.as_str(), Reach::All),
+    (Reach::KnownHosts.as_str(), Reach::KnownHosts),
+];
+
+const ON_FAILURE: &[(&str, OnFailure)] = &[
+    ("refuse", OnFailure::Refuse),
+    ("continue", OnFailure::Continue),
 ];
 
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -85,11 +108,14 @@ const LEVELS: &[(&str, tracing::Level)] = &[
     ("trace", tracing::Level::TRACE),
 ];
 
-fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
+fn steering(section: &mut Section<'_>, default: Steering, alone: bool) -> Steering {
     let steering = Steering {
         backend: section
             .get("backend", choice(BACKENDS))
             .unwrap_or(default.backend),
+        scope: section
+            .get("scope", choice(SCOPES))
+            .unwrap_or(default.scope),
         cgroup: section.get("cgroup", path).unwrap_or(default.cgroup),
         ports: section.list("ports", port).unwrap_or(default.ports),
         plain_ports: section
@@ -104,6 +130,15 @@ fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
             .get("heartbeat", duration(HEARTBEAT.0, HEARTBEAT.1))
             .unwrap_or(default.heartbeat),
     };
+    if (steering.backend, steering.scope) == (Backend::Nftables, Reach::KnownHosts) {
+        section.reject(
+            "scope",
+            Bad::new(
+                "all, with backend = \"nftables\"",
+                "leave the key out, or set backend = \"ebpf\", which known-hosts needs",
+            ),
+        );
+    }
     if !(1..=MAX_PORTS).contains(&steering.ports.len()) {
         section.reject(
             "ports",
@@ -149,6 +184,15 @@ fn steering(section: &mut Section<'_>, default: Steering) -> Steering {
             ),
         );
     }
+    if steering.backend == Backend::Off && alone {
+        section.reject(
+            "backend",
+            Bad::new(
+                "auto, ebpf, nftables; off beside [[listeners]]",
+                "add a [[listeners]], or leave the key out: this agent would do nothing",
+            ),
+        );
+    }
     steering
 }
 
@@ -169,6 +213,7 @@ fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
         let name = section.required("host", text);
         let protocol = section.required("protocol", choice(PROTOCOLS));
         let base_path = section.get("base_path", text).unwrap_or_default();
+        let ranges = section.list("ranges", cidr);
         let (Some(name), Some(protocol)) = (name, protocol) else {
             return;
         };
@@ -179,7 +224,17 @@ fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
                     Bad::new("each host once", "remove one of the two [[hosts]]"),
                 );
             }
-            Ok(host) => hosts.insert(host),
+            Ok(mut host) => {
+                let built_in = || {
+                    hosts
+                        .lookup(&host.pattern)
+                        .filter(|old| old.pattern == host.pattern)
+                };
+                host.ranges = ranges
+                    .or_else(|| Some(built_in()?.ranges.clone()))
+                    .unwrap_or_default();
+                hosts.insert(host);
+            }
             Err(error @ crate::hosts::HostError::BasePath) => {
                 section.reject(
                     "base_path",
@@ -245,6 +300,15 @@ fn limits(section: &mut Section<'_>, default: Limits) -> Limits {
             .get("connections", count(1, 1_000_000))
             .unwrap_or(default.connections),
     }
+}
+
+fn audit(section: &mut Section<'_>) -> Option<Audit> {
+    let file = section.required("file", path);
+    let on_failure = section.get("on_failure", choice(ON_FAILURE));
+    Some(Audit {
+        file: file?,
+        on_failure: on_failure.unwrap_or(OnFailure::Refuse),
+    })
 }
 
 fn log(section: &mut Section<'_>, default: Log) -> Log {

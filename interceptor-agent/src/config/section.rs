@@ -154,6 +154,26 @@ impl<'s> Section<'s> {
         Some(items.iter().enumerate().filter_map(item).collect())
     }
 
+    /// As [`Section::list`], for one that may not be empty.
+    pub(super) fn filled_list<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&DeValue<'s>) -> Result<T, Bad>,
+        empty: Bad,
+    ) -> Option<Vec<T>> {
+        let list = self.list(key, parse);
+        let array = self.find(key).and_then(|value| value.get_ref().as_array());
+        if array.is_some_and(|array| array.is_empty()) {
+            self.reject(key, empty);
+        }
+        list
+    }
+
+    /// Whether something stands there, right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
     /// A table below this one.
     pub(super) fn section<T>(
         &mut self,
@@ -169,7 +189,7 @@ impl<'s> Section<'s> {
             );
             self.source.note(self.join(key), value.span(), true, bad);
         }
-        let span = value.map_or(0..0, Spanned::span);
+        let span = value.map_or(self.span.clone(), Spanned::span);
         let mut section = Section {
             source: self.source,
             table,
@@ -180,6 +200,19 @@ impl<'s> Section<'s> {
         let result = read(&mut section);
         section.finish();
         result
+    }
+
+    /// A table below this one that means nothing by being left out.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'s>) -> T,
+    ) -> Option<T> {
+        if self.has(key) {
+            return Some(self.section(key, read));
+        }
+        self.taken.push(key);
+        None
     }
 
     /// Each table of an array of tables.
@@ -234,6 +267,13 @@ impl<'s> Section<'s> {
         let value = self.find(key);
         let span = value.map_or(self.span.clone(), Spanned::span);
         self.source.note(self.join(key), span, value.is_some(), bad);
+    }
+
+    /// Notes that a table as a whole is wrong.
+    pub(super) fn reject_whole(&self, bad: Bad) {
+        let given = self.table.is_some();
+        self.source
+            .note(self.path.clone(), self.span.clone(), given, bad);
     }
 
     /// Notes the keys that nobody took.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::glob::Glob;
 use crate::protocol::Protocol;
 
 const FULL: &str = r#"
@@ -10,6 +11,7 @@ version = 1
 mode = "report-only"
 [steering]
 backend = "ebpf"
+scope = "known-hosts"
 cgroup = "/user.slice"
 ports = [443, 8443]
 plain_ports = []
@@ -24,6 +26,7 @@ extra_roots = ["/etc/ssl/corp.pem"]
 host = "llm.corp.example"
 protocol = "openai"
 base_path = "/gateway"
+ranges = ["192.0.2.0/24", "2001:db8::/32"]
 [[hosts]]
 host = "*.llm.corp.example"
 protocol = "anthropic"
@@ -43,11 +46,36 @@ connect_timeout = "2s"
 response_timeout = "1h"
 idle_timeout = "90s"
 connections = 10
+[[policies]]
+name = "ci"
+match = { uid = [1000, 2000], unit = ["gitlab-runner.service"], cgroup = ["/ci.slice/"], container = ["4f2c*"] }
+mode = "dry-run"
+unknown_path = "block"
+side_path = "block"
+hosts = ["API.anthropic.com", "*.openai.azure.com"]
+classes.jwt = "allow"
+[[policies]]
+name = "strict"
+match = { image = ["registry.example/*"], pod = ["coder-*"], namespace = ["agents"], comm = ["curl"], command = ["0123456789abcdef"] }
+hosts = ["llm.corp.example"]
+[audit]
+file = "/var/log/interceptor/audit.jsonl"
+on_failure = "continue"
 [admin]
 listen = "[::1]:9901"
 [log]
 format = "json"
 level = "debug"
+[[listeners]]
+address = "192.0.2.7:15480"
+token_file = "/etc/interceptor/token"
+others = "pass"
+[[listeners]]
+path = "/run/interceptor/proxy.sock"
+mode = "0600"
+group = "llm"
+[[listeners]]
+address = "[::1]:15480"
 "#;
 
 #[test]
@@ -63,6 +91,7 @@ fn every_key_is_read() {
         config.steering,
         Steering {
             backend: Backend::Ebpf,
+            scope: Reach::KnownHosts,
             cgroup: "/user.slice".into(),
             ports: vec![443, 8443],
             plain_ports: vec![],
@@ -86,6 +115,7 @@ fn every_key_is_read() {
         (host.protocol, host.base_path.as_str()),
         (Protocol::OpenAi, "/gateway")
     );
+    assert_eq!(host.ranges, [cidr("192.0.2.0", 24), cidr("2001:db8::", 32)]);
     assert_eq!(
         config.hosts.lookup("x.llm.corp.example").unwrap().protocol,
         Protocol::Anthropic
@@ -117,6 +147,39 @@ fn every_key_is_read() {
             connections: 10,
         }
     );
+    assert_eq!(
+        config.audit,
+        Some(Audit {
+            file: "/var/log/interceptor/audit.jsonl".into(),
+            on_failure: OnFailure::Continue,
+        })
+    );
+    let [ci, strict] = &config.policies[..] else {
+        panic!("{:?}", config.policies)
+    };
+    let globs = |patterns: &[&str]| Some(patterns.iter().copied().map(Glob::new).collect());
+    let classes = |pairs: &[(&str, Action)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(name, action)| ((*name).to_owned(), *action));
+        pairs.collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(ci.name, "ci");
+    assert_eq!(
+        ci.decisions,
+        Decisions {
+            mode: Mode::DryRun,
+            unknown_path: PathPolicy::Block,
+            side_path: PathPolicy::Block,
+            classes: classes(&[("email", Action::Block), ("jwt", Action::Allow)]),
+            hosts: globs(&["api.anthropic.com", "*.openai.azure.com"]),
+        }
+    );
+    let left_out = Decisions {
+        hosts: globs(&["llm.corp.example"]),
+        ..config.decisions()
+    };
+    assert_eq!(strict.decisions, left_out);
     assert_eq!(config.admin.listen, Some("[::1]:9901".parse().unwrap()));
     assert_eq!(
         config.log,
@@ -125,6 +188,23 @@ fn every_key_is_read() {
             level: tracing::Level::DEBUG
         }
     );
+    let address = |text: &str| Listener::at(Endpoint::Address(text.parse().unwrap()));
+    assert_eq!(
+        config.listeners,
+        [
+            Listener {
+                token_file: Some("/etc/interceptor/token".into()),
+                others: Others::Pass,
+                ..address("192.0.2.7:15480")
+            },
+            Listener {
+                mode: 0o600,
+                group: Some("llm".to_owned()),
+                ..Listener::at(Endpoint::Path("/run/interceptor/proxy.sock".into()))
+            },
+            address("[::1]:15480"),
+        ]
+    );
 }
 
 #[test]
@@ -132,10 +212,12 @@ fn a_version_alone_gives_the_defaults() {
     let (read, default) = (Config::parse("version = 1").unwrap(), Config::default());
     assert_eq!((read.mode, read.steering), (default.mode, default.steering));
     assert_eq!((read.tls, read.mask), (default.tls, default.mask));
+    assert_eq!((read.policies, read.audit), (vec![], None));
     assert_eq!(
         (read.limits, read.admin, read.log),
         (default.limits, default.admin, default.log)
     );
+    assert_eq!(read.listeners, []);
 }
 
 #[test]

@@ -46,6 +46,35 @@ pub(super) fn text(value: &DeValue<'_>) -> Parsed<String> {
         .ok_or_else(|| Bad::new("a text", "write it in quotes"))
 }
 
+/// A user's number, as text.
+pub(super) fn user_id(value: &DeValue<'_>) -> Parsed<String> {
+    let id = integer(value).and_then(|id| u32::try_from(id).ok());
+    // The highest is the kernel's word for nobody.
+    id.filter(|id| *id != u32::MAX)
+        .map(|id| id.to_string())
+        .ok_or_else(|| {
+            Bad::new(
+                "user ids, from 0 to 4294967294",
+                "write the number that `id -u USER` prints",
+            )
+        })
+}
+
+/// The name of a policy, which is also a metric's label.
+pub(super) fn policy_name(value: &DeValue<'_>) -> Parsed<String> {
+    const MOST: usize = 32;
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let given = value.as_str().unwrap_or_default();
+    let good =
+        (1..=MOST).contains(&given.len()) && given.bytes().all(allowed) && given != "default";
+    good.then(|| given.to_owned()).ok_or_else(|| {
+        Bad::new(
+            format!("up to {MOST} lower-case letters, digits and dashes; not `default`"),
+            "give it a short name, like \"ci-agents\"",
+        )
+    })
+}
+
 /// A TCP port.
 pub(super) fn port(value: &DeValue<'_>) -> Parsed<u16> {
     let port = integer(value)
@@ -134,6 +163,20 @@ pub(super) fn path(value: &DeValue<'_>) -> Parsed<PathBuf> {
     })
 }
 
+/// Access rights of a file, as chmod(1) takes them: `"0660"`.
+pub(super) fn mode(value: &DeValue<'_>) -> Parsed<u32> {
+    let digits = value.as_str().filter(|text| (3..=4).contains(&text.len()));
+    digits
+        .and_then(|digits| u32::from_str_radix(digits, 8).ok())
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| {
+            Bad::new(
+                "access rights from \"000\" to \"0777\"",
+                "write them in quotes, like \"0660\"",
+            )
+        })
+}
+
 /// An address and a port to listen on.
 pub(super) fn socket(value: &DeValue<'_>) -> Parsed<SocketAddr> {
     value
@@ -169,8 +212,7 @@ pub(super) fn cidr(value: &DeValue<'_>) -> Parsed<Cidr> {
     };
     if prefix == 0 {
         return Err(bad(
-            "name narrower ranges: this one is every address, and nothing would be steered"
-                .to_owned(),
+            "name narrower ranges: this one is every address".to_owned()
         ));
     }
     let first = first_of(addr, prefix);

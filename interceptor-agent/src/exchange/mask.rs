@@ -11,7 +11,7 @@ use http::{HeaderValue, header::CONTENT_ENCODING, request::Parts};
 use tokio::runtime::Handle;
 
 use crate::{
-    app::Policy,
+    app::Terms,
     http::{coding::Codings, head},
     mask::{
         Mode,
@@ -35,16 +35,17 @@ pub(super) struct Masked {
     pub(super) took: Duration,
 }
 
-/// Masks everything that a process could put text into. The body comes first: its tokens are numbered without regard
+/// Masks everything that a process could put text into; a body decodes to at most `limit` bytes. The body comes first: its tokens are numbered without regard
 /// to headers, which change from request to request.
 pub(super) async fn request(
-    policy: &Arc<Policy>,
+    terms: &Arc<Terms>,
+    limit: usize,
     endpoint: Option<Endpoint>,
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let long = body.len() > LONG || parts.headers.contains_key(CONTENT_ENCODING);
-    let work = masked(Arc::clone(policy), endpoint, parts, body);
+    let work = masked(Arc::clone(terms), limit, endpoint, parts, body);
     if !long {
         return work.await;
     }
@@ -54,18 +55,19 @@ pub(super) async fn request(
 }
 
 async fn masked(
-    policy: Arc<Policy>,
+    terms: Arc<Terms>,
+    limit: usize,
     endpoint: Option<Endpoint>,
     mut parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
-    let masker = &policy.masker;
+    let masker = &terms.masker;
     // Where nothing is enforced, what can't be read passes as it would without us.
     let as_it_came = |refusal: Refusal| {
         let body = masker.unenforced(body.clone());
         body.map(Outcome::Unchanged).ok_or(refusal)
     };
-    let (codings, plain) = match plain(&policy, &parts, &body).await {
+    let (codings, plain) = match plain(limit, &parts, &body).await {
         Ok((codings, plain)) => (codings, Ok(plain)),
         Err(refusal) => (Codings::default(), Err(refusal)),
     };
@@ -105,14 +107,11 @@ async fn masked(
 }
 
 /// The body without its content codings, and those.
-async fn plain(policy: &Policy, parts: &Parts, body: &Bytes) -> Result<(Codings, Bytes), Refusal> {
+async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, Bytes), Refusal> {
     let codings = Codings::of(&parts.headers)?;
     let plain = match codings.is_empty() {
         true => body.clone(),
-        false => codings
-            .decode(body, policy.limits.request_body)
-            .await?
-            .into(),
+        false => codings.decode(body, limit).await?.into(),
     };
     Ok((codings, plain))
 }

@@ -1,62 +1,122 @@
-//! What is told of an exchange: one log line, and metrics. Classes and counts, never a value.
+//! What is told of an exchange: one log line, metrics, and an audit record. Classes and counts, never a value.
 
 use std::{
     fmt::Write as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::Link;
+use super::{Link, mask::Masked};
 use crate::{
+    app::Terms,
+    audit::{self, Ended, Finding, Slot},
     http::answer::Answer,
     id::Id,
-    mask::request::{Masker, Report},
+    mask::{Mode, detector::Action},
+    protocol::Route,
     refusal::{Reason, Refusal},
 };
 
 /// An exchange as it goes.
 pub(super) struct Record<'l> {
-    link: &'l Link,
+    link: &'l Arc<Link>,
+    terms: &'l Terms,
     id: Id,
     started: Instant,
-    method: Method,
-    findings: String,
+    method: &'static str,
+    findings: Vec<Finding>,
     masking: Duration,
     refused: Option<Reason>,
+    route: Option<Route>,
+    request_bytes: u64,
+    sent_bytes: Option<u64>,
+    audit: Option<(Slot, String)>,
+    ended: bool,
+}
+
+/// A client that goes away before its answer takes the exchange with it, but for this.
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.log(None);
+        if let Some((slot, time)) = self.audit.take() {
+            let ended = Ended {
+                bytes: 0,
+                whole: false,
+                took: self.started.elapsed(),
+            };
+            let exchange = self.exchange(time, None);
+            slot.fill(exchange.line(ended, self.link.who.told()));
+        }
+    }
 }
 
 impl<'l> Record<'l> {
-    pub(super) fn begin<B>(link: &'l Link, request: &Request<B>) -> Self {
+    pub(super) fn begin<B>(link: &'l Arc<Link>, terms: &'l Terms, request: &Request<B>) -> Self {
         Self {
             link,
+            terms,
             id: Id::new(),
             started: Instant::now(),
-            method: request.method().clone(),
-            findings: String::new(),
+            method: name(request.method()),
+            findings: Vec::new(),
             masking: Duration::ZERO,
             refused: None,
+            route: None,
+            request_bytes: 0,
+            sent_bytes: None,
+            audit: None,
+            ended: false,
         }
     }
 
-    pub(super) fn masked(&mut self, masker: &Masker, report: &Report, took: Duration) {
-        let counts = || {
-            report
-                .findings
-                .iter()
-                .map(|(class, count)| (masker.class(*class).name, *count))
+    /// There is room for its audit record.
+    pub(super) fn admitted(&mut self, slot: Option<Slot>) {
+        self.audit = slot.map(|slot| (slot, audit::now()));
+    }
+
+    pub(super) fn routed(&mut self, route: Route) {
+        self.route = Some(route);
+    }
+
+    /// The body is there.
+    pub(super) fn read(&mut self, bytes: usize) {
+        self.request_bytes = bytes as u64;
+    }
+
+    pub(super) fn masked(&mut self, masked: &Masked) {
+        let masker = &self.terms.masker;
+        let done = |class| match masker.action(class) {
+            Action::Mask if masker.mode() == Mode::Enforce => "masked",
+            _ => "reported",
         };
-        self.link.app.metrics.masked(took, report.fields, counts());
-        for (class, count) in counts() {
-            let separator = if self.findings.is_empty() { "" } else { "," };
-            // Writing to a String can't fail.
-            let _ = write!(self.findings, "{separator}{class}={count}");
-        }
-        self.masking = took;
+        let findings = masked.report.findings.iter();
+        let finding = |&(class, count)| Finding {
+            class: masker.class(class).name,
+            count,
+            done: done(class),
+        };
+        self.findings = findings.map(finding).collect();
+        let counts = self.findings.iter().map(|found| (found.class, found.count));
+        let metrics = &self.link.app.metrics;
+        metrics.masked(masked.took, masked.report.fields, counts);
+        self.masking = masked.took;
+        self.sent_bytes = Some(masked.body.len() as u64);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Response<Answer> {
         self.refused = Some(refusal.reason);
+        if let Some(class) = refusal.class {
+            self.findings.push(Finding {
+                class,
+                count: 1,
+                done: "blocked",
+            });
+        }
         self.link.app.metrics.refused(refusal.reason.as_str());
         let mut response = refusal.response(self.link.host.protocol, &self.id);
         if refusal.reason == Reason::BadRequest && !self.link.target.http2 {
@@ -67,24 +127,48 @@ impl<'l> Record<'l> {
         response.map(Answer::Own)
     }
 
-    pub(super) fn end(self, response: &Response<Answer>) {
+    /// The answer begins; its audit record is written when it ends.
+    pub(super) fn end(mut self, response: Response<Answer>) -> Response<Answer> {
+        self.ended = true;
+        self.log(Some(response.status()));
+        let Some((slot, time)) = self.audit.take() else {
+            return response;
+        };
+        let exchange = self.exchange(time, Some(response.status()));
+        let (link, started) = (Arc::clone(self.link), self.started);
+        response.map(|answer| {
+            answer.counted(move |bytes, whole| {
+                let ended = Ended {
+                    bytes,
+                    whole,
+                    took: started.elapsed(),
+                };
+                slot.fill(exchange.line(ended, link.who.told()));
+            })
+        })
+    }
+
+    /// Without a status, there was nobody left to answer.
+    fn log(&self, status: Option<StatusCode>) {
         let Link {
             app,
             host,
             target,
             who,
             ..
-        } = self.link;
-        let (process, group) = (&who.process, &who.group);
-        app.metrics
-            .exchange(host.protocol.name(), response.status());
+        } = &**self.link;
+        let (process, group, container) = (&who.process, &who.group, &who.container);
+        let policy = self.terms.name.as_deref();
+        app.metrics.exchange(host.protocol.name(), status, policy);
         tracing::info!(
             id = %self.id,
             host = %target.host,
-            method = %self.method,
-            status = response.status().as_u16(),
+            method = self.method,
+            status = status.map(|status| status.as_u16()),
             refused = self.refused.map(Reason::as_str),
-            findings = self.findings,
+            findings = listed(&self.findings),
+            policy,
+            peer = who.peer.map(tracing::field::display),
             pid = process.pid,
             uid = process.uid,
             comm = process.comm,
@@ -92,10 +176,54 @@ impl<'l> Record<'l> {
             cgroup = group.path,
             unit = group.unit,
             container = group.container,
+            image = container.image,
             pod = group.pod,
+            pod_namespace = container.pod_namespace,
+            pod_name = container.pod_name,
             masking_us = u64::try_from(self.masking.as_micros()).unwrap_or(u64::MAX),
             ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "exchange"
         );
     }
+
+    fn exchange(&mut self, time: String, status: Option<StatusCode>) -> audit::Exchange {
+        let target = &self.link.target;
+        audit::Exchange {
+            time,
+            id: self.id,
+            host: target.host.to_string(),
+            original: target.original.0,
+            http2: target.http2,
+            method: self.method,
+            endpoint: self.route.map(Route::name),
+            policy: self.terms.name.as_deref().unwrap_or("default").to_owned(),
+            mode: self.terms.decisions.mode,
+            status: status.map(|status| status.as_u16()),
+            refused: self.refused.map(Reason::as_str),
+            findings: std::mem::take(&mut self.findings),
+            request_bytes: self.request_bytes,
+            sent_bytes: self.sent_bytes,
+            masking: self.masking,
+        }
+    }
+}
+
+/// As `class=count,class=count`.
+fn listed(findings: &[Finding]) -> String {
+    let mut list = String::new();
+    for Finding { class, count, .. } in findings {
+        let separator = if list.is_empty() { "" } else { "," };
+        // Writing to a String can't fail.
+        let _ = write!(list, "{separator}{class}={count}");
+    }
+    list
+}
+
+/// A client can call any method, also by a value's name.
+fn name(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+    ];
+    let known = KNOWN.into_iter().find(|known| *known == method.as_str());
+    known.unwrap_or("other")
 }

@@ -1,6 +1,9 @@
 //! The LLM hosts known without configuration. A new host is one line here.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use super::Host;
+use crate::config::Cidr;
 use crate::protocol::Protocol::{self, Anthropic, None, OpenAi};
 
 /// `pattern`, what it speaks, its base path, and what the `*` stands for in the CA's constraint. Without a list the
@@ -29,6 +32,22 @@ const ROWS: &[Row] = &[
     ("*.openai.azure.com", None, "", &[]),
     ("bedrock-runtime.*.amazonaws.com", None, "", BEDROCK_REGIONS),
 ];
+
+/// Addresses that providers publish for their hosts. Others have none of their own, but a network's front.
+const RANGES: &[(&str, &[Cidr])] = &[(
+    "api.anthropic.com",
+    // platform.claude.com/docs/en/api/ip-addresses, "Inbound IP addresses"
+    &[
+        Cidr {
+            addr: IpAddr::V4(Ipv4Addr::new(160, 79, 104, 0)),
+            prefix: 23,
+        },
+        Cidr {
+            addr: IpAddr::V6(Ipv6Addr::new(0x2607, 0x6bc0, 0, 0, 0, 0, 0, 0)),
+            prefix: 48,
+        },
+    ],
+)];
 
 // A constraint is a DNS suffix, and `amazonaws.com` or `googleapis.com` would let a stolen key speak for every bucket
 // and every service: so regions are listed. A region missing here is still recognised, and refused for want of a
@@ -62,6 +81,7 @@ pub(super) fn hosts() -> impl Iterator<Item = Host> {
             pattern: (*pattern).to_owned(),
             protocol: *protocol,
             base_path: (*base_path).to_owned(),
+            ranges: ranges(pattern),
             names: match regions {
                 [] => vec![pattern.trim_start_matches("*.").to_owned()],
                 regions => regions
@@ -70,4 +90,9 @@ pub(super) fn hosts() -> impl Iterator<Item = Host> {
                     .collect(),
             },
         })
+}
+
+fn ranges(pattern: &str) -> Vec<Cidr> {
+    let published = RANGES.iter().filter(|(host, _)| *host == pattern);
+    published.flat_map(|(_, ranges)| *ranges).copied().collect()
 }

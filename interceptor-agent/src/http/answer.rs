@@ -26,6 +26,16 @@ pub enum Answer {
     Through(UpstreamBody),
     /// The provider's, with values put back as it streams.
     Unmasked(Box<Unmasking>),
+    /// Any of these, with somebody to be told of its end.
+    Counted(Box<Counted>),
+}
+
+/// A body on its way to a client, and how much of it has gone.
+pub struct Counted {
+    answer: Answer,
+    bytes: u64,
+    whole: bool,
+    ended: Option<Box<dyn FnOnce(u64, bool) + Send>>,
 }
 
 /// The provider's body on its way through an [`Unmasker`].
@@ -48,6 +58,16 @@ impl Answer {
             source,
             unmasker: Some(unmasker),
             out: BytesMut::new(),
+        }))
+    }
+
+    /// The same, which tells at its end how many bytes the client took, and whether that was all.
+    pub fn counted(self, ended: impl FnOnce(u64, bool) + Send + 'static) -> Self {
+        Self::Counted(Box::new(Counted {
+            answer: self,
+            bytes: 0,
+            whole: false,
+            ended: Some(Box::new(ended)),
         }))
     }
 
@@ -117,6 +137,33 @@ impl Unmasking {
     }
 }
 
+impl Counted {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let polled = Pin::new(&mut self.answer).poll_frame(context);
+        match &polled {
+            Poll::Ready(None) => self.whole = true,
+            Poll::Ready(Some(Ok(frame))) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // Whoever sends it knows by its length that it is over, and may not ask for an end.
+        let whole = self.whole || self.answer.is_end_stream();
+        if let Some(ended) = self.ended.take() {
+            ended(self.bytes, whole);
+        }
+    }
+}
+
 impl Body for Answer {
     type Data = Bytes;
     type Error = AnswerError;
@@ -133,6 +180,7 @@ impl Body for Answer {
                 .poll_frame(context)
                 .map_err(AnswerError::from),
             Self::Unmasked(body) => body.poll(context),
+            Self::Counted(body) => body.poll(context),
         }
     }
 
@@ -141,6 +189,7 @@ impl Body for Answer {
             Self::Own(body) => body.is_end_stream(),
             Self::Through(body) => body.is_end_stream(),
             Self::Unmasked(body) => body.unmasker.is_none() && body.out.is_empty(),
+            Self::Counted(body) => body.answer.is_end_stream(),
         }
     }
 
@@ -149,6 +198,7 @@ impl Body for Answer {
             Self::Own(body) => body.size_hint(),
             Self::Through(body) => body.size_hint(),
             Self::Unmasked(_) => SizeHint::default(),
+            Self::Counted(body) => body.answer.size_hint(),
         }
     }
 }

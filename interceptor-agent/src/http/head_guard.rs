@@ -121,6 +121,13 @@ pub struct Watched<S> {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
+impl<S> Watched<S> {
+    /// The stream, unwatched from here on.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -45,6 +45,18 @@ pub enum Action {
     Allow,
 }
 
+impl Action {
+    /// Greater, where less can leave.
+    pub fn strictness(self) -> u8 {
+        match self {
+            Self::Allow => 0,
+            Self::Report => 1,
+            Self::Mask => 2,
+            Self::Block => 3,
+        }
+    }
+}
+
 /// One value found in a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Finding {
@@ -101,6 +113,13 @@ impl Detectors {
                 actions.get(class.name).copied().unwrap_or(class.action)
             })),
         }
+    }
+
+    /// What is done with a class where the config says nothing; None for a name that is no class.
+    pub fn default_action(class: &str) -> Option<Action> {
+        let mut rows = rows::all();
+        rows.find(|row| row.class.name == class)
+            .map(|row| row.class.action)
     }
 
     fn compile(action: impl Fn(&Class) -> Action) -> Self {
@@ -219,14 +238,8 @@ impl Detectors {
         }
         findings.sort_unstable_by_key(|finding| (finding.start, finding.end, finding.class));
         let rank = |finding: &Finding| {
-            let strictness = match self.action(finding.class) {
-                Action::Block => 3,
-                Action::Mask => 2,
-                Action::Report => 1,
-                Action::Allow => 0,
-            };
             (
-                strictness,
+                self.action(finding.class).strictness(),
                 (finding.confidence * 1000.0) as u32,
                 finding.end - finding.start,
             )

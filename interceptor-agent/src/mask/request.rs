@@ -9,14 +9,14 @@ mod pass;
 mod splice;
 mod walk;
 
-use std::{fmt, mem};
+use std::{fmt, mem, sync::Arc};
 
 use bytes::Bytes;
 
 use self::{find::Finder, known::Known, pass::Pass};
 use super::{
     Mode,
-    detector::{Class, ClassId, Detectors},
+    detector::{Action, Class, ClassId, Detectors},
     token::{Labels, Numbering, TokenMap},
 };
 use crate::{
@@ -26,20 +26,26 @@ use crate::{
 
 /// A policy's detectors and mode, shared by all requests.
 pub struct Masker {
-    detectors: Detectors,
+    detectors: Arc<Detectors>,
     labels: Labels,
     mode: Mode,
 }
 
 impl Masker {
     /// A masker that does with findings what `mode` says.
-    pub fn new(detectors: Detectors, mode: Mode) -> Self {
+    pub fn new(detectors: impl Into<Arc<Detectors>>, mode: Mode) -> Self {
+        let detectors = detectors.into();
         let labels = Labels::new(detectors.classes().map(|(_, class)| class.label));
         Self {
             detectors,
             labels,
             mode,
         }
+    }
+
+    /// One that shares the detectors of this one.
+    pub fn in_mode(&self, mode: Mode) -> Self {
+        Self::new(Arc::clone(&self.detectors), mode)
     }
 
     /// Begins one request, which has one set of tokens.
@@ -50,14 +56,19 @@ impl Masker {
         }
     }
 
-    /// The class of a finding in a [`Report`].
+    /// What is done with findings as a whole.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// A class by its id.
+    /// The class of a finding in a [`Report`].
     pub fn class(&self, id: ClassId) -> &Class {
         self.detectors.class(id)
+    }
+
+    /// What is done with findings of a class, in [`Mode::Enforce`].
+    pub fn action(&self, id: ClassId) -> Action {
+        self.detectors.action(id)
     }
 
     /// A body that was never looked at, where the mode enforces nothing. In [`Mode::Enforce`] there is no such thing.

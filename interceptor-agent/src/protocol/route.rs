@@ -17,6 +17,19 @@ pub enum Route {
     Unknown,
 }
 
+impl Route {
+    /// Its name in the audit: paths themselves can hold anything.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Body(endpoint) => endpoint.name(),
+            Self::NoBody => "no_body",
+            Self::SidePath => "side_path",
+            Self::UpgradeRequired => "websocket",
+            Self::Unknown => "unknown_path",
+        }
+    }
+}
+
 /// One line of a provider's table: methods, path, meaning.
 ///
 /// A path is compared literally, but a last segment `{}` stands for any one segment and `*` for any rest.

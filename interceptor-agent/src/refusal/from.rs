@@ -2,10 +2,17 @@
 
 use super::{Reason, Refusal};
 use crate::{
+    audit::Unwritable,
     http::{answer::AnswerError, body::BodyError, coding::CodingError},
     mask::request::MaskError,
     upstream::{BrokenAnswer, UpstreamError},
 };
+
+impl From<Unwritable> for Refusal {
+    fn from(_: Unwritable) -> Self {
+        Reason::Audit.into()
+    }
+}
 
 impl From<CodingError> for Refusal {
     fn from(error: CodingError) -> Self {
@@ -59,11 +66,14 @@ impl From<AnswerError> for Refusal {
 
 impl From<MaskError> for Refusal {
     fn from(error: MaskError) -> Self {
-        let reason = match error {
-            MaskError::NotJson(_) => Reason::NotJson,
-            MaskError::Blocked { .. } => Reason::BlockedClass,
-            MaskError::Incomplete { .. } => Reason::Incomplete,
+        let (reason, class) = match error {
+            MaskError::NotJson(_) => (Reason::NotJson, None),
+            MaskError::Blocked { class } => (Reason::BlockedClass, Some(class)),
+            MaskError::Incomplete { class } => (Reason::Incomplete, Some(class)),
         };
-        Self::new(reason, error)
+        Self {
+            class,
+            ..Self::new(reason, error)
+        }
     }
 }

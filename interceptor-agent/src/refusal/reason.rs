@@ -48,7 +48,7 @@ reasons! {
     /// A ClientHello or a request head that is broken or doesn't go on.
     BadOpening "bad_opening" 400 "the connection opens with a broken or unfinished head" "Send the ClientHello whole and at once.";
     /// SNI, `:authority` and `Host` don't agree.
-    HostMismatch "host_mismatch" 421 "SNI, :authority and Host do not name one host" "Send the request on a connection of its own host.";
+    HostMismatch "host_mismatch" 421 "CONNECT, SNI, :authority and Host do not name one host" "Send the request on a connection of its own host.";
     /// Nothing is known about this path of an LLM host.
     UnknownPath "unknown_path" 403 "nothing is known about what this path carries" "Ask your platform team; they can set mask.unknown_path.";
     /// A path of a coding agent's side traffic.
@@ -69,6 +69,10 @@ reasons! {
     BodyTimeout "body_timeout" 408 "the body stopped arriving" "Send it without a pause.";
     /// A class that policy blocks was found.
     BlockedClass "blocked_class" 403 "it holds a value of a class that policy blocks" "Remove the value and send again.";
+    /// The policy for this process doesn't list the host.
+    HostNotAllowed "host_not_allowed" 403 "policy does not let this process call this host" "Use a host that it may call, or ask your platform team; they can add this one to the policy's hosts.";
+    /// No record of it could be written.
+    Audit "audit_unwritable" 503 "no record of it could be written" "Try again; if that lasts, ask your platform team to see to the file of [audit].";
     /// Something that must be masked is where nothing can be replaced.
     Unmaskable "unmaskable" 403 "a value that must be masked stands where it can't be replaced" "Move it into the body's text, or remove it.";
     /// The scan of the masked body found something.
@@ -87,6 +91,24 @@ reasons! {
     BadAnswer "bad_answer" 502 "the provider's answer can't be read" "Report this with the id.";
     /// As many connections as the limit allows are open.
     Busy "busy" 503 "too many connections are open" "Try again, or ask your platform team to raise limits.connections.";
+    /// A listener's token is missing or wrong.
+    ProxyAuth "proxy_auth" 407 "the listener's token is missing or wrong" "Give it as the proxy's password, as in http://any:TOKEN@HOST:PORT.";
+    /// A listener that is for one user alone.
+    OtherUser "other_user" 403 "this listener is for another user" "Use one of your own: `interceptor exec` makes it.";
+    /// A listener was asked for a host that is no LLM host.
+    OtherHost "other_host" 403 "this listener goes to LLM hosts only" "Connect directly (NO_PROXY), or ask your platform team to set listeners.others.";
+    /// A listener was asked for a port that is not steered.
+    OtherPort "other_port" 403 "the port is not one of steering.ports" "Connect directly (NO_PROXY), or ask your platform team to add it there.";
+    /// A listener was asked for the agent's own machine.
+    ThisMachine "this_machine" 403 "the host is the agent's own machine" "Connect directly: set NO_PROXY for it.";
+    /// A whole URL as the request target: plain HTTP through a proxy.
+    PlainProxy "plain_proxy" 403 "plain HTTP is not proxied" "Use https; for http:// set no proxy.";
+    /// A path that names no LLM host.
+    NoTarget "no_target" 404 "the path does not begin with an LLM host" "Begin it with one, as in /api.openai.com/v1/chat/completions.";
+    /// A base URL on a listener that others than this machine can reach.
+    InTheClear "in_the_clear" 403 "a base URL is served on loopback and Unix sockets only: elsewhere prompts would be read on the way" "Use this listener as a proxy: set HTTPS_PROXY.";
+    /// A browser's request, or one for a name that is not the listener's.
+    WebPage "web_page" 403 "it may come from a web page" "Call from a program, without Origin, and name the listener by its address or as localhost.";
     /// The connection was not steered here.
     Lost "lost" 403 "the connection was not steered here" "Connect to the provider, not to the agent.";
 }
@@ -100,7 +122,11 @@ impl Reason {
     /// Whether the SDKs' own retry can help.
     pub const fn retry(self) -> &'static str {
         match self {
-            Self::Unreachable | Self::UpstreamBroken | Self::UpstreamTimeout | Self::Busy => "true",
+            Self::Unreachable
+            | Self::UpstreamBroken
+            | Self::UpstreamTimeout
+            | Self::Busy
+            | Self::Audit => "true",
             _ => "false",
         }
     }

@@ -4,8 +4,9 @@ use std::{
     collections::HashSet,
     fs::{self, File},
     io::{self, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -148,6 +149,62 @@ impl Cgroup {
     }
 }
 
+/// A cgroup's place in the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Below the mount, from `/` on.
+    pub path: String,
+    /// How much of it was named by root.
+    vouched: usize,
+}
+
+impl Found {
+    /// The path down to the last name that nobody but root can have chosen: whoever owns a cgroup names those in it.
+    pub fn vouched(&self) -> &str {
+        &self.path[..self.vouched]
+    }
+}
+
+/// The cgroup that the kernel gave this id; None if it is gone, or below no mount of ours.
+pub fn by_id(id: u64) -> Option<Found> {
+    static MOUNT: OnceLock<(PathBuf, File)> = OnceLock::new();
+    let (mount, directory) = match MOUNT.get() {
+        Some(known) => known,
+        None => {
+            let mount = mount().ok()?;
+            let directory = File::open(&mount).ok()?;
+            MOUNT.get_or_init(|| (mount, directory))
+        }
+    };
+    // The kernel takes 0 for the root.
+    let opened = sys::open_cgroup(directory, id).ok().filter(|_| id != 0)?;
+    let whole = fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).ok()?;
+    let below = whole.strip_prefix(mount).ok()?.to_str()?;
+    // Removed since it was opened, it has that at its end.
+    (!below.ends_with(" (deleted)")).then(|| Found {
+        vouched: vouched(mount, below),
+        path: format!("/{below}"),
+    })
+}
+
+/// The length of `/` and `below` up to the last name in a folder that only root can write to.
+fn vouched(mount: &Path, below: &str) -> usize {
+    let roots_alone = |folder: &Path| {
+        let data = fs::metadata(folder);
+        data.is_ok_and(|data| data.uid() == 0 && data.mode() & 0o022 == 0)
+    };
+    let mut folder = mount.to_owned();
+    let mut length = 1;
+    for name in below.split('/').filter(|name| !name.is_empty()) {
+        if !roots_alone(&folder) {
+            break;
+        }
+        folder.push(name);
+        length += name.len() + usize::from(length > 1);
+    }
+    length
+}
+
 /// Where cgroup v2 is mounted.
 pub fn mount() -> Result<PathBuf, SteeringError> {
     let path = "/proc/self/mountinfo";
@@ -188,6 +245,47 @@ fn unescape(field: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_in_a_folder_that_others_write_to_are_not_vouched_for() {
+        use std::os::unix::fs::{PermissionsExt as _, chown};
+        let mount =
+            std::env::temp_dir().join(format!("interceptor-vouched-{}", std::process::id()));
+        fs::create_dir_all(mount.join("a.slice/b.service/c.scope/d")).unwrap();
+        let open = |path: &str, mode| {
+            fs::set_permissions(mount.join(path), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for path in [
+            "",
+            "a.slice",
+            "a.slice/b.service",
+            "a.slice/b.service/c.scope",
+        ] {
+            open(path, 0o755);
+        }
+        let below = "a.slice/b.service/c.scope/d";
+        let found = || Found {
+            path: format!("/{below}"),
+            vouched: vouched(&mount, below),
+        };
+        let as_root = fs::metadata(&mount).unwrap().uid() == 0;
+        assert_eq!(
+            found().vouched(),
+            if as_root { found().path } else { "/".into() }
+        );
+        open("a.slice/b.service", 0o775);
+        assert_eq!(
+            found().vouched(),
+            if as_root { "/a.slice/b.service" } else { "/" }
+        );
+        if as_root {
+            open("a.slice/b.service", 0o755);
+            chown(mount.join("a.slice"), Some(1000), None).unwrap();
+            assert_eq!(found().vouched(), "/a.slice");
+        }
+        fs::remove_dir_all(&mount).unwrap();
+        assert_eq!(vouched(&mount, ""), 1);
+    }
 
     #[test]
     fn finds_cgroup2_beside_v1() {

@@ -5,8 +5,10 @@
 
 mod attach;
 mod events;
+mod known;
 mod needs;
 mod pins;
+mod programs;
 pub mod survey;
 
 use std::{
@@ -16,6 +18,7 @@ use std::{
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use aya::{
@@ -31,21 +34,33 @@ use interceptor_common::{
 pub use events::{Events, Refused, Ring};
 pub use pins::uninstall;
 
+use known::Known;
+
 use super::{Exempt, Scope, Steering, SteeringError, cgroup, netns::Netns};
 use crate::{
-    config::Cidr,
+    config::{Cidr, Reach},
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
     sys,
 };
 
+/// Bytes of a ring buffer that nothing is written to: it is not to take memory.
+const UNUSED_RING: u32 = 64 * 1024;
+
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/interceptor-ebpf"));
 
-const MAPS: [&str; 9] = [
+/// The program that only the scope `known-hosts` has use for.
+const OVERHEAR: &str = "overhear";
+
+const MAPS: [&str; 13] = [
     "SETTINGS",
     "HEARTBEAT",
     "NETNS",
     "NEVER4",
     "NEVER6",
+    "KNOWN4",
+    "KNOWN6",
+    "ENDS",
+    "BEGINNINGS",
     "EXEMPT",
     "ORIG",
     "HANDOFF",
@@ -63,6 +78,8 @@ pub struct Ebpf {
     settings: Mutex<Array<MapData, Settings>>,
     never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
+    /// None where everything is steered.
+    known: Option<Known>,
     counters: PerCpuArray<MapData, u64>,
     scope: Mutex<Option<Scope>>,
     only_one: Mutex<Option<fs::File>>,
@@ -73,16 +90,25 @@ impl Ebpf {
     /// still: those share the maps.
     ///
     /// `lock` is a predecessor's hold on the pins, if there is one.
-    pub fn load(pin_dir: &Path, lock: Option<fs::File>) -> Result<(Self, Events), SteeringError> {
+    pub fn load(
+        pin_dir: &Path,
+        lock: Option<fs::File>,
+        reach: Reach,
+    ) -> Result<(Self, Events), SteeringError> {
         needs::check()?;
         let pins = pins::prepare(pin_dir)?;
         let only_one = pins::lock(&pins, lock)?;
         let set_retval =
             is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval)
                 .map_err(SteeringError::load)?;
-        let set_retval = u8::from(set_retval);
+        let (set_retval, known_hosts) = (u8::from(set_retval), reach == Reach::KnownHosts);
+        let known_hosts_global = u8::from(known_hosts);
         let mut loader = EbpfLoader::new();
         loader.override_global("HAS_SET_RETVAL", &set_retval, true);
+        loader.override_global("KNOWN_HOSTS", &known_hosts_global, true);
+        if !known_hosts {
+            loader.map_max_entries("ANSWERS", UNUSED_RING);
+        }
         for name in MAPS {
             loader.map_pin_path(name, pins::map(&pins, name));
         }
@@ -90,6 +116,8 @@ impl Ebpf {
         let events = Events {
             refused: Ring::new(take(&mut object, "EVENTS")?),
             arrivals: Ring::new(take(&mut object, "ARRIVALS")?),
+            misses: Ring::new(take(&mut object, "MISSES")?),
+            answers: Ring::new(take(&mut object, "ANSWERS")?),
         };
         let steering = Self {
             heartbeat: Mutex::new(take(&mut object, "HEARTBEAT")?),
@@ -99,6 +127,7 @@ impl Ebpf {
             settings: Mutex::new(take(&mut object, "SETTINGS")?),
             never4: Mutex::new(take(&mut object, "NEVER4")?),
             never6: Mutex::new(take(&mut object, "NEVER6")?),
+            known: known_hosts.then(|| Known::open(&mut object)).transpose()?,
             counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
             pins,
@@ -137,12 +166,9 @@ impl Ebpf {
     /// What is missing.
     pub fn probe() -> Result<(), SteeringError> {
         cgroup::mount()?;
-        let mut object = EbpfLoader::new()
-            .load(OBJECT)
-            .map_err(SteeringError::load)?;
-        object
+        object()?
             .programs_mut()
-            .try_for_each(|(_, program)| attach::load_program(program))
+            .try_for_each(|(_, program)| programs::load(program))
     }
 
     /// What was configured last.
@@ -185,6 +211,18 @@ impl Ebpf {
             .map_err(SteeringError::load)
     }
 
+    /// How many addresses and ranges are steered, where not all are.
+    pub fn known(&self) -> Option<usize> {
+        self.known.as_ref().map(Known::sweep)
+    }
+
+    /// Whether an address is steered, as far as the scope decides.
+    pub fn knows(&self, address: IpAddr) -> bool {
+        self.known
+            .as_ref()
+            .is_none_or(|known| known.contains(address))
+    }
+
     /// What the programs counted since they were first loaded.
     pub fn counter(&self, counter: Counter) -> u64 {
         self.counters
@@ -225,8 +263,12 @@ impl Steering for Ebpf {
             tls_ports: ports(&scope.tls_ports)?,
             plain_ports: ports(&scope.plain_ports)?,
             listen_port: scope.listen_port,
-            reserved: [0; 3],
+            known_hosts: u16::from(self.known.is_some()),
+            reserved: [0; 2],
         };
+        if let (Some(known), Some(hosts)) = (&self.known, &scope.known_hosts) {
+            known.configure(hosts)?;
+        }
         let wanted: Vec<Cidr> = scope.passes().collect();
         let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
         for cidr in &wanted {
@@ -250,6 +292,14 @@ impl Steering for Ebpf {
         lock(&self.settings)
             .set(0, settings, 0)
             .map_err(SteeringError::load)
+    }
+
+    fn learn(&self, address: IpAddr, ttl: Duration) {
+        if let Some(known) = &self.known
+            && let Err(error) = known.learn(address, ttl)
+        {
+            tracing::error!(%address, %error, "the kernel can't be told of an LLM host's address");
+        }
     }
 }
 
@@ -290,6 +340,7 @@ impl From<Original> for Steered {
                 uid: original.uid,
                 comm: String::from_utf8_lossy(name).into_owned(),
                 cgroup: original.cgroup,
+                time: original.time,
             },
         }
     }
@@ -297,7 +348,10 @@ impl From<Original> for Steered {
 
 /// The object on its own, its maps shared with nobody.
 pub(super) fn object() -> Result<Object, SteeringError> {
-    EbpfLoader::new().load(OBJECT).map_err(SteeringError::load)
+    EbpfLoader::new()
+        .map_max_entries("ANSWERS", UNUSED_RING)
+        .load(OBJECT)
+        .map_err(SteeringError::load)
 }
 
 fn has(wanted: &[Cidr], addr: IpAddr, prefix: u32) -> bool {

@@ -28,7 +28,7 @@ use nftables::{
 };
 use socket2::{Domain, SockRef};
 
-use super::{Exempt, Scope, Steering, SteeringError, netns::Netns};
+use super::{Exempt, Scope, Steering, SteeringError, netns::Netns, sock_diag};
 use crate::original_dst::{
     ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered,
 };
@@ -140,7 +140,7 @@ impl OriginalDst for Nftables {
         Ok(Steered {
             original: OrigDstAddr(original),
             process: Process {
-                uid: netlink::owner(client.0, original).unwrap_or(u32::MAX),
+                uid: sock_diag::owner(client.0, original).map_or(u32::MAX, |owner| owner.uid),
                 comm: "unknown".to_owned(),
                 ..Process::default()
             },

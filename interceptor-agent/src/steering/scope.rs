@@ -1,11 +1,12 @@
 //! What is steered: ports, and destinations that never are.
 
 use std::{
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
-use crate::config::Cidr;
+use super::names::Names;
+use crate::{config::Cidr, hosts::Hosts};
 
 /// What is steered.
 #[derive(Clone, Debug)]
@@ -20,6 +21,28 @@ pub struct Scope {
     pub listen_port: u16,
     /// Silence of the agent after which connects are refused.
     pub stale_after: Duration,
+    /// What is known of LLM hosts, where nothing else is steered; all is without it.
+    pub known_hosts: Option<KnownHosts>,
+}
+
+/// What a config says of the LLM hosts' addresses and names.
+#[derive(Clone, Debug)]
+pub struct KnownHosts {
+    /// Addresses that are always steered.
+    pub ranges: Vec<Cidr>,
+    /// Names by which a stream to any other address is caught.
+    pub names: Names,
+}
+
+impl KnownHosts {
+    /// Of these hosts.
+    pub fn of(hosts: &Hosts) -> Self {
+        let ranges = hosts.iter().flat_map(|host| &host.ranges);
+        Self {
+            ranges: ranges.copied().collect(),
+            names: Names::of(hosts),
+        }
+    }
 }
 
 impl Scope {
@@ -28,12 +51,17 @@ impl Scope {
         always_never().chain(self.never.iter().copied())
     }
 
-    /// Whether TCP to there is steered.
+    /// Whether TCP to there is steered, or is where known addresses are.
     pub fn steers(&self, to: SocketAddr) -> bool {
         let port = to.port();
         (self.tls_ports.contains(&port) || self.plain_ports.contains(&port))
             && !self.passes().any(|cidr| cidr.contains(to.ip()))
     }
+}
+
+/// Whether an address is loopback or link-local.
+pub fn is_local(address: IpAddr) -> bool {
+    always_never().any(|cidr| cidr.contains(address))
 }
 
 /// Loopback and link-local: what can't be an LLM host.
@@ -54,8 +82,6 @@ fn always_never() -> impl Iterator<Item = Cidr> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     #[test]
@@ -75,6 +101,7 @@ mod tests {
             ],
             listen_port: 15443,
             stale_after: Duration::from_secs(3),
+            known_hosts: None,
         };
         let steers = |to: &str| scope.steers(to.parse().unwrap());
         for to in [

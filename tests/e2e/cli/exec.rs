@@ -10,12 +10,13 @@ use interceptor_tests::{Agent, World, canary};
 /// `exec` with these arguments, told to stop after `STOP` seconds where that is set; then a list of what it left
 /// behind. Mounts are its own, since it mounts the BPF file system where there is none.
 const SCRIPT: &str = r#"
-mkdir -p "$1/run" && mount --bind "$1/run" /run
-bin="$2"; shift 2
-"$bin" exec "$@" & pid=$!
+mkdir -p "$1/run" && mount --bind "$1/run" /run && mount --bind "$2" /etc/hosts
+bin="$3"; shift 3
+$AS "$bin" exec "$@" & pid=$!
 [ -z "$STOP" ] || { sleep "$STOP"; kill -TERM $pid; }
 { wait $pid; code=$?; } 2>/dev/null
 find /run /sys/fs/bpf -path '*interceptor*' >&2
+[ ! -e "/tmp/interceptor-exec-$pid" ] || echo "/tmp/interceptor-exec-$pid" >&2
 find /sys/fs/cgroup -name "interceptor-exec-$pid" >&2
 exit $code
 "#;
@@ -28,12 +29,23 @@ fn exec(world: &World, args: &[&str]) -> Result<Command> {
         .arg(netns)
         .args(["unshare", "--mount", "sh", "-c", SCRIPT, "sh"])
         .arg(world.dir())
+        .arg(world.clients.hosts_file())
         .arg(agent::binary()?)
         .args(args)
         // The roots of this machine, for a session without a config.
         .env("SSL_CERT_FILE", world.upstream.ca_file())
         .stdin(Stdio::null());
     Ok(command)
+}
+
+/// What a command said that ended well and left nothing behind.
+fn said_by(command: &mut Command) -> Result<String> {
+    let output = command.output()?;
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// What a command said that ended with this code and left nothing behind.
@@ -142,15 +154,106 @@ fn told_to_stop_it_stops_the_command_and_cleans_up() -> Result<()> {
     Ok(())
 }
 
+/// As whom, where the command can't be steered: a user, and root in a container.
+const POWERLESS: [&str; 2] = [
+    "setpriv --reuid=1000 --regid=1000 --clear-groups",
+    "setpriv --bounding-set -all --inh-caps -all",
+];
+
+/// What follows a proxy has no use for a name of its own.
+const PROXIED_CURL: [&str; 6] = [
+    "curl",
+    "--disable",
+    "--silent",
+    "--data",
+    CURL[6],
+    "https://api.anthropic.com/v1/messages",
+];
+
 #[test]
-fn without_root_it_says_so() -> Result<()> {
-    let refused = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(agent::binary()?)
-        .args(["exec", "--", "true"])
-        .output()?;
-    let error = String::from_utf8(refused.stderr)?;
-    assert_eq!(refused.status.code(), Some(1), "{error}");
-    assert!(error.contains("needs root"), "{error}");
+fn without_privilege_a_command_gets_a_proxy_and_is_told_what_that_is_worth() -> Result<()> {
+    let world = World::new()?;
+    for who in POWERLESS {
+        let mut command = exec(&world, &[&["--"], &PROXIED_CURL[..]].concat())?;
+        let output = command.env("AS", who).output()?;
+        let told = String::from_utf8(output.stderr)?;
+        assert_eq!(output.status.code(), Some(0), "{who}: {told}");
+        assert_masked(&world, &String::from_utf8(output.stdout)?)?;
+        assert!(
+            told.contains("ONLY WHAT FOLLOWS HTTPS_PROXY IS MASKED"),
+            "{told}"
+        );
+        let remedy = if who.contains("reuid") {
+            "sudo"
+        } else {
+            "CAP_BPF"
+        };
+        assert!(told.contains(remedy), "{told}");
+        assert_eq!(told.lines().count(), 2, "nothing was left behind: {told}");
+        world.upstream.record().clear();
+    }
+    Ok(())
+}
+
+#[test]
+fn a_proxy_is_chosen_or_forbidden_by_hand() -> Result<()> {
+    let world = World::new()?;
+    let args = [&["--via", "proxy", "--"], &PROXIED_CURL[..]].concat();
+    // Whoever chose it knows; nothing is said, and nothing left behind.
+    assert_masked(&world, &said(exec(&world, &args)?, 0)?)?;
+    for who in POWERLESS {
+        let mut command = exec(&world, &["--via", "ebpf", "--", "true"])?;
+        let refused = command.env("AS", who).output()?;
+        let error = String::from_utf8(refused.stderr)?;
+        assert_eq!(refused.status.code(), Some(1), "{error}");
+        assert!(error.contains("needs root"), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn through_its_proxy_other_hosts_and_other_clients_work() -> Result<()> {
+    let world = World::new()?;
+    let script = r#"
+curl -s --cacert "$1" https://www.example.com/ -o /dev/null -w '%{http_code} %{proxy_ssl_verify_result}\n'
+unset HTTPS_PROXY https_proxy
+curl -s --data "$2" "$INTERCEPTOR_URL/api.anthropic.com/v1/messages"
+"#;
+    let ca = world.upstream.ca_file();
+    let ca = ca.to_str().context("a path in UTF-8")?;
+    let args = [
+        "--via", "proxy", "--", "sh", "-c", script, "sh", ca, CURL[6],
+    ];
+    for who in ["", POWERLESS[0]] {
+        let mut command = exec(&world, &args)?;
+        let answer = said_by(command.env("AS", who))?;
+        let (status, answer) = answer.split_once('\n').context("two lines")?;
+        assert!(status.starts_with("200"), "{status}");
+        assert_masked(&world, answer)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_users_proxy_is_that_users_alone() -> Result<()> {
+    let world = World::new()?;
+    // Another user's client, led to the same proxy.
+    let script = r#"
+exec setpriv --reuid=1001 --regid=1001 --clear-groups \
+    curl -s --data "$1" "$INTERCEPTOR_URL/api.anthropic.com/v1/messages"
+"#;
+    let inner = "setpriv --reuid=1000 --regid=1000 --clear-groups --inh-caps +setuid,+setgid --ambient-caps +setuid,+setgid";
+    let mut command = exec(
+        &world,
+        &["--via", "proxy", "--", "sh", "-c", script, "sh", CURL[6]],
+    )?;
+    let output = command.env("AS", inner).output()?;
+    let answer = String::from_utf8(output.stdout)?;
+    assert!(
+        answer.contains("other_user"),
+        "{answer} {:?}",
+        output.stderr
+    );
+    assert_eq!(world.upstream.record().connections(), 0);
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! SIGHUP: a good config takes effect for what begins from there on, a bad one not at all, and no exchange fails for it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World};
 
@@ -20,22 +20,6 @@ fn tables(lines: &str) -> Options {
 
 fn allow() -> Options {
     tables("[mask.classes]\nprivate_ip = \"allow\"")
-}
-
-/// Has the agent read a config again; what it made of it is in its log.
-fn reload(world: &World, agent: &Agent<'_>, options: &Options) -> Result<()> {
-    let ended = |log: &str| {
-        log.matches("\"config reloaded\"").count() + log.matches("was not reloaded").count()
-    };
-    let before = ended(&agent.log()?);
-    Agent::prepare(world, options)?;
-    agent.signal("HUP")?;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while ended(&agent.log()?) == before {
-        ensure!(Instant::now() < deadline, "no reload:\n{}", agent.log()?);
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
 }
 
 fn last_seen(world: &World) -> Result<String> {
@@ -58,11 +42,11 @@ fn a_good_config_takes_effect_and_a_bad_one_changes_nothing() -> Result<()> {
         Ok(())
     };
     right(MASKED)?;
-    reload(&world, &agent, &allow())?;
+    agent.reload(&world, &allow())?;
     right(ALLOWED)?;
     // Two errors beside what would be good.
     let bad = tables("[mask]\nunknown_path = \"pass\"\n[mask.classes]\nprivat_ip = \"mask\"");
-    reload(&world, &agent, &bad)?;
+    agent.reload(&world, &bad)?;
     right(ALLOWED)?;
     let log = agent.log()?;
     for part in [
@@ -79,13 +63,13 @@ fn a_good_config_takes_effect_and_a_bad_one_changes_nothing() -> Result<()> {
         world.dir().join("ca/intermediate.pem"),
         world.dir().join("away.pem"),
     )?;
-    reload(&world, &agent, &Options::default())?;
+    agent.reload(&world, &Options::default())?;
     right(ALLOWED)?;
     std::fs::rename(
         world.dir().join("away.pem"),
         world.dir().join("ca/intermediate.pem"),
     )?;
-    reload(&world, &agent, &Options::default())?;
+    agent.reload(&world, &Options::default())?;
     right(MASKED)?;
     let metrics = agent.metrics()?;
     for line in [
@@ -108,7 +92,7 @@ fn what_is_steered_is_reloaded_and_what_cant_be_is_named() -> Result<()> {
         tables: "[limits]\nconnections = 9".to_owned(),
         ..Options::default()
     };
-    reload(&world, &agent, &options)?;
+    agent.reload(&world, &options)?;
     let log = agent.log()?;
     for key in [
         "steering.listen_port",
@@ -157,7 +141,7 @@ for mark in sys.argv[1:]:
         let changed = (|| {
             agent.exchanges_after(0)?;
             assert_eq!(last_seen(&world)?, ALLOWED);
-            reload(&world, &agent, &Options::default())
+            agent.reload(&world, &Options::default())
         })();
         std::fs::write(&marks[1], "")?;
         changed?;
@@ -202,7 +186,7 @@ print(calls)
                     1 => tables("[mask]\nnonsense = 1"),
                     _ => Options::default(),
                 };
-                reload(&world, &agent, &options)?;
+                agent.reload(&world, &options)?;
             }
             Ok(())
         })();

@@ -36,7 +36,7 @@ print(connects)
 ";
 
 /// What the clients counted in all, while `meanwhile` went on.
-fn under_load(
+pub fn under_load(
     world: &World,
     clients: &[(&Client<'_>, &str)],
     meanwhile: impl FnOnce() -> Result<()>,
@@ -59,7 +59,7 @@ fn under_load(
     })
 }
 
-fn gone(pid: u32) -> Result<()> {
+pub fn gone(pid: u32) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(10);
     while is_alive(pid) {
         ensure!(Instant::now() < deadline, "{pid} does not end");

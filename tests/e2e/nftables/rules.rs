@@ -229,7 +229,7 @@ fn exec_says_that_it_steers_by_ebpf_alone() -> Result<()> {
     let world = world()?;
     let config = Agent::prepare(&world, &Options::default())?;
     let ran = Command::new(interceptor_tests::agent::binary()?)
-        .args(["exec", "--config"])
+        .args(["exec", "--via", "ebpf", "--config"])
         .arg(&config)
         .args(["--", "true"])
         .output()?;

@@ -10,7 +10,8 @@ use crate::env::Env;
 use crate::shell::Sh;
 
 /// The themes that both backends have to pass. The others are about eBPF's own hooks, or steer nothing.
-const THEMES: [&str; 9] = [
+const THEMES: [&str; 11] = [
+    "audit",
     "bad_input",
     "bad_provider",
     "clients",
@@ -20,10 +21,11 @@ const THEMES: [&str; 9] = [
     "leaks",
     "lifecycle",
     "policy",
+    "who",
 ];
 
 /// Tests of these themes that are about eBPF, by how their names begin, and why.
-const EBPF_ONLY: [(&str, &str); 4] = [
+const EBPF_ONLY: [(&str, &str); 5] = [
     (
         "exchange::the_log_says_who_it_was",
         "of a process nftables knows the user alone; see nftables::",
@@ -39,6 +41,10 @@ const EBPF_ONLY: [(&str, &str); 4] = [
     (
         "lifecycle::upgrade::",
         "a successor takes over pins; with nftables it starts once the other has ended",
+    ),
+    (
+        "who::cgroup::",
+        "nftables knows no cgroup of a process; policies by user run on both",
     ),
 ];
 

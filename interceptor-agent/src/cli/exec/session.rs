@@ -1,155 +1,126 @@
-//! What one command needs (a cgroup, a BPF file system for the pins, maybe a CA), removed when it has ended.
-//!
-//! All of it is found below one folder named after the process, so that what a killed `exec` left behind is swept up by
-//! the next one, and by `uninstall`.
+//! A command's surroundings and the agent in them: steered by eBPF, or, where that can't be, given a proxy.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
+use std::{ffi::OsString, io, process};
+
+use anyhow::anyhow;
+
+use super::{
+    proxied::{self, Proxied},
+    steered::Steered,
 };
-
-use anyhow::{Context as _, ensure};
-
 use crate::{
+    app::{Agent, Handover},
     config::{Backend, Config},
-    steering::cgroup::{self, Cgroup},
+    steering::SteeringError,
     sys,
     tls::ca,
 };
 
-const SESSIONS: &str = "/run/interceptor";
+/// How a command's connections come to the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Via {
+    /// By eBPF where that can be, else by a proxy, and says so
+    Auto,
+    /// Every connection of every process of the command; needs root
+    Ebpf,
+    /// What follows HTTPS_PROXY; needs nothing
+    Proxy,
+}
 
-/// A command's own surroundings.
+/// Its fields are dropped in this order.
 pub(super) struct Session {
-    config: Config,
-    cgroup: Cgroup,
-    folder: Folder,
+    agent: Agent,
+    kind: Kind,
+}
+
+enum Kind {
+    Steered(Steered),
+    Proxied(Proxied),
 }
 
 impl Session {
-    /// Makes them; with `own_ca` a CA that is gone with them.
-    pub(super) fn begin(mut config: Config, own_ca: bool) -> anyhow::Result<Self> {
-        ensure!(
-            config.steering.backend != Backend::Nftables,
-            "`interceptor exec` steers by eBPF alone: nftables steers a whole network namespace, not one command. Use \
-             `interceptor run`, or leave steering.backend out"
-        );
-        sweep();
-        let folder = Folder::make().context("`interceptor exec` needs root: try sudo")?;
-        match prepare(&mut config, own_ca, &folder) {
-            Ok(cgroup) => Ok(Self {
-                config,
-                cgroup,
-                folder,
-            }),
-            Err(error) => {
-                folder.remove()?;
-                Err(error)
+    /// Steers by eBPF; with `own_ca` there is a CA that is gone with the session.
+    pub(super) async fn steered(config: Config, own_ca: bool) -> anyhow::Result<Self> {
+        let surroundings = Steered::begin(config, own_ca)?;
+        let agent = Agent::start(surroundings.config(), Handover::default()).await?;
+        Ok(Self {
+            agent,
+            kind: Kind::Steered(surroundings),
+        })
+    }
+
+    /// Gives the command a proxy; with `own_ca` there is a CA that is gone with the session.
+    pub(super) async fn proxied(config: Config, own_ca: bool) -> anyhow::Result<Self> {
+        let surroundings = Proxied::begin(config, own_ca)?;
+        let agent = Agent::start(surroundings.config(), Handover::default()).await?;
+        Ok(Self {
+            agent,
+            kind: Kind::Proxied(surroundings),
+        })
+    }
+
+    /// The command in its surroundings; `descriptors` is its soft limit of open ones.
+    pub(super) fn command(
+        &self,
+        command: &[OsString],
+        descriptors: libc::rlim_t,
+    ) -> anyhow::Result<process::Command> {
+        let mut child = process::Command::new(&command[0]);
+        child.args(&command[1..]);
+        let (config, cgroup) = match &self.kind {
+            Kind::Steered(steered) => (steered.config(), Some(steered.cgroup().procs()?)),
+            Kind::Proxied(proxied) => {
+                let listener = self.agent.listeners().first();
+                let listener = listener.ok_or_else(|| anyhow!("the agent has no listener"))?;
+                child.envs(proxied::variables(listener));
+                (proxied.config(), None)
             }
-        }
+        };
+        child.envs(ca::trust_variables(&config.tls.ca_dir));
+        sys::before_exec(&mut child, cgroup, descriptors);
+        Ok(child)
     }
 
-    pub(super) fn config(&self) -> &Config {
-        &self.config
-    }
-
-    pub(super) fn cgroup(&self) -> &Cgroup {
-        &self.cgroup
+    /// Lets open exchanges finish, and removes the surroundings.
+    pub(super) async fn end(self) {
+        let Self { agent, kind } = self;
+        agent.stop().await;
+        drop(kind);
     }
 }
 
-fn prepare(config: &mut Config, own_ca: bool, folder: &Folder) -> anyhow::Result<Cgroup> {
-    config.steering.backend = Backend::Ebpf;
-    config.steering.pin_dir = folder.bpffs().join("pins");
-    config.steering.listen_port = 0;
-    config.admin.listen = None;
-    if own_ca {
-        config.tls.ca_dir = folder.0.join("ca");
-        let names = config.hosts.names();
-        ca::init(&config.tls.ca_dir, &names, &ca::Options::default())?;
-    }
-    let name = format!("interceptor-exec-{}", std::process::id());
-    let below = cgroup::own()?.join(name);
-    fs::write(folder.cgroup(), below.as_os_str().as_encoded_bytes())?;
-    config.steering.cgroup.clone_from(&below);
-    Ok(Cgroup::create(&below)?)
+/// Whether it is this machine, container or user that can't steer, rather than something that would stop a proxy too.
+pub(super) fn is_of_this_place(why: &anyhow::Error) -> bool {
+    why.is::<SteeringError>() || why.is::<io::Error>() || why.is::<OnlyEbpf>()
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        // Processes that the command left behind would run on without an agent: they end with it.
-        if let Err(error) = self.cgroup.kill_and_remove() {
-            eprintln!("interceptor: {error}");
-        }
-        if let Err(error) = self.folder.remove() {
-            eprintln!("interceptor: {}: {error}", self.folder.0.display());
+/// The config asks for something that steers no single command.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "steering.backend is \"{0}\", and one command is steered by eBPF alone. Use `interceptor run`, leave steering.backend \
+     out, or give the command a proxy: `--via proxy`"
+)]
+pub(super) struct OnlyEbpf(&'static str);
+
+impl OnlyEbpf {
+    /// Whether this backend can be replaced by eBPF.
+    pub(super) fn check(backend: Backend) -> Result<(), Self> {
+        match backend {
+            Backend::Auto | Backend::Ebpf => Ok(()),
+            Backend::Nftables => Err(Self("nftables")),
+            Backend::Off => Err(Self("off")),
         }
     }
 }
 
-/// Removes the surroundings of sessions whose `exec` was killed. Their processes were refused every connect since; they
-/// end here.
-pub(in crate::cli) fn sweep() -> usize {
-    let entries = fs::read_dir(SESSIONS).into_iter().flatten().flatten();
-    let dead = entries
-        .map(|entry| Folder(entry.path()))
-        .filter(Folder::is_dead);
-    dead.filter(|folder| match folder.sweep() {
-        Ok(()) => true,
-        Err(error) => {
-            eprintln!("interceptor: {}: {error:#}", folder.0.display());
-            false
-        }
-    })
-    .count()
-}
-
-/// `/run/interceptor/exec-<pid>`.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> io::Result<Self> {
-        let folder = Self(Path::new(SESSIONS).join(format!("exec-{}", std::process::id())));
-        fs::create_dir_all(folder.bpffs())?;
-        sys::mount_bpffs(&folder.bpffs())?;
-        Ok(folder)
-    }
-
-    fn bpffs(&self) -> PathBuf {
-        self.0.join("bpf")
-    }
-
-    fn cgroup(&self) -> PathBuf {
-        self.0.join("cgroup")
-    }
-
-    fn is_dead(&self) -> bool {
-        let pid = self.0.file_name().and_then(|name| name.to_str());
-        pid.and_then(|name| name.strip_prefix("exec-"))
-            .is_some_and(|pid| !Path::new("/proc").join(pid).exists())
-    }
-
-    fn sweep(&self) -> anyhow::Result<()> {
-        if let Ok(below) = fs::read_to_string(self.cgroup())
-            && let Ok(cgroup) = Cgroup::open(Path::new(&below))
-        {
-            cgroup.kill_and_remove()?;
-        }
-        Ok(self.remove()?)
-    }
-
-    /// With the file system its pins go, and with them the links.
-    fn remove(&self) -> io::Result<()> {
-        match sys::unmount(&self.bpffs()) {
-            // Not mounted any more.
-            Err(error) if error.raw_os_error() != Some(libc::EINVAL) => return Err(error),
-            _ => {}
-        }
-        fs::remove_dir_all(&self.0)?;
-        match fs::remove_dir(SESSIONS) {
-            // Another session's folder is there.
-            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
-            _ => Ok(()),
-        }
-    }
+/// Says what a proxy does not do.
+pub(super) fn tell(why: &anyhow::Error) {
+    let remedy = match sys::user() {
+        0 => "give this container those capabilities, on a kernel that lets it use them",
+        _ => "sudo interceptor exec -- COMMAND",
+    };
+    eprintln!(
+        "interceptor: this command can't be steered ({why:#}): it gets a proxy, and ONLY WHAT FOLLOWS HTTPS_PROXY IS \
+         MASKED\ninterceptor: for every program: {remedy}"
+    );
 }

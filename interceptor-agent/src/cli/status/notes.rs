@@ -6,7 +6,12 @@ use interceptor_common::Counter;
 use serde::Serialize;
 
 use super::CgroupInfo;
-use crate::{config::Config, listener, mask::Mode, steering::ebpf::survey::Survey};
+use crate::{
+    config::{Config, Reach},
+    listener,
+    mask::Mode,
+    steering::ebpf::survey::Survey,
+};
 
 /// Id of the root of the whole cgroup-v2 hierarchy (`kernfs_root`'s first inode).
 const ROOT_CGROUP: u64 = 1;
@@ -85,6 +90,7 @@ pub(super) fn notes(config: &Config, survey: &Survey, cgroup: &CgroupInfo) -> Ve
     let enforced = same(&settings.tls_ports, &steering.ports)
         && same(&settings.plain_ports, &steering.plain_ports)
         && [settings.listen_port, 0].contains(&steering.listen_port)
+        && (settings.known_hosts != 0) == (steering.scope == Reach::KnownHosts)
         && u128::from(settings.stale_after) == steering.heartbeat.as_nanos();
     if !enforced {
         note(

@@ -28,6 +28,10 @@ pub(super) fn text(status: &Status) -> String {
         let ephemeral = if port.ephemeral { "  EPHEMERAL" } else { "" };
         format!("{}{ephemeral}", port.number)
     });
+    let scope = match (status.scope, status.known_addresses) {
+        (Some(scope), Some(known)) => format!("{scope}, {known} addresses and ranges"),
+        (scope, _) => scope.unwrap_or_default().to_owned(),
+    };
     let namespaces = status.namespaces.map_or_else(String::new, |seen| {
         format!("{} listened in, {} refused", seen.listening, seen.refused)
     });
@@ -36,6 +40,7 @@ pub(super) fn text(status: &Status) -> String {
         ("cgroup", cgroup),
         ("pins", status.pins.display().to_string()),
         ("listens on", port),
+        ("scope", scope),
         ("tls ports", ports(&status.ports)),
         ("plain ports", ports(&status.plain_ports)),
         ("namespaces", namespaces),

@@ -110,6 +110,7 @@ mod tests {
                     entries: 0,
                     most: 9,
                 },
+                known: None,
                 counters: Vec::new(),
             }),
         }

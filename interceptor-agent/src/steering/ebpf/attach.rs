@@ -2,14 +2,12 @@
 
 use std::os::fd::AsFd as _;
 
-use aya::{
-    Ebpf as Object,
-    programs::{CgroupAttachMode, CgroupSkbAttachType, Program, links::FdLink},
-};
+use aya::{Ebpf as Object, programs::Program};
 
 use super::{
-    Ebpf, lock,
+    Ebpf, OVERHEAR, lock,
     pins::{self, Pinned},
+    programs,
 };
 use crate::steering::{SteeringError, cgroup::Cgroup, cookie};
 
@@ -35,7 +33,7 @@ impl Ebpf {
             return Err(SteeringError::Uninstalled(self.pins.clone()));
         }
         let id = cgroup.id()?;
-        for (name, _) in hooks(&mut lock(&self.programs)) {
+        for (name, _) in self.hooks(&mut lock(&self.programs)) {
             if !matches!(
                 pins::attached(&pins::link(&self.pins, name), id)?,
                 Pinned::Here(_)
@@ -51,15 +49,19 @@ impl Ebpf {
     /// steered before.
     pub fn attach(&self, cgroup: &Cgroup) -> Result<bool, SteeringError> {
         let (id, mut begun) = (cgroup.id()?, false);
-        let mut programs = lock(&self.programs);
-        for (_, program) in hooks(&mut programs).filter(|(_, program)| program.fd().is_err()) {
-            load_program(program)?;
+        let mut object = lock(&self.programs);
+        let unloaded = self.hooks(&mut object);
+        for (_, program) in unloaded.filter(|(_, program)| program.fd().is_err()) {
+            programs::load(program)?;
         }
-        for (name, program) in hooks(&mut programs) {
+        if self.known.is_none() {
+            pins::remove(&pins::link(&self.pins, OVERHEAR))?;
+        }
+        for (name, program) in self.hooks(&mut object) {
             let pin = pins::link(&self.pins, name);
             let fd = program.fd().map_err(SteeringError::load)?.as_fd();
             if !pins::swap(&pin, id, &fd)? {
-                attach_program(program, cgroup)?
+                programs::attach(program, cgroup)?
                     .pin(&pin)
                     .map_err(SteeringError::load)?;
                 begun = true;
@@ -68,49 +70,15 @@ impl Ebpf {
         pins::retire_others(&self.pins)?;
         Ok(begun)
     }
-}
 
-/// The programs that are attached to a cgroup.
-fn hooks(programs: &mut Object) -> impl Iterator<Item = (&str, &mut Program)> {
-    let all = programs.programs_mut();
-    all.filter(|(name, _)| !cookie::PROGRAMS.contains(name))
-}
-
-pub(super) fn load_program(program: &mut Program) -> Result<(), SteeringError> {
-    match program {
-        Program::CgroupSockAddr(program) => program.load(),
-        Program::CgroupSock(program) => program.load(),
-        Program::CgroupSkb(program) => program.load(),
-        other => {
-            return Err(SteeringError::load(format!(
-                "unexpected program type {:?}",
-                other.prog_type()
-            )));
-        }
-    }
-    .map_err(SteeringError::load)
-}
-
-/// Attaches by bpf_link with flags 0: other modes are EINVAL for links.
-fn attach_program(program: &mut Program, cgroup: &Cgroup) -> Result<FdLink, SteeringError> {
-    /// The types of programs have nothing in common but the names of their methods.
-    macro_rules! attach {
-        ($program:ident $(, $kind:expr)?) => {
-            $program
-                .attach(cgroup.directory() $(, $kind)?, CgroupAttachMode::Single)
-                .and_then(|id| $program.take_link(id))
-                .map_err(SteeringError::load)?
-                .try_into()
-                .map_err(SteeringError::load)
-        };
-    }
-    match program {
-        Program::CgroupSockAddr(program) => attach!(program),
-        Program::CgroupSock(program) => attach!(program),
-        Program::CgroupSkb(program) => attach!(program, CgroupSkbAttachType::Egress),
-        other => Err(SteeringError::load(format!(
-            "unexpected program type {:?}",
-            other.prog_type()
-        ))),
+    /// The programs that are attached to a cgroup.
+    fn hooks<'o>(
+        &self,
+        object: &'o mut Object,
+    ) -> impl Iterator<Item = (&'o str, &'o mut Program)> {
+        let known_hosts = self.known.is_some();
+        object.programs_mut().filter(move |(name, _)| {
+            !cookie::PROGRAMS.contains(name) && (known_hosts || *name != OVERHEAR)
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::{io, marker::PhantomData};
 
 use aya::maps::{MapData, RingBuf};
-use interceptor_common::{Arrival, Event, Reason};
+use interceptor_common::{Answer, Arrival, Event, Miss, Reason};
 
 use crate::{original_dst::Steered, sys};
 
@@ -32,6 +32,10 @@ pub struct Events {
     pub refused: Ring<Event>,
     /// Network namespaces in which nobody listens yet.
     pub arrivals: Ring<Arrival>,
+    /// Streams to addresses that were not known, caught by their first bytes.
+    pub misses: Ring<Miss>,
+    /// DNS answers.
+    pub answers: Ring<Answer>,
 }
 
 /// One ring buffer of equal items.

@@ -129,6 +129,14 @@ pub(super) fn swap(pin: &Path, cgroup: u64, program: &impl AsRawFd) -> Result<bo
     }
 }
 
+/// Takes a pin away, if there is one: what was pinned ends with it.
+pub(super) fn remove(pin: &Path) -> Result<(), SteeringError> {
+    match fs::remove_file(pin) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SteeringError::at(pin)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// A pinned link, by where it is attached.
 pub(super) enum Pinned {
     /// To the cgroup asked for.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, lpm_trie::LpmTrie};
 use interceptor_common::{Counter, HandoffKey, NETNS_READY, NETNS_REFUSED, Original, Settings};
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use super::pins;
 use crate::{steering::SteeringError, sys};
 
 /// Every program, the hook it is for, and that hook's number (`enum bpf_attach_type`, linux/bpf.h).
-const HOOKS: [(&str, &str, u32); 10] = [
+const HOOKS: [(&str, &str, u32); 11] = [
     ("steer4", "connect4", 10),
     ("steer6", "connect6", 11),
     ("datagram4", "sendmsg4", 14),
@@ -27,6 +27,7 @@ const HOOKS: [(&str, &str, u32); 10] = [
     ("guard6", "bind6", 9),
     ("arrive", "sock_create", 2),
     ("leave", "egress", 1),
+    (super::OVERHEAR, "ingress", 0),
 ];
 
 /// What the kernel holds for one pin folder.
@@ -95,6 +96,8 @@ pub struct Maps {
     pub namespaces: Namespaces,
     /// Steered connects that no agent has taken yet.
     pub handoffs: Fill,
+    /// Addresses and ranges that are steered, where not all are.
+    pub known: Option<usize>,
     /// What the programs counted since they were first loaded.
     pub counters: Vec<(Counter, u64)>,
 }
@@ -126,8 +129,13 @@ pub struct Fill {
 /// The pins can't be read, most often for lack of root. Pins that are not there are no error.
 pub fn survey(pin_dir: &Path, cgroup: Option<u64>) -> Result<Survey, SteeringError> {
     let pins = pins::version(pin_dir);
+    let maps = maps(&pins)?;
+    let known_hosts = maps.as_ref().is_some_and(|maps| maps.known.is_some());
     let mut links: Vec<Link> = Vec::new();
     for (program, hook, number) in HOOKS {
+        if program == super::OVERHEAR && !known_hosts {
+            continue;
+        }
         links.push(Link {
             program: program.to_owned(),
             hook,
@@ -150,7 +158,7 @@ pub fn survey(pin_dir: &Path, cgroup: Option<u64>) -> Result<Survey, SteeringErr
             .filter(|path| *path != pins && path.join("links").exists())
             .collect(),
         agent: holder(&pins)?,
-        maps: maps(&pins)?,
+        maps,
         links,
         pins,
     })
@@ -219,6 +227,10 @@ fn maps(pins: &Path) -> Result<Option<Maps>, SteeringError> {
     let namespaces: HashMap<_, u64, u8> = open(pins, "NETNS", Map::HashMap)?;
     let handoffs: HashMap<_, HandoffKey, Original> = open(pins, "HANDOFF", Map::HashMap)?;
     let counters: PerCpuArray<_, u64> = open(pins, "COUNTERS", Map::PerCpuArray)?;
+    let known4: LpmTrie<_, [u8; 4], u8> = open(pins, "KNOWN4", Map::LpmTrie)?;
+    let known6: LpmTrie<_, [u8; 16], u8> = open(pins, "KNOWN6", Map::LpmTrie)?;
+    let settings: Settings = settings.get(&0, 0).map_err(SteeringError::load)?;
+    let known = || known4.keys().count() + known6.keys().count();
     let states: Vec<u8> = namespaces
         .iter()
         .flatten()
@@ -231,7 +243,7 @@ fn maps(pins: &Path) -> Result<Option<Maps>, SteeringError> {
         values.map(|values| (counter, values.iter().sum()))
     };
     Ok(Some(Maps {
-        settings: settings.get(&0, 0).map_err(SteeringError::load)?,
+        settings,
         heartbeat: (beat > 0)
             .then(|| Duration::from_nanos(sys::monotonic_now().saturating_sub(beat))),
         namespaces: Namespaces {
@@ -240,6 +252,7 @@ fn maps(pins: &Path) -> Result<Option<Maps>, SteeringError> {
             fill: fill(pins, "NETNS", states.len())?,
         },
         handoffs: fill(pins, "HANDOFF", handoffs.keys().count())?,
+        known: (settings.known_hosts != 0).then(known),
         counters: Counter::ALL
             .into_iter()
             .map(count)

@@ -7,9 +7,10 @@ use std::{
 };
 
 use super::{
-    netlink::{Attributes, Netlink, transaction},
+    netlink::{Attributes, transaction},
     ruleset,
 };
+use crate::steering::netlink::Netlink;
 
 const NFPROTO_INET: u8 = 1;
 const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;

@@ -1,0 +1,160 @@
+//! `ingress`: DNS answers that anybody gets are learnt from, and do no harm.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use interceptor_tests::{Agent, World};
+
+use crate::known_hosts::{ask, assert_masked, counted, options, status, world};
+
+/// A resolver at the provider's that answers every question with these addresses; it ends with the world.
+struct Resolver {
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Resolver {
+    fn start(world: &World, listen: &str, answer: Vec<u8>) -> Result<Self> {
+        let socket = world.provider.run(|| UdpSocket::bind((listen, 53)))??;
+        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut question = [0; 512];
+            while !stopped.load(Ordering::Relaxed) {
+                if let Ok((length, from)) = socket.recv_from(&mut question) {
+                    let message = answered(&question[..length], &answer);
+                    let _ = socket.send_to(&message, from);
+                }
+            }
+        });
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The question with one record behind it: an A or AAAA record, by the length of the address.
+fn answered(question: &[u8], address: &[u8]) -> Vec<u8> {
+    let mut message = question.to_vec();
+    message[2] |= 0x80;
+    message[7] = 1;
+    let kind = if address.len() == 4 { 1 } else { 28 };
+    message.extend([0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0, address.len() as u8]);
+    message.extend(address);
+    message
+}
+
+/// Asks a resolver for a name, and waits a moment, as programs that go on to connect seldom do.
+fn resolve(resolver: &str, name: &str) -> String {
+    format!(
+        "
+import socket, time
+resolver = ('{resolver}', 53)
+sock = socket.socket(socket.AF_INET6 if ':' in resolver[0] else socket.AF_INET, socket.SOCK_DGRAM)
+sock.settimeout(5)
+question = b'\\x12\\x34\\x01\\x00\\x00\\x01' + bytes(6)
+for label in '{name}'.split('.'):
+    question += bytes([len(label)]) + label.encode()
+sock.sendto(question + bytes([0, 0, 1, 0, 1]), resolver)
+assert len(sock.recv(512)) > 12
+time.sleep(0.3)
+"
+    )
+}
+
+#[test]
+fn an_address_in_an_answer_is_steered_on_the_first_try() -> Result<()> {
+    let world = world()?;
+    let agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    for (resolver, name, host, kind, address) in [
+        (
+            "198.51.100.50",
+            "api.anthropic.com",
+            "198.51.100.11",
+            "v4",
+            vec![198, 51, 100, 11],
+        ),
+        (
+            "2001:db8::50",
+            "eu.openai.azure.com",
+            "198.51.100.12",
+            "v6",
+            "2001:db8::12"
+                .parse::<std::net::Ipv6Addr>()?
+                .octets()
+                .to_vec(),
+        ),
+    ] {
+        let _resolver = Resolver::start(&world, resolver, address)?;
+        client.code(&resolve(resolver, name))?;
+        let name = "api.anthropic.com";
+        assert_masked(&world, &client.code(&ask(kind, host, name))?);
+    }
+    assert_eq!(counted(&world)?, (2, 0));
+    Ok(())
+}
+
+#[test]
+fn answers_about_others_and_addresses_that_are_never_steered_change_nothing() -> Result<()> {
+    let world = world()?;
+    let mut options = options("");
+    options.steering += "\nnever = [\"198.51.100.13/32\"]";
+    let agent = Agent::start(&world, &options)?;
+    let client = world.client(&agent.bundle());
+    for (name, address) in [
+        ("www.example.com", [198, 51, 100, 50]),
+        ("api.anthropic.com", [127, 0, 0, 1]),
+        ("api.anthropic.com", [198, 51, 100, 13]),
+    ] {
+        let _resolver = Resolver::start(&world, "198.51.100.50", address.to_vec())?;
+        client.code(&resolve("198.51.100.50", name))?;
+    }
+    let code = "
+import raw, socket
+server = socket.create_server(('127.0.0.1', 443))
+near = socket.create_connection(('127.0.0.1', 443), 5)
+print(server.accept()[1] == near.getsockname())
+for host in ('198.51.100.13', '198.51.100.50'):
+    raw.connect('v4', host).close()
+";
+    assert_eq!(client.code(code)?, "True\n");
+    assert_eq!(counted(&world)?, (0, 0));
+    Ok(())
+}
+
+#[test]
+fn datagrams_that_are_no_answers_come_through_as_they_are() -> Result<()> {
+    let world = world()?;
+    let agent = Agent::start(&world, &options(""))?;
+    let before = status(&world)?["known_addresses"].clone();
+    let code = "
+import socket
+near, far = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
+far.bind(('127.0.0.1', 53))
+near.bind(('127.0.0.1', 0))
+near.settimeout(5)
+for message in (b'', b'x', bytes(12), b'\\x80' * 12, b'\\xc0' * 600, b'\\x81' * 9000, bytes([0, 0, 0x80, 0, 0, 1, 255, 255]) + b'\\xc0' * 3000):
+    far.sendto(message, near.getsockname())
+    print(near.recv(65535) == message)
+";
+    let client = world.client(&agent.bundle());
+    assert_eq!(client.code(code)?, "True\n".repeat(7));
+    assert_eq!(status(&world)?["known_addresses"], before);
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! The scope `known-hosts`: known addresses are steered, others go direct, and what was missed is caught by its first bytes.
+
+mod caught;
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use interceptor_tests::agent::Options;
+use interceptor_tests::{Agent, Backend, World, canary, pins};
+use serde_json::Value;
+
+/// What a user might write, and the value in it that must not get out.
+pub(crate) const TEXT: &str = "the node at 10.77.31.8 is down";
+
+/// The scope, with hosts of a test's own.
+pub(crate) fn options(tables: &str) -> Options {
+    Options {
+        steering: "scope = \"known-hosts\"".to_owned(),
+        tables: tables.to_owned(),
+        ..Options::default()
+    }
+}
+
+/// This theme is about eBPF.
+pub(crate) fn world() -> Result<World> {
+    World::on(Backend::Ebpf)
+}
+
+/// What `interceptor status` says.
+pub(crate) fn status(world: &World) -> Result<Value> {
+    let ran = Agent::command(world)?
+        .args(["status", "--json", "--config"])
+        .arg(world.dir().join("interceptor.toml"))
+        .output()?;
+    ensure!(ran.status.success(), "{ran:?}");
+    Ok(serde_json::from_slice(&ran.stdout)?)
+}
+
+/// How many connects were steered, and how many streams were caught.
+pub(crate) fn counted(world: &World) -> Result<(u64, u64)> {
+    let status = status(world)?;
+    let count = |name: &str| status["counters"][name].as_u64().unwrap_or(u64::MAX);
+    Ok((count("steered"), count("caught")))
+}
+
+pub(crate) fn assert_masked(world: &World, answer: &str) {
+    assert!(answer.contains(&format!("You said: {TEXT}")), "{answer}");
+    let record = world.upstream.record();
+    assert_eq!(canary::leaks(&record.everything()), [""; 0]);
+    let seen = record.last().expect("the provider got it").json();
+    assert_eq!(
+        seen["messages"][0]["content"],
+        "the node at PRIVATE_IP_001 is down"
+    );
+    record.clear();
+}
+
+/// Python that asks a host over a socket, and prints the answer.
+pub(crate) fn ask(kind: &str, address: &str, name: &str) -> String {
+    format!(
+        "import raw\n\
+         print(raw.exchange(raw.tls(raw.connect('{kind}', '{address}'), '{name}'), raw.request('{TEXT}', '{name}')))"
+    )
+}
+
+#[test]
+fn what_is_not_known_goes_direct_and_no_connect_of_it_is_steered() -> Result<()> {
+    let world = world()?;
+    let agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    for kind in ["v4", "v6", "mapped"] {
+        let answer = client.code(&ask(kind, "198.51.100.50", "www.example.com"))?;
+        assert!(answer.contains("You said"), "{answer}");
+    }
+    let big = "import raw, ssl
+stream = raw.tls(raw.connect('v4', '198.51.100.50'), 'www.example.com')
+print(len(raw.exchange(stream, raw.request('x' * 3_000_000, 'www.example.com'))) > 3_000_000)";
+    assert_eq!(client.code(big)?, "True\n");
+    let plain = client.curl(["http://www.example.com/"])?;
+    assert_eq!(plain.stdout, r#"{"stub":true}"#, "{plain:?}");
+    assert_eq!(counted(&world)?, (0, 0));
+    let told = status(&world)?;
+    assert_eq!(told["scope"], "known-hosts");
+    // The ranges that are published.
+    assert_eq!(told["known_addresses"], 2);
+    Ok(())
+}
+
+#[test]
+fn addresses_of_a_range_are_steered_and_a_reload_changes_them() -> Result<()> {
+    let world = world()?;
+    let range = |ranges: &str| {
+        options(&format!(
+            "[[hosts]]\nhost = \"api.anthropic.com\"\nprotocol = \"anthropic\"\nranges = {ranges}"
+        ))
+    };
+    let agent = Agent::start(&world, &range(r#"["198.51.100.8/29", "2001:db8::11"]"#))?;
+    let client = world.client(&agent.bundle());
+    for kind in ["v4", "v6", "mapped"] {
+        let answer = client.code(&ask(kind, "198.51.100.11", "api.anthropic.com"))?;
+        assert_masked(&world, &answer);
+    }
+    // What was verified to serve the host stays known, whatever the ranges are.
+    assert_eq!(counted(&world)?, (3, 0));
+    assert_eq!(status(&world)?["known_addresses"], 3);
+    let steered = "import raw; raw.connect('v4', '198.51.100.12').close()";
+    client.code(steered)?;
+    assert_eq!(counted(&world)?, (4, 0));
+    Agent::prepare(&world, &range("[]"))?;
+    agent.signal("HUP")?;
+    ensure!(agent.logs("config reloaded")?, "{}", agent.log()?);
+    client.code(steered)?;
+    assert_eq!(counted(&world)?, (4, 0));
+    assert_eq!(status(&world)?["known_addresses"], 2);
+    Ok(())
+}
+
+#[test]
+fn addresses_that_names_resolve_to_are_known_from_the_start() -> Result<()> {
+    let world = world()?;
+    fs::write(
+        world.dir().join("hosts"),
+        "198.51.100.11 api.anthropic.com\n2001:db8::11 api.anthropic.com\n",
+    )?;
+    let agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    for kind in ["v4", "v6", "mapped"] {
+        let answer = client.code(&ask(kind, "198.51.100.11", "api.anthropic.com"))?;
+        assert_masked(&world, &answer);
+    }
+    let plain = client.curl(["--write-out", "%{http_code}", "http://api.anthropic.com/"])?;
+    assert!(plain.stdout.ends_with("403"), "{plain:?}");
+    assert_eq!(counted(&world)?, (4, 0));
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_comes_back_knows_what_was_learnt() -> Result<()> {
+    let world = world()?;
+    let mut agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    let ask = ask("v4", "198.51.100.11", "api.anthropic.com");
+    assert!(client.code(&ask).is_err());
+    agent.kill()?;
+    // Nobody listens, so what is known is refused; others go direct.
+    let refused = "import raw\n\
+        print(raw.refused(lambda: raw.connect('v4')), raw.refused(lambda: raw.connect('v4', '198.51.100.50')))";
+    assert_eq!(client.code(refused)?, "ConnectionRefusedError none\n");
+    drop(agent);
+    let agent = Agent::start(&world, &options(""))?;
+    assert_masked(&world, &client.code(&ask)?);
+    drop(agent);
+    // In the scope `all` the program that reads DNS answers is gone, and everything is steered.
+    let _agent = Agent::start(&world, &Options::default())?;
+    let status = status(&world)?;
+    assert_eq!(
+        (&status["scope"], &status["known_addresses"]),
+        (&"all".into(), &Value::Null)
+    );
+    let links = status["links"].as_array().map(Vec::len);
+    assert_eq!(links, Some(pins::LINKS), "{status}");
+    client.code("import raw; raw.connect('v4', '198.51.100.50').close()")?;
+    Ok(())
+}
+
+#[test]
+fn a_successor_goes_on_with_what_is_known() -> Result<()> {
+    let world = world()?;
+    let mut agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    let [known, unknown] =
+        ["198.51.100.11", "198.51.100.12"].map(|address| ask("v4", address, "api.anthropic.com"));
+    assert!(client.code(&known).is_err());
+    agent.upgrade()?;
+    assert_masked(&world, &client.code(&known)?);
+    assert!(client.code(&unknown).is_err());
+    assert_masked(&world, &client.code(&unknown)?);
+    assert_eq!(counted(&world)?, (2, 2));
+    assert_eq!(status(&world)?["state"], "steering");
+    Ok(())
+}
+
+#[test]
+fn without_ebpf_nothing_starts_and_the_reason_is_said() -> Result<()> {
+    let world = World::on(Backend::Nftables)?;
+    let config = Agent::prepare(&world, &Options::default())?;
+    let written = fs::read_to_string(&config)?;
+    let run = |backend: &str| -> Result<(bool, String)> {
+        let scope = format!("backend = \"{backend}\"\nscope = \"known-hosts\"");
+        fs::write(&config, written.replace("backend = \"nftables\"", &scope))?;
+        let ran = Agent::command(&world)?
+            .args(["run", "--config"])
+            .arg(&config)
+            .output()?;
+        Ok((
+            ran.status.success(),
+            String::from_utf8_lossy(&ran.stderr).into_owned(),
+        ))
+    };
+    let (started, said) = run("nftables")?;
+    assert!(
+        !started && said.contains("steering.scope = \"known-hosts\""),
+        "{said}"
+    );
+    assert!(said.contains("allowed: all, with backend"), "{said}");
+    let (started, said) = run("auto")?;
+    assert!(!started && said.contains("needs eBPF"), "{said}");
+    let rules = Command::new("ip")
+        .args([
+            "netns",
+            "exec",
+            world.clients.name(),
+            "nft",
+            "list",
+            "ruleset",
+        ])
+        .output()?;
+    assert!(rules.stdout.is_empty(), "{rules:?}");
+    Ok(())
+}
