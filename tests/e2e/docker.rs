@@ -120,3 +120,60 @@ fn what_a_container_cant_reach_it_cant_reach_through_us() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn containers_are_under_the_policy_of_their_image() -> Result<()> {
+    let world = World::on(Backend::Ebpf)?;
+    let docker = Docker::start(&world)?;
+    docker.network("cable", "198.51.100.160/28")?;
+    let (watched, confined) = (
+        "registry.example/agents/watched:1",
+        "registry.example/confined",
+    );
+    docker.tag(watched)?;
+    docker.tag(confined)?;
+    let options = Options {
+        tables: r#"
+[[policies]]
+name = "watched"
+match.image = ["registry.example/agents/*"]
+mode = "report-only"
+[[policies]]
+name = "confined"
+match = { image = ["registry.example/confined"], container = ["*"], uid = [1000] }
+hosts = ["api.openai.com"]
+"#
+        .to_owned(),
+        ..Options::default()
+    };
+    let config = Agent::prepare(&world, &options)?;
+    let agent = Agent::spawn(&world, &config)?;
+    agent.wait_until_ready()?;
+    let first = docker.curl_once("cable", &CALL)?;
+    assert_masked(&world, &agent, &first, "198.51.100.16")?;
+    let seen = || world.upstream.record().requests().len();
+    let before = seen();
+
+    let ran = docker.curl_once_of(watched, "cable", &CALL)?;
+    let last = agent.exchanges_after(1)?.pop().context("no exchange")?;
+    assert_eq!(
+        (&last["policy"], &last["image"]),
+        (&"watched".into(), &watched.into()),
+        "{last:#}"
+    );
+    let text = world.upstream.record().last().context("nothing arrived")?;
+    assert!(
+        String::from_utf8_lossy(&text.body).contains("at 10.77.31.8"),
+        "{ran:?}"
+    );
+
+    let ran = docker.curl_once_of(confined, "cable", &CALL)?;
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        said.contains("does not let this process call this host"),
+        "{ran:?}\n{}",
+        agent.log()?
+    );
+    assert_eq!(seen(), before + 1);
+    Ok(())
+}

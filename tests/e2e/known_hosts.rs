@@ -3,7 +3,6 @@
 mod caught;
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Result, ensure};
 use interceptor_tests::agent::Options;
@@ -178,44 +177,5 @@ fn a_successor_goes_on_with_what_is_known() -> Result<()> {
     assert_masked(&world, &client.code(&unknown)?);
     assert_eq!(counted(&world)?, (2, 2));
     assert_eq!(status(&world)?["state"], "steering");
-    Ok(())
-}
-
-#[test]
-fn without_ebpf_nothing_starts_and_the_reason_is_said() -> Result<()> {
-    let world = World::on(Backend::Nftables)?;
-    let config = Agent::prepare(&world, &Options::default())?;
-    let written = fs::read_to_string(&config)?;
-    let run = |backend: &str| -> Result<(bool, String)> {
-        let scope = format!("backend = \"{backend}\"\nscope = \"known-hosts\"");
-        fs::write(&config, written.replace("backend = \"nftables\"", &scope))?;
-        let ran = Agent::command(&world)?
-            .args(["run", "--config"])
-            .arg(&config)
-            .output()?;
-        Ok((
-            ran.status.success(),
-            String::from_utf8_lossy(&ran.stderr).into_owned(),
-        ))
-    };
-    let (started, said) = run("nftables")?;
-    assert!(
-        !started && said.contains("steering.scope = \"known-hosts\""),
-        "{said}"
-    );
-    assert!(said.contains("allowed: all, with backend"), "{said}");
-    let (started, said) = run("auto")?;
-    assert!(!started && said.contains("needs eBPF"), "{said}");
-    let rules = Command::new("ip")
-        .args([
-            "netns",
-            "exec",
-            world.clients.name(),
-            "nft",
-            "list",
-            "ruleset",
-        ])
-        .output()?;
-    assert!(rules.stdout.is_empty(), "{rules:?}");
     Ok(())
 }

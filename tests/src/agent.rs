@@ -116,9 +116,17 @@ impl<'w> Agent<'w> {
         }
         let hosts = world.dir().join("hosts");
         if hosts.exists() {
-            let shown = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+            let shown = r#"mount -o bind "$0" /etc/hosts && exec "$@""#;
             command.args(["unshare", "-m", "sh", "-c", shown]);
             command.arg(hosts);
+        }
+        let docker = world.dir().join("docker/data");
+        if docker.exists() {
+            // Where the agent looks for it; this machine's own /var/lib stays as it is.
+            let shown = r#"mount -t tmpfs none /var/lib && mkdir /var/lib/docker &&
+                mount --bind "$0" /var/lib/docker && exec "$@""#;
+            command.args(["unshare", "-m", "sh", "-c", shown]);
+            command.arg(docker);
         }
         command.arg(binary()?);
         command.stdin(Stdio::null());

@@ -93,6 +93,11 @@ impl<'w> Docker<'w> {
         Ok(self.run(args)?.trim().to_owned())
     }
 
+    /// Gives the image another name too, by which [`Docker::curl_once_of`] knows it.
+    pub fn tag(&self, name: &str) -> Result<()> {
+        self.run(["tag", IMAGE, name]).map(drop)
+    }
+
     /// curl as user 1000 in a container that runs.
     pub fn curl(&self, container: &str, args: &[&str]) -> Result<Output> {
         let mut argv = vec!["exec", "--user", "1000", container, "curl"];
@@ -103,10 +108,15 @@ impl<'w> Docker<'w> {
 
     /// curl as user 1000 as all that a new container does.
     pub fn curl_once(&self, network: &str, args: &[&str]) -> Result<Output> {
+        self.curl_once_of(IMAGE, network, args)
+    }
+
+    /// The same, of the image by another name.
+    pub fn curl_once_of(&self, image: &str, network: &str, args: &[&str]) -> Result<Output> {
         let mut argv = vec!["run", "--rm", "--user", "1000"];
         let (hosts, roots) = (hosts(), self.roots());
         argv.extend(hosts.iter().map(String::as_str));
-        argv.extend(["--volume", &roots, "--network", network, IMAGE, "curl"]);
+        argv.extend(["--volume", &roots, "--network", network, image, "curl"]);
         argv.extend(CURL);
         argv.extend(args);
         self.command(argv)?.output().context("docker run")

@@ -253,7 +253,7 @@ mod tests {
             "link-local, 10.0.0.0/8",
             "allow 1: email",
             "443 (plain HTTP refused on 80)",
-            "scope    all\n",
+            "scope     all\n",
             "127.0.0.1:15480 (other hosts pass; every user of this machine)",
             "/p.sock (LLM hosts only; mode 0660)",
         ] {
@@ -281,7 +281,7 @@ mod tests {
         let text = summary(&config, &Roots::load(&[]).unwrap(), String::new());
         for part in [
             "wide (dry-run, looser in mode), narrow (enforce), other (enforce)",
-            "audit    /var/log/audit.jsonl\n",
+            "audit     /var/log/audit.jsonl\n",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

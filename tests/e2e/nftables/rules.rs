@@ -240,3 +240,27 @@ fn exec_says_that_it_steers_by_ebpf_alone() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn known_hosts_alone_need_ebpf_and_nothing_else_is_started() -> Result<()> {
+    let world = world()?;
+    let config = Agent::prepare(&world, &Options::default())?;
+    let written = std::fs::read_to_string(&config)?;
+    for (backend, reason) in [
+        ("nftables", "allowed: all, with backend"),
+        ("auto", "needs eBPF"),
+    ] {
+        let scope = format!("backend = \"{backend}\"\nscope = \"known-hosts\"");
+        std::fs::write(&config, written.replace("backend = \"nftables\"", &scope))?;
+        let mut run = Agent::command(&world)?;
+        let ran = run.args(["run", "--config"]).arg(&config).output()?;
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(!ran.status.success(), "{said}");
+        assert!(
+            said.contains("steering.scope = \"known-hosts\"") && said.contains(reason),
+            "{said}"
+        );
+        assert_eq!(ruleset(&world)?, "");
+    }
+    Ok(())
+}
