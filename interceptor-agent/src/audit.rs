@@ -134,21 +134,42 @@ impl Audit {
             .ok_or(Unwritable)
     }
 
-    /// Records a connection that was refused, `by` the agent or the kernel. One for which there is no room is counted as
-    /// lost: it was refused already.
+    /// Records a connection that was steered and refused, `by` the agent or the kernel.
     pub fn refused(&self, id: Id, by: &'static str, reason: &'static str, steered: &Steered) {
+        let original = Some(steered.original.0);
+        self.tell(|| {
+            let who = Who::of(steered.process.clone());
+            let refused = Refused {
+                id,
+                by,
+                reason,
+                original,
+            };
+            refused.line(who.told())
+        });
+    }
+
+    /// Records a request to a listener that was refused before it was one to a provider.
+    pub fn refused_by_listener(&self, id: Id, reason: &'static str, who: &Who) {
+        let (by, original) = ("listener", None);
+        self.tell(|| {
+            Refused {
+                id,
+                by,
+                reason,
+                original,
+            }
+            .line(who.told())
+        });
+    }
+
+    /// A refusal for which there is no room is counted as lost: nothing went out.
+    fn tell(&self, line: impl FnOnce() -> String) {
         let Some(queue) = &self.0 else { return };
-        let Ok(room) = queue.lines.try_reserve() else {
-            return queue.metrics.audit_lost(1);
-        };
-        let refused = Refused {
-            id,
-            by,
-            reason,
-            original: steered.original.0,
-        };
-        let who = Who::of(steered.process.clone());
-        room.send(Message::Line(refused.line(who.told())));
+        match queue.lines.try_reserve() {
+            Ok(room) => room.send(Message::Line(line())),
+            Err(_) => queue.metrics.audit_lost(1),
+        }
     }
 
     /// Whether requests are let in as far as their record goes.

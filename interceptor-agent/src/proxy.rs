@@ -306,6 +306,8 @@ impl Visit {
     fn refuse(&self, refusal: &Refusal) -> Response<Answer> {
         let (id, reason, process) = (Id::new(), refusal.reason, &self.who.process);
         self.app.metrics.refused(reason.as_str());
+        let audit = &self.app.audit;
+        audit.refused_by_listener(id, reason.as_str(), &self.who);
         tracing::warn!(
             %id,
             reason = reason.as_str(),

@@ -36,6 +36,8 @@ pub struct Who {
 /// What log and audit tell of it.
 #[derive(Debug, Serialize)]
 pub struct Told<'w> {
+    /// Where it is on another machine.
+    peer: Option<IpAddr>,
     pid: u32,
     /// None where it is not known.
     uid: Option<u32>,
@@ -82,6 +84,7 @@ impl Who {
     pub fn told(&self) -> Told<'_> {
         let (process, group, container) = (&self.process, &self.group, &self.container);
         Told {
+            peer: self.peer,
             pid: process.pid,
             uid: process.known_uid(),
             comm: &process.comm,

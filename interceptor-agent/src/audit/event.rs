@@ -128,12 +128,12 @@ impl Exchange {
 pub(super) struct Refused {
     /// The log's, and the error's where there is one.
     pub id: Id,
-    /// `agent` or `kernel`.
+    /// `agent`, `kernel` or `listener`.
     pub by: &'static str,
     /// Why.
     pub reason: &'static str,
-    /// Where it was going.
-    pub original: SocketAddr,
+    /// Where it was going; None of a request to a listener.
+    pub original: Option<SocketAddr>,
 }
 
 impl Refused {
@@ -145,7 +145,7 @@ impl Refused {
             kind: &'static str,
             time: String,
             id: String,
-            original: SocketAddr,
+            original: Option<SocketAddr>,
             refused: &'static str,
             by: &'static str,
             who: Told<'r>,

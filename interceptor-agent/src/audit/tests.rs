@@ -181,7 +181,7 @@ fn a_record_is_one_line_of_json() {
         id: Id::new(),
         by: "agent",
         reason: "ech",
-        original: exchange.original,
+        original: Some(exchange.original),
     };
     let record: serde_json::Value = serde_json::from_str(&refused.line(who.told())).unwrap();
     assert_eq!(
