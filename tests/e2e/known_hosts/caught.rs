@@ -51,22 +51,23 @@ fn a_hello_for_an_llm_host_ends_at_once_and_its_retry_is_masked() -> Result<()> 
     let world = world()?;
     let agent = Agent::start(&world, &options(""))?;
     let client = world.client(&agent.bundle());
-    for (number, (kind, host)) in [
+    let mut kinds = vec![
         ("v4", "198.51.100.11"),
         ("v6", "198.51.100.12"),
         ("mapped", "198.51.100.13"),
-        ("mptcp", "198.51.100.50"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    ];
+    match std::fs::read_to_string("/proc/sys/net/mptcp/enabled") {
+        Ok(enabled) if enabled.trim() == "1" => kinds.push(("mptcp", "198.51.100.50")),
+        _ => println!("not tried: this kernel has no MPTCP"),
+    }
+    for (number, (kind, host)) in (0..).zip(&kinds) {
         let ask = ask(kind, host, "api.anthropic.com");
         let (begun, first) = (Instant::now(), client.code(&ask));
         assert!(first.is_err(), "{kind}: {first:?}");
-        let limit = Duration::from_secs(if kind == "mptcp" { 15 } else { 3 });
-        assert!(begun.elapsed() < limit, "{kind}: {:?}", begun.elapsed());
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(3), "{kind}: {took:?}");
         assert_silent(&world);
-        assert_eq!(counted(&world)?, (number as u64, number as u64 + 1));
+        assert_eq!(counted(&world)?, (number, number + 1));
         assert_masked(&world, &client.code(&ask)?);
     }
     let log = agent.log()?;
@@ -75,10 +76,11 @@ fn a_hello_for_an_llm_host_ends_at_once_and_its_retry_is_masked() -> Result<()> 
         "{log}"
     );
     let metrics = agent.metrics()?;
-    assert!(
-        metrics.contains("interceptor_refused_total{reason=\"caught\"} 4"),
-        "{metrics}"
+    let counted = format!(
+        "interceptor_refused_total{{reason=\"caught\"}} {}",
+        kinds.len()
     );
+    assert!(metrics.contains(&counted), "{metrics}");
     Ok(())
 }
 
