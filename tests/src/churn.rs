@@ -59,6 +59,7 @@ pub fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Report> {
     let driven = thread::scope(|scope| -> Result<()> {
         let lasting = scope.spawn(|| caller.lasting());
         let passing_by = scope.spawn(|| containers::netns(&world, &caller, plan.seed));
+        let stalls = scope.spawn(|| events::stalls(|| caller.is_over()));
         let engine = docker
             .as_ref()
             .map(|docker| scope.spawn(|| containers::docker(docker, &caller, plan.seed)));
@@ -97,6 +98,9 @@ pub fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Report> {
             let ended = thread.join();
             ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
+        let stalls = stalls.join();
+        let stalls = stalls.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        stalls.into_iter().for_each(|stall| report.happened(stall));
         driven
     });
     driven.map_err(|error| error.context(events::tail(&agent)))?;

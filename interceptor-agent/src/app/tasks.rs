@@ -5,7 +5,7 @@ use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 use interceptor_common::{Counter, Event, Reason as KernelReason};
 use tokio::{
     net::{TcpListener, TcpStream},
-    time,
+    time::{self, MissedTickBehavior},
 };
 
 use super::App;
@@ -129,6 +129,8 @@ async fn beat(
     every: Duration,
 ) {
     let mut clock = time::interval(every);
+    // After a standstill once is enough: the workers need a moment, too.
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
         if app.hands_over() && app.drain.has_begun() {

@@ -26,6 +26,8 @@ pub enum Event {
     Pause,
     /// Stopped for longer.
     Hang,
+    /// The whole machine stood still, this harness included.
+    Stall,
 }
 
 impl Event {
@@ -44,7 +46,7 @@ impl Event {
 
     /// Whether calls may fail meanwhile.
     pub fn is_outage(self) -> bool {
-        matches!(self, Self::Kill | Self::Restart | Self::Hang)
+        matches!(self, Self::Kill | Self::Restart | Self::Hang | Self::Stall)
     }
 }
 
@@ -88,9 +90,10 @@ pub(super) fn happen<'w>(
         Event::Pause => stop_for(agent, random.millis(100, 1500))?,
         Event::Hang => {
             stop_for(agent, STALE_AFTER + random.millis(300, 1500))?;
-            // Until its next sign of life has come.
-            thread::sleep(STALE_AFTER / 6);
+            // Until its next signs of life have come.
+            thread::sleep(STALE_AFTER / 3);
         }
+        Event::Stall => {}
     }
     Ok(Happened {
         event,
@@ -103,6 +106,25 @@ pub(super) fn happen<'w>(
 pub(super) fn now() -> f64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs_f64()
+}
+
+/// Tells of every time that the machine stood still for long enough to make an agent look hung, until `over`.
+pub(super) fn stalls(over: impl Fn() -> bool) -> Vec<Happened> {
+    let mut found = Vec::new();
+    let mut last = now();
+    while !over() {
+        thread::sleep(Duration::from_millis(100));
+        let (from, until) = (last, now());
+        if until - from > STALE_AFTER.as_secs_f64() / 2.0 {
+            found.push(Happened {
+                event: Event::Stall,
+                from,
+                until,
+            });
+        }
+        last = until;
+    }
+    found
 }
 
 fn start<'w>(world: &'w World, config: &Path) -> Result<Agent<'w>> {

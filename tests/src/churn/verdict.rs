@@ -109,7 +109,8 @@ impl Report {
     pub fn violations(&self) -> Vec<String> {
         let mut found = self.leaks.clone();
         found.extend(self.failed.iter().filter_map(|call| self.fault(call)));
-        if self.longest > BOUND {
+        let stalled = |event: &Happened| event.event == Event::Stall;
+        if self.longest > BOUND && !self.events.iter().any(stalled) {
             found.push(format!("a call took {:.1} s", self.longest));
         }
         for outage in &self.events {
@@ -131,20 +132,19 @@ impl Report {
 
     /// Why a call that failed should not have.
     fn fault(&self, call: &Call) -> Option<String> {
-        let outage = |happened: &&Happened| {
-            happened.event.is_outage()
-                && call.began < happened.until + AFTERMATH
-                && call.ended > happened.from
-        };
         match call.outcome {
             Outcome::Right | Outcome::Closed => None,
-            Outcome::Refused | Outcome::Cut | Outcome::Own
-                if self.events.iter().any(|event| outage(&event)) =>
+            Outcome::Refused | Outcome::Cut | Outcome::Own if self.outage(call).is_some() => None,
+            Outcome::Stuck
+                if self
+                    .outage(call)
+                    .is_some_and(|outage| outage.event == Event::Stall) =>
             {
                 None
             }
             _ => {
-                let last = self.events.iter().rfind(|event| event.from < call.ended);
+                let begun = self.events.iter().filter(|event| event.from < call.ended);
+                let last = begun.max_by(|a, b| a.from.total_cmp(&b.from));
                 let Call {
                     client,
                     kind,
@@ -160,16 +160,28 @@ impl Report {
         }
     }
 
-    /// Calls that an event refused, by client.
-    fn refused(&self, outage: &Happened) -> BTreeMap<&str, Vec<&Call>> {
-        let mut calls: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        let within = |call: &&Call| {
-            matches!(call.outcome, Outcome::Refused | Outcome::Own)
-                && call.began < outage.until + AFTERMATH
-                && call.ended > outage.from
+    /// What a failure may be owed to: the last outage that had begun when it ended, and was not long over when it began.
+    fn outage(&self, call: &Call) -> Option<&Happened> {
+        let owed = |happened: &&Happened| {
+            happened.event.is_outage()
+                && happened.from < call.ended
+                && call.began < happened.until + AFTERMATH
         };
-        for call in self.failed.iter().filter(within) {
-            calls.entry(call.client.as_str()).or_default().push(call);
+        let owed = self.events.iter().filter(owed);
+        owed.max_by(|a, b| a.from.total_cmp(&b.from))
+    }
+
+    /// Calls that an event refused, by client.
+    fn refused(&self, event: &Happened) -> BTreeMap<&str, Vec<&Call>> {
+        let mut calls: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let refused = |call: &&Call| matches!(call.outcome, Outcome::Refused | Outcome::Own);
+        for call in self.failed.iter().filter(refused) {
+            if self
+                .outage(call)
+                .is_some_and(|outage| outage.from == event.from)
+            {
+                calls.entry(call.client.as_str()).or_default().push(call);
+            }
         }
         calls
     }
@@ -189,7 +201,8 @@ impl fmt::Display for Report {
             self.seed, self.right
         )?;
         writeln!(f, "longest call {:.1} s", self.longest)?;
-        for (event, _) in Event::ALL {
+        let stall = (Event::Stall, 0);
+        for (event, _) in Event::ALL.into_iter().chain([stall]) {
             let all: Vec<_> = self
                 .events
                 .iter()
