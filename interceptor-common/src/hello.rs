@@ -36,6 +36,8 @@ pub enum Hello {
 pub fn read(packet: &impl Packet, at: u32) -> Hello {
     match packet.bytes(at) {
         Some([HANDSHAKE]) => client_hello(packet, at).unwrap_or(Hello::Unreadable),
+        // Of another type: some servers pass over one that comes first.
+        Some([20 | 21 | 23 | 24]) => Hello::Unreadable,
         _ => Hello::NotTls,
     }
 }

@@ -34,6 +34,14 @@ pub struct ClientHello {
 
 /// Looks at everything read so far. Call it again with more after [`Sniff::NeedMore`].
 pub fn sniff(prefix: &[u8]) -> Sniff {
+    match prefix {
+        [kind, rest @ ..] if OTHER_RECORDS.contains(kind) => match rest.first() {
+            None => return Sniff::NeedMore,
+            Some(3) => return Sniff::Invalid(OTHER_RECORD),
+            Some(_) => {}
+        },
+        _ => {}
+    }
     if !prefix
         .iter()
         .zip(&[HANDSHAKE_RECORD, 3])
@@ -54,6 +62,10 @@ pub fn sniff(prefix: &[u8]) -> Sniff {
 
 const HANDSHAKE_RECORD: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
+
+/// Change of cipher, alert, data and heartbeat (RFC 8446 §5.1, RFC 6520). Some servers pass over one that comes before the
+/// ClientHello, which must not hide it.
+const OTHER_RECORDS: [u8; 4] = [20, 21, 23, 24];
 const MAX_RECORD: usize = 16 * 1024;
 
 const SERVER_NAME: u16 = 0;
@@ -61,6 +73,7 @@ const ALPN: u16 = 16;
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 
 const TOO_LARGE: &str = "the ClientHello is larger than 64 KiB";
+const OTHER_RECORD: &str = "the first TLS record is not of a handshake";
 const TRUNCATED: &str = "a length inside the ClientHello points past its end";
 
 type Parsed<T> = Result<T, &'static str>;

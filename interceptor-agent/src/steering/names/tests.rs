@@ -174,6 +174,9 @@ fn a_short_name_in_a_short_hello_is_read() {
 #[test]
 fn what_is_no_hello_or_names_nobody_is_told_from_what_can_not_be_read() {
     assert_eq!(read(b"GET / HTTP/1.1\r\n").1, Hello::NotTls);
+    for other in [20, 21, 23, 24] {
+        assert_eq!(read(&[other, 3, 3]).1, Hello::Unreadable);
+    }
     assert_eq!(read(&hello(&[])).1, Hello::NoName);
     assert_eq!(read(&hello(&[(43, vec![2, 3, 4])])).1, Hello::NoName);
     let many: Vec<_> = (0..40).map(|_| (99, vec![])).collect();

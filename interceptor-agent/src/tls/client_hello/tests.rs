@@ -152,6 +152,11 @@ fn what_is_not_tls_is_told_from_the_first_byte() {
     ] {
         assert_eq!(sniff(start), Sniff::NotTls);
     }
+    for other in [20, 21, 23, 24] {
+        assert_eq!(sniff(&[other]), Sniff::NeedMore);
+        assert_eq!(sniff(&[other, 2]), Sniff::NotTls);
+        assert!(matches!(sniff(&[other, 3]), Sniff::Invalid(_)));
+    }
 }
 
 #[test]
