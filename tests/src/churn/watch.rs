@@ -63,6 +63,15 @@ impl Watch {
             thread::sleep(Duration::from_millis(200));
             namespaces = pins::namespaces(world)?.len();
         }
+        if namespaces > 1 {
+            // What the agent goes by: whether something keeps them.
+            let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+            for line in mounts.lines().filter(|line| line.contains(" - nsfs ")) {
+                eprintln!("mounted: {line}");
+            }
+            let left = fs::read_to_string(world.cgroup.path().join("cgroup.procs"))?;
+            eprintln!("in the cgroup: {:?}", left.lines().collect::<Vec<_>>());
+        }
         let (third, quarter) = (self.memory.len() / 3, self.calm.len() / 4);
         Ok(Usage {
             thirds: [
