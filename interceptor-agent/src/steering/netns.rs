@@ -111,9 +111,12 @@ pub fn of_processes(cgroup: &Cgroup) -> HashMap<u64, PathBuf> {
     found
 }
 
-/// Namespaces by inode that a mount keeps, with or without processes, as `ip netns` and Docker do.
+/// Namespaces by inode that a mount keeps, with or without processes, as `ip netns` and Docker do: of the mounts that the
+/// machine's first process sees. In a mount namespace of the agent's own, copies of mounts can stay that are gone elsewhere.
 pub fn mounted() -> HashSet<u64> {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let table = fs::read_to_string("/proc/1/mountinfo")
+        .or_else(|_| fs::read_to_string("/proc/self/mountinfo"))
+        .unwrap_or_default();
     parse_mounts(&table).collect()
 }
 
