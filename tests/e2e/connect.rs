@@ -8,9 +8,10 @@ use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, canary};
 
 /// What a user might write, and the value in it that must not get out.
-const TEXT: &str = "the node at 10.77.31.8 is down";
+pub const TEXT: &str = "the node at 10.77.31.8 is down";
 
-fn assert_masked(world: &World, answer: &str) {
+/// The provider got it masked, and the client its own words back.
+pub fn assert_masked(world: &World, answer: &str) {
     assert!(answer.contains(&format!("You said: {TEXT}")), "{answer}");
     let record = world.upstream.record();
     assert_eq!(canary::leaks(&record.everything()), [""; 0]);

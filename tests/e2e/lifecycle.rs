@@ -6,6 +6,7 @@ mod reload;
 mod stop;
 pub mod upgrade;
 
+use std::process::Child;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -23,6 +24,18 @@ const CALL: [&str; 5] = [
 
 fn call(client: &Client<'_>) -> Result<Ran> {
     client.curl(CALL)
+}
+
+/// Asks for a stream of some 80 deltas 20 ms apart, with a value in the last ones; and what it is to say.
+fn slow_stream(client: &Client<'_>) -> Result<(Child, String)> {
+    let text = format!("{} at 10.77.31.8", "word ".repeat(80));
+    let ask = serde_json::json!({
+        "model": "stub-slow", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": text }],
+    });
+    let ask = ask.to_string();
+    let options = ["--disable", "--silent", "--no-buffer", "--data"];
+    let child = client.spawn("curl", options.into_iter().chain([&*ask, CALL[4]]))?;
+    Ok((child, text))
 }
 
 fn is_right(ran: &Ran) -> bool {

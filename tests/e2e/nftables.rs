@@ -7,10 +7,9 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use interceptor_tests::agent::Options;
-use interceptor_tests::{Agent, Backend, World, canary};
+use interceptor_tests::{Agent, Backend, World};
 
-/// What a user might write, and the value in it that must not get out.
-const TEXT: &str = "the node at 10.77.31.8 is down";
+use crate::connect::{TEXT, assert_masked};
 
 fn world() -> Result<World> {
     World::on(Backend::Nftables)
@@ -41,18 +40,6 @@ fn ruleset(world: &World) -> Result<String> {
 /// Python that asks over a socket, and prints the answer.
 fn ask(socket: &str) -> String {
     format!("import raw, socket\nprint(raw.exchange(raw.tls({socket}), raw.request('{TEXT}')))")
-}
-
-fn assert_masked(world: &World, answer: &str) {
-    assert!(answer.contains(&format!("You said: {TEXT}")), "{answer}");
-    let record = world.upstream.record();
-    assert_eq!(canary::leaks(&record.everything()), [""; 0]);
-    let seen = record.last().expect("the provider got it").json();
-    assert_eq!(
-        seen["messages"][0]["content"],
-        "the node at PRIVATE_IP_001 is down"
-    );
-    record.clear();
 }
 
 #[test]

@@ -6,29 +6,14 @@ use anyhow::{Context as _, Result};
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, pins};
 
-use super::{call, is_right};
+use super::{call, is_right, slow_stream};
 
 #[test]
 fn told_to_stop_it_finishes_an_open_stream_and_refuses_others() -> Result<()> {
     let world = World::new()?;
     let mut agent = Agent::start(&world, &Options::default())?;
     let client = world.client(&agent.bundle());
-    // Some 80 deltas 20 ms apart, the value in the last ones.
-    let text = format!("{} at 10.77.31.8", "word ".repeat(80));
-    let ask = serde_json::json!({
-        "model": "stub-slow", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": text }],
-    });
-    let streaming = client.spawn(
-        "curl",
-        [
-            "--disable",
-            "--silent",
-            "--no-buffer",
-            "--data",
-            &ask.to_string(),
-            super::CALL[4],
-        ],
-    )?;
+    let (streaming, text) = slow_stream(&client)?;
     std::thread::sleep(Duration::from_millis(500));
     agent.signal("TERM")?;
     std::thread::sleep(Duration::from_millis(200));

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use interceptor_tests::agent::{Options, is_alive};
 use interceptor_tests::{Agent, Client, World, canary, pins};
 
-use super::{call, is_right};
+use super::{call, is_right, slow_stream};
 
 /// Calls until a file is there, each on a connection of its own. Whatever is not right is an error.
 const CALLS: &str = "
@@ -132,21 +132,7 @@ fn an_open_stream_goes_on_and_a_new_container_is_served() -> Result<()> {
     let mut agent = Agent::start(&world, &Options::default())?;
     let bundle = agent.bundle();
     let client = world.client(&bundle);
-    let text = format!("{} at 10.77.31.8", "word ".repeat(80));
-    let ask = serde_json::json!({
-        "model": "stub-slow", "max_tokens": 9, "stream": true, "messages": [{ "role": "user", "content": text }],
-    });
-    let streaming = client.spawn(
-        "curl",
-        [
-            "--disable",
-            "--silent",
-            "--no-buffer",
-            "--data",
-            &ask.to_string(),
-            super::CALL[4],
-        ],
-    )?;
+    let (streaming, _) = slow_stream(&client)?;
     std::thread::sleep(Duration::from_millis(400));
     let first = agent.pid();
     agent.upgrade()?;
