@@ -60,8 +60,10 @@ pub struct Original {
     pub comm: [u8; 16],
     /// Port given to `connect`, in host order.
     pub port: u16,
+    /// 1 where the agent listened in the network namespace by then, 0 where its first packet has to ask again.
+    pub ready: u16,
     /// Keeps the layout free of padding.
-    pub reserved: [u16; 3],
+    pub reserved: [u16; 2],
 }
 
 /// The 4-tuple by which the agent asks for the [`Original`] of an accepted connection.

@@ -1,7 +1,7 @@
 //! `connect`: TCP in scope goes to the agent, QUIC is refused, everything else passes untouched.
 
 use aya_ebpf::programs::SockAddrContext;
-use interceptor_common::{Address, Counter, NETNS_REFUSED, Reason, Settings};
+use interceptor_common::{Address, Counter, NETNS_READY, NETNS_REFUSED, Reason, Settings};
 
 use crate::{
     direct,
@@ -110,8 +110,9 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
         return Decision::Return(refuse(original, Reason::Stale));
     }
     // A socket that was made before the programs were attached, or elsewhere, was not told of.
-    if netns::announce(original.netns) == NETNS_REFUSED {
-        return Decision::Return(refuse(original, Reason::Netns));
+    match netns::announce(original.netns) {
+        NETNS_REFUSED => return Decision::Return(refuse(original, Reason::Netns)),
+        state => original.ready = u16::from(state == NETNS_READY),
     }
     // SAFETY: stores at the socket of this very context.
     let stored = unsafe { ORIG.get_or_insert_ptr_mut(ctx, Some(&mut original)) };

@@ -82,8 +82,9 @@ fn first(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
 #[inline(always)]
 fn hand_off(settings: &Settings, sk: *mut bpf_sock, original: &Original) -> i32 {
     // With the agent gone nobody will ever listen: loopback refuses it at once.
+    let is_ready = original.ready != 0 || netns::is_ready(original.netns);
     // SAFETY: no arguments.
-    if !netns::is_ready(original.netns) && !is_stale(settings, unsafe { bpf_ktime_get_ns() }) {
+    if !is_ready && !is_stale(settings, unsafe { bpf_ktime_get_ns() }) {
         count(Counter::Held);
         return DROP;
     }

@@ -31,7 +31,8 @@ pub fn original(ctx: &SockAddrContext, address: Address, port: u16) -> Original 
         uid: ctx.uid(),
         comm: bpf_get_current_comm().unwrap_or_default(),
         port,
-        reserved: [0; 3],
+        ready: 0,
+        reserved: [0; 2],
     }
 }
 

@@ -32,6 +32,10 @@ use crate::{
 /// How often it is looked which namespaces are still in use, and whether the kernel's word of a new one was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// When it is looked where the kernel's word came too late: a container's first socket is often that of a process which
+/// prepares it, and ends.
+const LOOK_SOON: Duration = Duration::from_millis(100);
+
 /// How often in a row a namespace must be found empty: one that is used again and again stays.
 const PATIENCE: u32 = 3;
 
@@ -187,7 +191,7 @@ impl Namespaces {
     pub(super) async fn run(mut self, arrivals: Ring<Arrival>, misses: Ring<Miss>) {
         let mut told = follow(arrivals);
         let mut missed = follow(misses);
-        let mut clock = time::interval(LOOK_EVERY);
+        let (mut clock, mut soon) = (time::interval(LOOK_EVERY), false);
         let mut links = time::interval(attached::LOOK_EVERY);
         loop {
             tokio::select! {
@@ -196,14 +200,20 @@ impl Namespaces {
                 Some(arrival) = told.recv() => if !self.app.hands_over() {
                     let Arrival { netns, tgid, tid } = arrival;
                     let path = format!("/proc/{tgid}/task/{tid}/ns/net");
-                    self.arrive(Path::new(&path), Some(netns));
+                    if !self.arrive(Path::new(&path), Some(netns)) && !soon {
+                        clock.reset_after(LOOK_SOON);
+                        soon = true;
+                    }
                 },
                 Some(miss) = missed.recv() => {
                     known::learn(&self.app, &miss);
                     known::end(&miss, self.open.values().map(|open| &*open.netns));
                 }
-                _ = clock.tick() => if !self.app.hands_over() {
-                    self.look();
+                _ = clock.tick() => {
+                    soon = false;
+                    if !self.app.hands_over() {
+                        self.look();
+                    }
                 },
                 _ = links.tick() => if !self.app.hands_over() {
                     self.keep_attached();
@@ -212,28 +222,36 @@ impl Namespaces {
         }
     }
 
-    /// Listens in the namespace at `path`; where the kernel has named one, in no other.
-    fn arrive(&mut self, path: &Path, named: Option<u64>) {
+    /// Listens in the namespace at `path`; where the kernel has named one, in no other. False where whoever was there is
+    /// gone: others may be in it, whose connects wait.
+    fn arrive(&mut self, path: &Path, named: Option<u64>) -> bool {
         let netns = match Netns::open(path) {
             // The thread went elsewhere, or its number is another's by now: whoever comes next tells again.
             Ok(netns) if named.is_some_and(|cookie| cookie != netns.cookie()) => {
-                return named
-                    .into_iter()
-                    .for_each(|cookie| self.ebpf.forget(cookie));
+                return self.is_not_there(named);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_gone(path) => {
-                return named
-                    .into_iter()
-                    .for_each(|cookie| self.ebpf.forget(cookie));
+                return self.is_not_there(named);
             }
             Ok(netns) => netns,
-            Err(error) => return self.refuse(named, path, &NetnsError::Enter(error)),
+            Err(error) => {
+                self.refuse(named, path, &NetnsError::Enter(error));
+                return true;
+            }
         };
         let cookie = netns.cookie();
         match self.listen(netns) {
             Ok(()) => self.app.metrics.namespaces(self.open.len()),
             Err(error) => self.refuse(Some(cookie), path, &error),
         }
+        true
+    }
+
+    fn is_not_there(&self, named: Option<u64>) -> bool {
+        if let Some(cookie) = named {
+            self.ebpf.forget(cookie);
+        }
+        false
     }
 
     fn refuse(&mut self, cookie: Option<u64>, path: &Path, error: &NetnsError) {
