@@ -28,6 +28,23 @@ impl Address {
         }
     }
 
+    /// Whether it is loopback, link-local or unspecified: what can't be an LLM host (RFC 6890).
+    #[inline(always)]
+    pub const fn is_local(self) -> bool {
+        match self.as_v4() {
+            Some(v4) => {
+                let [a, b, ..] = v4.to_ne_bytes();
+                a == 127 || (a == 169 && b == 254) || v4 == 0
+            }
+            None => {
+                let [first, .., last] = self.0;
+                let link_local = first & 0xffc0_0000_u32.to_be() == 0xfe80_0000_u32.to_be();
+                let (zeros, one) = (first | self.0[1] | self.0[2] == 0, 1_u32.to_be());
+                link_local || (zeros && (last == 0 || last == one))
+            }
+        }
+    }
+
     /// The 16 network-order bytes.
     #[inline(always)]
     pub const fn octets(self) -> [u8; 16] {

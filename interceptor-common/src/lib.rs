@@ -36,8 +36,10 @@ pub struct Settings {
     pub listen_port: u16,
     /// 1 where only known addresses are steered, for whoever looks; the programs have it from a read-only global.
     pub known_hosts: u16,
+    /// 1 where there are ranges that are never steered, beside this machine and its links.
+    pub never: u16,
     /// Keeps the layout free of padding.
-    pub reserved: [u16; 2],
+    pub reserved: u16,
 }
 
 /// Where a steered socket was going, and who made it connect.

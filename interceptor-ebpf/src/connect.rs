@@ -94,7 +94,7 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
     if !steers(settings, port) {
         return Decision::Return(straight(ctx, settings, address, port));
     }
-    if never(address) {
+    if never(settings, address) {
         return Decision::Return(ALLOW);
     }
     if exempt(ctx) {
@@ -141,7 +141,7 @@ fn straight(ctx: &SockAddrContext, settings: &Settings, address: Address, port: 
 /// QUIC is refused so that clients fall back to TCP.
 #[inline(always)]
 pub fn datagram(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u16) -> i32 {
-    if !contains(&settings.tls_ports, port) || never(address) || exempt(ctx) {
+    if !contains(&settings.tls_ports, port) || never(settings, address) || exempt(ctx) {
         return ALLOW;
     }
     refuse(original(ctx, address, port), Reason::Quic)

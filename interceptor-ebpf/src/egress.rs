@@ -68,7 +68,7 @@ fn first(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
         direct::settle(sk);
         return hand_off(settings, sk, original);
     }
-    if !steers(settings, port) || never(address) || is_exempt(sk) {
+    if !steers(settings, port) || never(settings, address) || is_exempt(sk) {
         direct::settle(sk);
         return PASS;
     }
@@ -125,7 +125,7 @@ fn hand_off(settings: &Settings, sk: *mut bpf_sock, original: &Original) -> i32 
 #[inline(always)]
 fn datagram(settings: &Settings, sk: *mut bpf_sock) -> i32 {
     let (address, port) = destination(sk);
-    if !contains(&settings.tls_ports, port) || never(address) || is_exempt(sk) {
+    if !contains(&settings.tls_ports, port) || never(settings, address) || is_exempt(sk) {
         return PASS;
     }
     stop(address, port)
@@ -153,7 +153,7 @@ fn raw(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
     };
     // Hop-by-hop, routing, fragment and destination options: what stands behind them is not looked for.
     if v6 && matches!(protocol, 0 | 43 | 44 | 60) {
-        return if never(address) {
+        return if never(settings, address) {
             PASS
         } else {
             stop(address, 0)
@@ -168,7 +168,7 @@ fn raw(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
             .load::<u16>(6)
             .is_ok_and(|field| u16::from_be(field) & 0x1fff != 0);
     let port = ctx.load::<u16>(ports + 2).map_or(0, u16::from_be);
-    if (!later && !steers(settings, port)) || never(address) || is_exempt(sk) {
+    if (!later && !steers(settings, port)) || never(settings, address) || is_exempt(sk) {
         return PASS;
     }
     stop(address, port)

@@ -21,7 +21,12 @@ pub fn contains(ports: &[u16; MAX_PORTS], port: u16) -> bool {
 
 /// Whether the destination is loopback, link-local or configured as never to be steered.
 #[inline(always)]
-pub fn never(address: Address) -> bool {
+pub fn never(settings: &Settings, address: Address) -> bool {
+    address.is_local() || (settings.never != 0 && is_in_a_range(address))
+}
+
+#[inline(always)]
+fn is_in_a_range(address: Address) -> bool {
     match address.as_v4() {
         Some(v4) => NEVER4.get(&Key::new(32, v4.to_ne_bytes())).is_some(),
         None => NEVER6.get(&Key::new(128, address.octets())).is_some(),

@@ -264,14 +264,15 @@ impl Steering for Ebpf {
             plain_ports: ports(&scope.plain_ports)?,
             listen_port: scope.listen_port,
             known_hosts: u16::from(self.known.is_some()),
-            reserved: [0; 2],
+            never: u16::from(!scope.never.is_empty()),
+            reserved: 0,
         };
         if let (Some(known), Some(hosts)) = (&self.known, &scope.known_hosts) {
             known.configure(hosts)?;
         }
-        let wanted: Vec<Cidr> = scope.passes().collect();
+        let wanted = &scope.never;
         let (mut never4, mut never6) = (lock(&self.never4), lock(&self.never6));
-        for cidr in &wanted {
+        for cidr in wanted {
             match cidr.addr {
                 IpAddr::V4(v4) => {
                     never4.insert(&lpm_trie::Key::new(cidr.prefix.into(), v4.octets()), 1, 0)
@@ -283,10 +284,10 @@ impl Steering for Ebpf {
             .map_err(SteeringError::load)?;
         }
         forget_others(&mut never4, |addr: [u8; 4], prefix| {
-            has(&wanted, addr.into(), prefix)
+            has(wanted, addr.into(), prefix)
         })?;
         forget_others(&mut never6, |addr: [u8; 16], prefix| {
-            has(&wanted, addr.into(), prefix)
+            has(wanted, addr.into(), prefix)
         })?;
         *lock(&self.scope) = Some(scope.clone());
         lock(&self.settings)

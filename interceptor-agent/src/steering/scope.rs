@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use interceptor_common::Address;
+
 use super::names::Names;
 use crate::{config::Cidr, hosts::Hosts};
 
@@ -46,7 +48,7 @@ impl KnownHosts {
 }
 
 impl Scope {
-    /// Destinations that are never steered.
+    /// Destinations that are never steered, as ranges.
     pub fn passes(&self) -> impl Iterator<Item = Cidr> {
         always_never().chain(self.never.iter().copied())
     }
@@ -55,16 +57,17 @@ impl Scope {
     pub fn steers(&self, to: SocketAddr) -> bool {
         let port = to.port();
         (self.tls_ports.contains(&port) || self.plain_ports.contains(&port))
-            && !self.passes().any(|cidr| cidr.contains(to.ip()))
+            && !is_local(to.ip())
+            && !self.never.iter().any(|cidr| cidr.contains(to.ip()))
     }
 }
 
 /// Whether an address is loopback or link-local.
 pub fn is_local(address: IpAddr) -> bool {
-    always_never().any(|cidr| cidr.contains(address))
+    Address::from(address).is_local()
 }
 
-/// Loopback and link-local: what can't be an LLM host.
+/// The same as ranges.
 fn always_never() -> impl Iterator<Item = Cidr> {
     [
         ([127, 0, 0, 0].into(), 8),
@@ -83,6 +86,38 @@ fn always_never() -> impl Iterator<Item = Cidr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_local_is_the_same_by_ranges_and_in_the_kernel() {
+        for (first, last, before, behind) in [
+            (
+                "127.0.0.0",
+                "127.255.255.255",
+                "126.255.255.255",
+                "128.0.0.0",
+            ),
+            (
+                "169.254.0.0",
+                "169.254.255.255",
+                "169.253.255.255",
+                "169.255.0.0",
+            ),
+            ("0.0.0.0", "0.0.0.0", "255.255.255.255", "0.0.0.1"),
+            ("::", "::1", "1::", "::2"),
+            ("fe80::", "febf:ffff::1", "fe7f:ffff::1", "fec0::"),
+        ] {
+            for (text, local) in [
+                (first, true),
+                (last, true),
+                (before, false),
+                (behind, false),
+            ] {
+                let address: IpAddr = text.parse().unwrap();
+                let in_range = always_never().any(|cidr| cidr.contains(address));
+                assert_eq!((is_local(address), in_range), (local, local), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn ports_and_ranges_decide() {
