@@ -23,22 +23,16 @@ fn options(file: &Path, more: &str) -> Options {
     }
 }
 
-fn ask(client: &Client<'_>, model: &str, url: &str) -> Result<Ran> {
-    let body = json!({ "model": model, "max_tokens": 9, "messages": [{ "role": "user", "content": TEXT }] });
-    client.curl([
-        "--max-time",
-        "10",
-        "--data",
-        &body.to_string(),
-        "--write-out",
-        "\n%{http_code}",
-        url,
-    ])
+/// The status that a call is answered with.
+fn ask(client: &Client<'_>, model: &str, url: &str) -> Result<u16> {
+    Ok(call(client, model, url)?.0)
 }
 
-fn status(ran: &Ran) -> Result<u16> {
-    let (_, status) = ran.stdout.rsplit_once('\n').context("no status")?;
-    Ok(status.parse()?)
+fn call(client: &Client<'_>, model: &str, url: &str) -> Result<(u16, String)> {
+    let body = json!({ "model": model, "max_tokens": 9, "messages": [{ "role": "user", "content": TEXT }] });
+    let (status, body, _) =
+        client.answer(["--max-time", "10", "--data", &body.to_string(), url])?;
+    Ok((status, body))
 }
 
 /// The file's records, once there are this many.
@@ -66,14 +60,14 @@ fn every_exchange_is_recorded_under_the_logs_id() -> Result<()> {
     let policies = "[mask.classes]\njwt = \"block\"\nemail = \"report\"\n[[policies]]\nname = \"watched\"\nmatch.uid = [1001]\nmode = \"report-only\"";
     let agent = Agent::start(&world, &options(&file, policies))?;
     let client = world.client(&agent.bundle()).uid(1000);
-    assert_eq!(status(&ask(&client, "stub", MESSAGES)?)?, 200);
+    assert_eq!(ask(&client, "stub", MESSAGES)?, 200);
     let streamed = client.curl(["--data", &json!({ "model": "stub", "stream": true, "max_tokens": 9, "messages": [{ "role": "user", "content": TEXT }] }).to_string(), MESSAGES])?;
     assert!(streamed.stdout.contains("message_stop"), "{streamed:?}");
     let unknown = format!(
         "https://api.anthropic.com/v1/{}",
         "ada.canary@corp-mail.example"
     );
-    assert_eq!(status(&ask(&client, "stub", &unknown)?)?, 403);
+    assert_eq!(ask(&client, "stub", &unknown)?, 403);
     let jwt = canary::all().iter().find(|canary| canary.class == "jwt");
     let jwt = &jwt.context("a canary")?.text;
     let blocked = json!({ "model": "stub", "messages": [{ "role": "user", "content": jwt }] });
@@ -81,13 +75,9 @@ fn every_exchange_is_recorded_under_the_logs_id() -> Result<()> {
     // A value as a method.
     client.curl(["--request", "i-0c4a1a57e9b3d51f7", MESSAGES])?;
     let watched = world.client(&agent.bundle()).uid(1001);
-    assert_eq!(status(&ask(&watched, "stub", MESSAGES)?)?, 200);
-    let plain = client.curl([
-        "--write-out",
-        "\n%{http_code}",
-        "http://api.anthropic.com/v1/messages",
-    ])?;
-    assert_eq!(status(&plain)?, 403);
+    assert_eq!(ask(&watched, "stub", MESSAGES)?, 200);
+    let (plain, ..) = client.answer(["http://api.anthropic.com/v1/messages"])?;
+    assert_eq!(plain, 403);
 
     let records = records(&file, 7)?;
     let of = |kind: &str| -> Vec<&Value> {
@@ -371,15 +361,15 @@ fn with_a_full_disk_nothing_leaves_until_there_is_room() -> Result<()> {
     let client = world.client(&agent.bundle());
     fill(&disk)?;
     // Its record can't be written: it is known now, and waits.
-    assert_eq!(status(&ask(&client, "stub", MESSAGES)?)?, 200);
+    assert_eq!(ask(&client, "stub", MESSAGES)?, 200);
     becomes(&agent, 503)?;
     let before = world.upstream.record().requests().len();
     for _ in 0..3 {
-        let refused = ask(&client, "stub", MESSAGES)?;
-        assert_eq!(status(&refused)?, 503, "{refused:?}");
+        let (status, refused) = call(&client, "stub", MESSAGES)?;
+        assert_eq!(status, 503, "{refused}");
         assert!(
-            refused.stdout.contains("no record of it could be written"),
-            "{refused:?}"
+            refused.contains("no record of it could be written"),
+            "{refused}"
         );
     }
     assert_eq!(world.upstream.record().requests().len(), before);
@@ -388,7 +378,7 @@ fn with_a_full_disk_nothing_leaves_until_there_is_room() -> Result<()> {
 
     fs::remove_file(disk.join("filler"))?;
     becomes(&agent, 200)?;
-    assert_eq!(status(&ask(&client, "stub", MESSAGES)?)?, 200);
+    assert_eq!(ask(&client, "stub", MESSAGES)?, 200);
     let kept = records(&file, 2)?;
     agent.exchanges_after(4)?;
     let logged = agent.exchanges()?;
@@ -408,7 +398,7 @@ fn an_operator_can_decide_that_requests_go_on_unrecorded() -> Result<()> {
     let client = world.client(&agent.bundle());
     fill(&disk)?;
     for _ in 0..3 {
-        assert_eq!(status(&ask(&client, "stub", MESSAGES)?)?, 200);
+        assert_eq!(ask(&client, "stub", MESSAGES)?, 200);
     }
     assert!(agent.logs("the audit file can't be written")?);
     assert_eq!(agent.admin("/ready")?.0, 200);

@@ -32,21 +32,16 @@ fn ask(
     flaw: &str,
     address: &str,
     port: u16,
-) -> Result<(Ran, u16, String)> {
+) -> Result<(u16, String, Ran)> {
     let host = format!("{flaw}.{}", flaw::DOMAIN);
-    let ran = world.client(&agent.bundle()).curl([
+    world.client(&agent.bundle()).answer([
         "--http1.1",
         "--data",
         REQUEST,
-        "--write-out",
-        "\n%{http_code}",
         "--resolve",
         &format!("{host}:{port}:{address}"),
         &format!("https://{host}:{port}/v1/messages"),
-    ])?;
-    let (body, status) = ran.stdout.rsplit_once('\n').unwrap_or_default();
-    let (body, status) = (body.to_owned(), status.parse()?);
-    Ok((ran, status, body))
+    ])
 }
 
 fn message(body: &str) -> String {
@@ -62,7 +57,7 @@ fn a_certificate_that_does_not_verify_gets_nothing() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &options())?;
     for flaw in ["wrong-name", "expired", "self-signed"] {
-        let (ran, status, body) = ask(&world, &agent, flaw, "198.51.100.11", 443)?;
+        let (status, body, ran) = ask(&world, &agent, flaw, "198.51.100.11", 443)?;
         assert_eq!(status, 502, "{flaw} {ran:?}");
         assert!(
             message(&body).contains("certificate was not accepted"),
@@ -71,7 +66,7 @@ fn a_certificate_that_does_not_verify_gets_nothing() -> Result<()> {
     }
     assert!(world.upstream.record().everything().is_empty());
     // The same request where the certificate is right.
-    let (ran, status, _) = ask(&world, &agent, "none", "198.51.100.11", 443)?;
+    let (status, _, ran) = ask(&world, &agent, "none", "198.51.100.11", 443)?;
     assert_eq!(status, 200, "{ran:?}");
     Ok(())
 }
@@ -86,7 +81,7 @@ fn a_ca_that_is_not_trusted_here_gets_nothing() -> Result<()> {
     std::fs::write(&config, text.replace(&roots, ""))?;
     let agent = Agent::spawn(&world, &config)?;
     agent.wait_until_ready()?;
-    let (ran, status, body) = ask(&world, &agent, "none", "198.51.100.11", 443)?;
+    let (status, body, ran) = ask(&world, &agent, "none", "198.51.100.11", 443)?;
     assert_eq!(status, 502, "{ran:?}");
     assert!(message(&body).contains("tls.extra_roots"), "{body}");
     assert!(world.upstream.record().everything().is_empty());
@@ -108,7 +103,7 @@ fn a_provider_that_cant_be_reached_is_told_so() -> Result<()> {
             continue;
         }
         let begun = Instant::now();
-        let (ran, status, body) = ask(&world, &agent, "none", address, port)?;
+        let (status, body, ran) = ask(&world, &agent, "none", address, port)?;
         assert!(matches!(status, 502 | 504), "{address} {ran:?}");
         assert!(message(&body).contains("the provider"), "{body}");
         assert!(begun.elapsed() < Duration::from_secs(4), "{address}");
@@ -127,7 +122,7 @@ fn an_answer_that_is_none_is_told_so() -> Result<()> {
         ("two-lengths", 502),
         ("hang", 504),
     ] {
-        let (ran, status, body) = ask(&world, &agent, flaw, "198.51.100.11", 443)?;
+        let (status, body, ran) = ask(&world, &agent, flaw, "198.51.100.11", 443)?;
         assert_eq!(status, expected, "{flaw} {ran:?}");
         assert!(message(&body).contains("the provider"), "{flaw} {body}");
     }
@@ -144,7 +139,7 @@ fn an_answer_that_breaks_off_is_told_so() -> Result<()> {
     let agent = Agent::start(&world, &options())?;
     for (flaw, expected) in [("cut", 502), ("stall", 504), ("miscoded", 502)] {
         let begun = Instant::now();
-        let (ran, status, body) = ask(&world, &agent, flaw, "198.51.100.11", 443)?;
+        let (status, body, ran) = ask(&world, &agent, flaw, "198.51.100.11", 443)?;
         assert_eq!(status, expected, "{flaw} {ran:?}");
         assert!(message(&body).contains("the provider"), "{flaw} {body}");
         assert!(begun.elapsed() < Duration::from_secs(4), "{flaw}");

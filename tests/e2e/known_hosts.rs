@@ -6,11 +6,10 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 use interceptor_tests::agent::Options;
-use interceptor_tests::{Agent, Backend, World, canary, pins};
+use interceptor_tests::{Agent, Backend, World, pins};
 use serde_json::Value;
 
-/// What a user might write, and the value in it that must not get out.
-pub(crate) const TEXT: &str = "the node at 10.77.31.8 is down";
+pub(crate) use crate::connect::{TEXT, assert_masked};
 
 /// The scope, with hosts of a test's own.
 pub(crate) fn options(tables: &str) -> Options {
@@ -41,18 +40,6 @@ pub(crate) fn counted(world: &World) -> Result<(u64, u64)> {
     let status = status(world)?;
     let count = |name: &str| status["counters"][name].as_u64().unwrap_or(u64::MAX);
     Ok((count("steered"), count("caught")))
-}
-
-pub(crate) fn assert_masked(world: &World, answer: &str) {
-    assert!(answer.contains(&format!("You said: {TEXT}")), "{answer}");
-    let record = world.upstream.record();
-    assert_eq!(canary::leaks(&record.everything()), [""; 0]);
-    let seen = record.last().expect("the provider got it").json();
-    assert_eq!(
-        seen["messages"][0]["content"],
-        "the node at PRIVATE_IP_001 is down"
-    );
-    record.clear();
 }
 
 /// Python that asks a host over a socket, and prints the answer.

@@ -10,20 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use interceptor_common::SCHEMA;
 use interceptor_tests::agent::Options;
-use interceptor_tests::client::Ran;
 use interceptor_tests::{Agent, Client, World, canary, pins};
 
-const CALL: [&str; 5] = [
-    "--max-time",
-    "5",
-    "--data",
-    r#"{"model":"stub","max_tokens":9,"messages":[{"role":"user","content":"at 10.77.31.8"}]}"#,
-    "https://api.anthropic.com/v1/messages",
-];
-
-fn call(client: &Client<'_>) -> Result<Ran> {
-    client.curl(CALL)
-}
+use crate::lifecycle::{CALL, call};
 
 /// Answered, and masked on its way.
 fn assert_masked(world: &World, client: &Client<'_>, agent: &Agent<'_>) -> Result<()> {

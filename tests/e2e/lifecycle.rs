@@ -14,7 +14,8 @@ use interceptor_tests::agent::Options;
 use interceptor_tests::client::Ran;
 use interceptor_tests::{Agent, Client, World, canary};
 
-const CALL: [&str; 5] = [
+/// A call with a value in it, which takes 5 seconds at most.
+pub const CALL: [&str; 5] = [
     "--max-time",
     "5",
     "--data",
@@ -22,7 +23,7 @@ const CALL: [&str; 5] = [
     "https://api.anthropic.com/v1/messages",
 ];
 
-fn call(client: &Client<'_>) -> Result<Ran> {
+pub fn call(client: &Client<'_>) -> Result<Ran> {
     client.curl(CALL)
 }
 

@@ -20,26 +20,14 @@ fn policies(tables: &str) -> Options {
     }
 }
 
-/// A call that says whose it is.
-fn call(client: &Client<'_>, name: &str, url: &str) -> Result<Ran> {
+/// Status and body of the answer to a call that says whose it is, and what made it.
+fn call(client: &Client<'_>, name: &str, url: &str) -> Result<(u16, Value, Ran)> {
     let text = format!("{name}: {TEXT}");
     let body = json!({ "model": "stub", "max_tokens": 9, "messages": [{ "role": "user", "content": text }] });
-    client.curl([
-        "--max-time",
-        "10",
-        "--data",
-        &body.to_string(),
-        "--write-out",
-        "\n%{http_code}",
-        url,
-    ])
-}
-
-/// Status and body.
-fn answer(ran: &Ran) -> Result<(u16, Value)> {
-    let (body, status) = ran.stdout.rsplit_once('\n').context("no status")?;
-    let body = serde_json::from_str(body).with_context(|| format!("{ran:?}"))?;
-    Ok((status.parse()?, body))
+    let (status, body, ran) =
+        client.answer(["--max-time", "10", "--data", &body.to_string(), url])?;
+    let body = serde_json::from_str(&body).with_context(|| format!("{ran:?}"))?;
+    Ok((status, body, ran))
 }
 
 /// What the provider got of somebody, without the name.
@@ -90,8 +78,8 @@ fn users_are_under_their_own_policies_at_the_same_time() -> Result<()> {
             let client = client(uid);
             scope.spawn(move || -> Result<()> {
                 for _ in 0..3 {
-                    let ran = call(&client, name, url)?;
-                    assert_eq!(answer(&ran)?.0, status, "{name}: {ran:?}");
+                    let (seen, _, ran) = call(&client, name, url)?;
+                    assert_eq!(seen, status, "{name}: {ran:?}");
                 }
                 Ok(())
             })
@@ -115,7 +103,7 @@ fn users_are_under_their_own_policies_at_the_same_time() -> Result<()> {
     }
     assert_eq!(seen_of(&world, "other-host"), [""; 0]);
 
-    let refused = answer(&call(&client(1002), "other-host", ANTHROPIC)?)?.1;
+    let refused = call(&client(1002), "other-host", ANTHROPIC)?.1;
     assert_eq!(refused["error"]["type"], "permission_error");
     let message = refused["error"]["message"].as_str().context("a message")?;
     assert!(message.contains("this process call this host"), "{message}");
@@ -231,13 +219,13 @@ fn a_name_that_a_process_gives_itself_loosens_nothing() -> Result<()> {
     let strict =
         "[[policies]]\nname = \"no-curl\"\nmatch.comm = [\"cur*\"]\nhosts = [\"api.openai.com\"]";
     let agent = Agent::start(&world, &policies(strict))?;
-    let ran = call(&world.client(&agent.bundle()), "curl", ANTHROPIC)?;
+    let (status, ..) = call(&world.client(&agent.bundle()), "curl", ANTHROPIC)?;
     let expected = match world.backend {
         interceptor_tests::Backend::Ebpf | interceptor_tests::Backend::Off => 403,
         // Of a process it knows the user alone.
         interceptor_tests::Backend::Nftables => 200,
     };
-    assert_eq!(answer(&ran)?.0, expected);
+    assert_eq!(status, expected);
     Ok(())
 }
 

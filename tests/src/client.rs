@@ -76,6 +76,24 @@ impl<'w> Client<'w> {
         self.run("curl", argv)
     }
 
+    /// curl's answer: its status, its body, and what else it did.
+    ///
+    /// # Errors
+    /// There was none.
+    pub fn answer<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<(u16, String, Ran)> {
+        let args = args.into_iter().map(|arg| arg.as_ref().to_owned());
+        let status = ["--write-out", "\n%{http_code}"].map(OsString::from);
+        let ran = self.curl(args.chain(status))?;
+        let (body, status) = ran
+            .stdout
+            .rsplit_once('\n')
+            .with_context(|| format!("{ran:?}"))?;
+        Ok((status.parse()?, body.to_owned(), ran))
+    }
+
     /// A script of `tests/clients/` with one JSON argument: the JSON document that it prints.
     pub fn python(&self, script: &str, argument: &Value) -> Result<Value> {
         Ok(self.python_process(script, argument)?.1)

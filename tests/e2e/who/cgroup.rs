@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use interceptor_tests::cgroup::Cgroup;
 use interceptor_tests::{Agent, World};
 
-use super::{ANTHROPIC, MASKED, OPENAI, TEXT, answer, call, policies, seen_of};
+use super::{ANTHROPIC, MASKED, OPENAI, TEXT, call, policies, seen_of};
 
 /// Policies of a world's cgroups: each has one for the child of its name.
 fn tables(world: &World) -> String {
@@ -57,8 +57,8 @@ fn children_of_the_steered_cgroup_are_under_their_own_policies() -> Result<()> {
         (&cgroups[3], "confined, allowed", OPENAI, 200, Some(MASKED)),
     ] {
         let client = world.client_of(cgroup, &agent.bundle());
-        let ran = call(&client, name, url)?;
-        assert_eq!(answer(&ran)?.0, status, "{name}: {ran:?}");
+        let (answered, _, ran) = call(&client, name, url)?;
+        assert_eq!(answered, status, "{name}: {ran:?}");
         let seen: Vec<_> = seen.into_iter().collect();
         assert_eq!(seen_of(&world, name), seen, "{name}\n{}", agent.log()?);
     }
@@ -73,12 +73,12 @@ fn a_cgroup_that_a_user_named_is_nobodys() -> Result<()> {
     let users = world.cgroup.child("user@1000.service")?;
     chown(users.path(), Some(1000), None)?;
     let forged = users.child("trusted.service")?;
-    let ran = call(
+    let (status, ..) = call(
         &world.client_of(&forged, &agent.bundle()).uid(1000),
         "forged",
         ANTHROPIC,
     )?;
-    assert_eq!(answer(&ran)?.0, 200);
+    assert_eq!(status, 200);
     assert_eq!(seen_of(&world, "forged"), [MASKED], "{}", agent.log()?);
     // The log has the name all the same.
     assert_eq!(agent.exchanges_after(0)?[0]["unit"], "trusted.service");
