@@ -34,6 +34,43 @@ pub fn entropy(bytes: &[u8]) -> f32 {
         .sum()
 }
 
+/// What documents write where a value goes, in lower case.
+const PLACEHOLDERS: &[&str] = &[
+    "example",
+    "changeme",
+    "change_me",
+    "change-me",
+    "your",
+    "placeholder",
+    "redacted",
+    "dummy",
+    "insert",
+    "replace",
+    "xxxx",
+    "****",
+    "....",
+    "${",
+    "{{",
+    "$(",
+    "#{",
+    "%s",
+    "0000000",
+    "fake",
+    "not_real",
+    "notreal",
+    "todo",
+];
+
+/// Whether a value stands for another.
+pub fn is_placeholder(value: &[u8]) -> bool {
+    value.starts_with(b"<")
+        || PLACEHOLDERS.iter().any(|word| {
+            value
+                .windows(word.len())
+                .any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+        })
+}
+
 /// Luhn's checksum over ASCII digits.
 pub fn luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits

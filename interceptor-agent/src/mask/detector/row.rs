@@ -10,8 +10,12 @@ pub struct Row {
     pub class: Class,
     /// In the language of `shape`; any may match. The prefilter comes from them, so each needs three bytes that are fixed.
     pub patterns: &'static [&'static str],
+    /// Shapes of the value, where the patterns only find the name that it is given to; none: they find the value itself.
+    pub assigned: &'static [&'static str],
     /// Looks closer at a match; gives the bytes of the value, which may reach beyond the match.
     pub check: fn(&Site<'_>) -> Option<Range<usize>>,
+    /// In place of `check`, for a match that leads to any number of values.
+    pub each: Option<Each>,
     /// Least Shannon entropy of the value, in bits a byte; 0 where it says nothing.
     pub entropy: f32,
     /// A vendor's own checksum: where it holds, entropy is not asked and the confidence is 0.99.
@@ -50,13 +54,45 @@ impl Row {
                 action: Action::Mask,
             },
             patterns: &[],
+            assigned: &[],
             check: |site| Some(site.value.clone()),
+            each: None,
             entropy: 0.0,
             proof: |_| false,
             context: &[],
             confidence: 0.9,
             hits: &[],
             misses: &[],
+        }
+    }
+
+    /// A vendor's key that its own prefix gives away. A test makes its samples from the patterns.
+    pub const fn token(
+        name: &'static str,
+        label: &'static str,
+        patterns: &'static [&'static str],
+    ) -> Self {
+        Self {
+            patterns,
+            check: unlike_words,
+            entropy: 2.7,
+            ..Self::secret(name, label)
+        }
+    }
+
+    /// A vendor's key without a prefix, known by the vendor's name in the name that it is given to. A test makes its samples.
+    pub const fn assigned(
+        name: &'static str,
+        label: &'static str,
+        patterns: &'static [&'static str],
+        assigned: &'static [&'static str],
+    ) -> Self {
+        Self {
+            patterns,
+            assigned,
+            entropy: 2.5,
+            confidence: 0.9,
+            ..Self::secret(name, label)
         }
     }
 
@@ -69,6 +105,20 @@ impl Row {
         }
     }
 }
+
+/// The value, if it is more than words in one case (has a digit, or letters of both cases), and nothing left blank.
+fn unlike_words(site: &Site<'_>) -> Option<Range<usize>> {
+    let value = site.bytes(site.value.clone());
+    let has = |of: fn(&u8) -> bool| value.iter().any(of);
+    let cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let blank = value
+        .windows(8)
+        .any(|part| b"xX*.0".contains(&part[0]) && part.iter().all(|byte| *byte == part[0]));
+    ((cases || has(u8::is_ascii_digit)) && !blank).then(|| site.value.clone())
+}
+
+/// Calls back with the bytes of each value that a match leads to.
+pub type Each = fn(&Site<'_>, &mut dyn FnMut(Range<usize>));
 
 /// A match of a pattern in its text, for a row's check.
 #[derive(Clone)]

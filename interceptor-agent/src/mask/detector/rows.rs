@@ -1,10 +1,12 @@
 //! The table of detectors, by theme.
 
+mod assignments;
 mod aws;
 mod credentials;
 mod models;
 mod network;
 mod personal;
+mod tokens;
 mod vendors;
 
 use super::row::Row;
@@ -19,7 +21,9 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         credentials::ROWS,
         models::ROWS,
         vendors::ROWS,
+        assignments::ROWS,
     ]
     .into_iter()
+    .chain(tokens::ALL)
     .flatten()
 }

@@ -7,6 +7,8 @@ use std::{
 
 use super::*;
 
+mod samples;
+
 fn scan(detectors: &Detectors, text: &str) -> Vec<(&'static str, String)> {
     let mut findings = Vec::new();
     detectors.scan(text, &mut findings);
@@ -26,7 +28,7 @@ fn every_row_finds_its_hits_and_only_those() {
     let detectors = &*DETECTORS;
     for row in rows::all() {
         assert!(
-            !row.hits.is_empty() && !row.misses.is_empty(),
+            samples::makes_its_own(row) || !row.hits.is_empty() && !row.misses.is_empty(),
             "{} has no samples",
             row.class.name
         );
