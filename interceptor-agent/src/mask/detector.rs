@@ -5,6 +5,7 @@
 
 mod assignment;
 mod check;
+mod checksum;
 mod generated;
 mod prefilter;
 mod row;
@@ -57,6 +58,27 @@ impl Action {
             Self::Block => 3,
         }
     }
+}
+
+/// A region whose numbers for people and companies are looked for without a word beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Australia.
+    Au,
+    /// The European Union.
+    Eu,
+    /// India.
+    In,
+    /// Japan.
+    Jp,
+    /// Korea.
+    Kr,
+    /// Singapore.
+    Sg,
+    /// The United Kingdom.
+    Uk,
+    /// The United States.
+    Us,
 }
 
 /// One value found in a text.
@@ -227,7 +249,8 @@ impl Detectors {
         }
         let proven = (row.proof)(value);
         let random = proven || row.entropy == 0.0 || check::entropy(value) >= row.entropy;
-        let in_context = row.context.is_empty() || site.has_near(row.context);
+        let in_context =
+            row.context.is_empty() || row.alone && site.is_alone() || site.has_near(row.context);
         let confidence = if proven { 0.99 } else { row.confidence };
         (random && in_context).then_some(Finding {
             class,

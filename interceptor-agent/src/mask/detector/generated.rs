@@ -122,7 +122,11 @@ mod tests {
 
     #[test]
     fn chosen_passwords_are_told_from_names() {
-        for (text, quoted) in [("hunter2", true), ("Winter2024!", false), ("s3cr3t_pw", true)] {
+        for (text, quoted) in [
+            ("hunter2", true),
+            ("Winter2024!", false),
+            ("s3cr3t_pw", true),
+        ] {
             assert!(is_chosen(text.as_bytes(), quoted), "{text}");
         }
         for (text, quoted) in [

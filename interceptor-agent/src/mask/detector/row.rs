@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Action, Class};
+use super::{Action, Class, Profile};
 
 /// One detector.
 pub struct Row {
@@ -22,6 +22,10 @@ pub struct Row {
     pub proof: fn(&[u8]) -> bool,
     /// Words, in lower case, of which one must be near; none: no context needed.
     pub context: &'static [&'static str],
+    /// Whether a text that is nothing but the value needs no such word.
+    pub alone: bool,
+    /// The privacy profile in which no such word is needed.
+    pub profile: Option<Profile>,
     /// From 0 to 1.
     pub confidence: f32,
     /// Samples in which the part between `»` and `«` is found.
@@ -60,6 +64,8 @@ impl Row {
             entropy: 0.0,
             proof: |_| false,
             context: &[],
+            alone: false,
+            profile: None,
             confidence: 0.9,
             hits: &[],
             misses: &[],
@@ -147,11 +153,38 @@ impl<'t> Site<'t> {
         &rest[..rest.len().min(limit)]
     }
 
-    /// Whether one of the words is within 64 bytes before the match or 24 after, in any case.
+    /// Whether the text is nothing else, quotes and a full stop aside.
+    pub fn is_alone(&self) -> bool {
+        let edge = |byte: &u8| byte.is_ascii_whitespace() || b"\"'.,".contains(byte);
+        self.text[..self.all.start].iter().all(edge)
+            && self.text[self.all.end..].iter().all(edge)
+            && !is_time(&self.text[self.all.clone()])
+    }
+
+    /// Whether one of the words is within 64 bytes before the match or 40 after, in any case.
     pub fn has_near(&self, words: &[&str]) -> bool {
-        [self.before(64), self.after(24)]
+        [self.before(64), self.after(40)]
             .into_iter()
             .any(|near| words.iter().any(|word| find_word(near, word)))
+    }
+}
+
+/// Whether digits are likelier a time: seconds since 1970 or parts of them, or a date with hour and minute.
+fn is_time(text: &[u8]) -> bool {
+    let number = |range: Range<usize>| {
+        let digits = std::str::from_utf8(&text[range]).ok()?;
+        digits.parse::<u32>().ok()
+    };
+    match text.len() {
+        10 | 13 | 16 | 19 => matches!(number(0..10), Some(1_000_000_000..=2_199_999_999)),
+        12 | 14 => {
+            matches!(number(0..4), Some(1970..=2099))
+                && matches!(number(4..6), Some(1..=12))
+                && matches!(number(6..8), Some(1..=31))
+                && matches!(number(8..10), Some(0..=23))
+                && matches!(number(10..12), Some(0..=59))
+        }
+        _ => false,
     }
 }
 
