@@ -3,13 +3,16 @@
 //! A row's patterns are watched by the prefilter; where its rarest window is seen, the pattern is matched at that place only,
 //! and the row's check looks closer. A new kind of value is a row and its samples in `rows`.
 
+mod assignment;
 mod check;
+mod checksum;
+mod generated;
 mod prefilter;
 mod row;
 mod rows;
 mod shape;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 pub(super) use check::starts_word;
 use prefilter::Prefilter;
@@ -57,6 +60,27 @@ impl Action {
     }
 }
 
+/// A region whose numbers for people and companies are looked for without a word beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Australia.
+    Au,
+    /// The European Union.
+    Eu,
+    /// India.
+    In,
+    /// Japan.
+    Jp,
+    /// Korea.
+    Kr,
+    /// Singapore.
+    Sg,
+    /// The United Kingdom.
+    Uk,
+    /// The United States.
+    Us,
+}
+
 /// One value found in a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Finding {
@@ -89,6 +113,8 @@ pub struct Detectors {
 
 struct Pattern {
     shape: Shape,
+    /// Shapes of the value that the name is given, where the pattern is only the name.
+    assigned: Vec<Shape>,
     row: ClassId,
 }
 
@@ -132,6 +158,7 @@ impl Detectors {
             .flat_map(|(index, row)| {
                 row.patterns.iter().map(move |pattern| Pattern {
                     shape: Shape::new(pattern),
+                    assigned: row.assigned.iter().map(|shape| Shape::new(shape)).collect(),
                     row: ClassId(index as u16),
                 })
             })
@@ -152,7 +179,7 @@ impl Detectors {
         let mut runs = Runs::default();
         self.prefilter.run(text, |pattern, at| {
             let pattern = &self.patterns[pattern as usize];
-            findings.extend(self.examine(pattern, text, at, &mut runs))
+            self.examine(pattern, text, at, &mut runs, findings);
         });
         self.join_overlaps(findings, first);
     }
@@ -181,15 +208,34 @@ impl Detectors {
         text: &[u8],
         at: usize,
         runs: &mut Runs,
-    ) -> Option<Finding> {
+        findings: &mut Vec<Finding>,
+    ) {
         let row = self.rows[pattern.row.0 as usize];
-        let matched = pattern.shape.match_at(text, at, runs)?;
+        let Some(matched) = pattern.shape.match_at(text, at, runs) else {
+            return;
+        };
         let site = Site {
             text,
             all: matched.all,
             value: matched.value,
         };
-        let span = (row.check)(&site)?;
+        if let Some(each) = row.each {
+            each(&site, &mut |span| {
+                findings.extend(self.judge(pattern.row, &site, span))
+            });
+            return;
+        }
+        let span = match pattern.assigned.as_slice() {
+            [] => (row.check)(&site),
+            shapes => assigned_value(&site, shapes, runs),
+        };
+        findings.extend(span.and_then(|span| self.judge(pattern.row, &site, span)));
+    }
+
+    /// Whether a value, as it stands, is one of its row.
+    fn judge(&self, class: ClassId, site: &Site<'_>, span: Range<usize>) -> Option<Finding> {
+        let row = self.rows[class.0 as usize];
+        let text = site.text;
         let value = &text[span.clone()];
         // Inside the match the pattern says what stands beside the value; punctuation is an edge by itself.
         let is_wordy = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
@@ -203,10 +249,11 @@ impl Detectors {
         }
         let proven = (row.proof)(value);
         let random = proven || row.entropy == 0.0 || check::entropy(value) >= row.entropy;
-        let in_context = row.context.is_empty() || site.has_near(row.context);
+        let in_context =
+            row.context.is_empty() || row.alone && site.is_alone() || site.has_near(row.context);
         let confidence = if proven { 0.99 } else { row.confidence };
         (random && in_context).then_some(Finding {
-            class: pattern.row,
+            class,
             start: span.start,
             end: span.end,
             confidence,
@@ -262,6 +309,20 @@ impl Detectors {
         }
         all.truncate(first + last + 1);
     }
+}
+
+/// The value of one of these shapes that a vendor's name, which starts no later than a word of its name, is given.
+fn assigned_value(site: &Site<'_>, shapes: &[Shape], runs: &mut Runs) -> Option<Range<usize>> {
+    let named = assignment::starts_part(site.text, site.all.start);
+    let value = named
+        .then(|| assignment::assigned(site.text, site.all.clone()))??
+        .value;
+    let is_whole = |shape: &Shape, runs: &mut Runs| {
+        let matched = shape.match_at(site.text, value.start, runs);
+        matched.is_some_and(|matched| matched.all.end == value.end)
+    };
+    let shaped = shapes.iter().any(|shape| is_whole(shape, runs));
+    (shaped && generated::is_key(site.bytes(value.clone()))).then_some(value)
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! The table of detectors, by theme.
 
+mod assignments;
 mod aws;
 mod credentials;
+mod crypto;
 mod models;
+mod national;
 mod network;
 mod personal;
+mod phone;
+mod tokens;
 mod vendors;
 
 use super::row::Row;
@@ -16,10 +21,15 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         aws::ROWS,
         network::ROWS,
         personal::ROWS,
+        phone::ROWS,
         credentials::ROWS,
         models::ROWS,
         vendors::ROWS,
+        assignments::ROWS,
+        crypto::ROWS,
     ]
     .into_iter()
+    .chain(tokens::ALL)
+    .chain(national::ALL)
     .flatten()
 }

@@ -69,6 +69,9 @@ impl Runs {
 }
 
 impl Shape {
+    /// Far enough for keys whose only fixed letters stand in their last third.
+    const HEADS: usize = 96;
+
     /// Compiles a pattern of a row.
     ///
     /// # Panics
@@ -136,12 +139,12 @@ impl Shape {
         self.run_start
     }
 
-    /// The bytes possible at each offset that every match has, at most 32 offsets.
+    /// The bytes possible at each offset that every match has, at most [`Self::HEADS`].
     pub fn heads(&self) -> Vec<Set> {
         let mut heads = Vec::new();
         let mut states = BTreeSet::new();
         self.enter(0, 0, &mut states);
-        while heads.len() < 32 && !states.contains(&(self.elements.len(), 0)) {
+        while heads.len() < Self::HEADS && !states.contains(&(self.elements.len(), 0)) {
             heads.push(
                 states
                     .iter()
@@ -154,6 +157,30 @@ impl Shape {
             states = next;
         }
         heads
+    }
+
+    /// A text that matches, and where its value is: `choose` picks one of so many bytes, `length` a number in a range.
+    #[cfg(test)]
+    pub fn sample(
+        &self,
+        mut choose: impl FnMut(&[u8]) -> u8,
+        mut length: impl FnMut(u32, u32) -> u32,
+    ) -> (String, Range<usize>) {
+        let mut text = String::new();
+        let mut value = 0..0;
+        for (index, element) in self.elements.iter().enumerate() {
+            if index == self.value.start {
+                value.start = text.len();
+            }
+            let members: Vec<u8> = (0..128).filter(|&b| contains(element.set, b)).collect();
+            for _ in 0..length(element.min, element.max) {
+                text.push(char::from(choose(&members)));
+            }
+            if index + 1 == self.value.end {
+                value.end = text.len();
+            }
+        }
+        (text, value)
     }
 
     fn enter(&self, index: usize, count: u32, states: &mut BTreeSet<(usize, u32)>) {

@@ -7,6 +7,8 @@ use std::{
 
 use super::*;
 
+mod samples;
+
 fn scan(detectors: &Detectors, text: &str) -> Vec<(&'static str, String)> {
     let mut findings = Vec::new();
     detectors.scan(text, &mut findings);
@@ -24,9 +26,10 @@ fn scan(detectors: &Detectors, text: &str) -> Vec<(&'static str, String)> {
 #[test]
 fn every_row_finds_its_hits_and_only_those() {
     let detectors = &*DETECTORS;
+    let mut wrong = Vec::new();
     for row in rows::all() {
         assert!(
-            !row.hits.is_empty() && !row.misses.is_empty(),
+            samples::makes_its_own(row) || !row.hits.is_empty() && !row.misses.is_empty(),
             "{} has no samples",
             row.class.name
         );
@@ -46,16 +49,19 @@ fn every_row_finds_its_hits_and_only_those() {
                 .into_iter()
                 .filter(|found| found.0 == row.class.name)
                 .collect();
-            assert_eq!(found, expected, "in {text:?}");
+            if found != expected {
+                wrong.push((row.class.name, text, found));
+            }
         }
         for text in row.misses {
-            let found = scan(detectors, text);
-            assert!(
-                !found.iter().any(|found| found.0 == row.class.name),
-                "{found:?} in {text:?}"
-            );
+            let mut found = scan(detectors, text);
+            found.retain(|found| found.0 == row.class.name);
+            if !found.is_empty() {
+                wrong.push((row.class.name, (*text).to_owned(), found));
+            }
         }
     }
+    assert_eq!(wrong, []);
 }
 
 #[test]

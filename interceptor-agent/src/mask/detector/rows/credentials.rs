@@ -35,19 +35,41 @@ pub const ROWS: &[Row] = &[
         ..Row::new("private_key", "PRIVATE_KEY")
     },
     Row {
+        patterns: &["AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}"],
+        confidence: 0.98,
+        hits: &[concat!(
+            "»AGE-SECRET-KEY-",
+            "1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33«"
+        )],
+        misses: &["AGE-SECRET-KEY-1", "AGE-SECRET-KEY-1BBBB"],
+        ..Row::new("age_identity", "SECRET_AGE")
+    },
+    Row {
         patterns: &[r"eyJ[\w-]{8,2048}=*\."],
         check: jwt,
         confidence: 0.98,
         hits: &[
             "\"»eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U«\"",
+            "no algorithm: »eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3«",
             "two parts: »eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJuYW1lIjoiSm9lIiwKInN0YXR1cyI6ImVtcGxveWVlIgp9«",
         ],
         misses: &[
             "eyJBB.eyJCC.eyJDDDD",
-            "eyJuYW1lIjoiSm9lIn0.eyJuYW1lIjoiSm9lIn0.abc",
+            "eyJuYW1lIjoiSm9lIn0.part.abc",
             "eyJhbGciOiJIUzI1NiJ9",
         ],
         ..Row::new("jwt", "JWT")
+    },
+    Row {
+        patterns: &["ZXlK[A-Za-z0-9+/_-]{36,8192}={0,2}"],
+        check: jwt_in_base64,
+        confidence: 0.95,
+        hits: &[concat!(
+            "»ZXlKMGVYQWlPaUpLVjFRaWZRLmV5SnBjM01pT2lKcWIyVWlMQTBLSUNKbGVIQWlPakV6TURBNE1Ua3pPREFzRFFvZ0lt",
+            "aDBkSEE2THk5bGVHRnRjR3hsTG1OdmJTOXBjMTl5YjI5MElqcDBjblZsZlEuZEJqZnRKZVo0Q1ZQ«"
+        )],
+        misses: &["ZXlKIGhhdmUgYSBuaWNlIGRheSBhbmQgc28gb24gYW5kIHNvIG9u"],
+        ..Row::new("jwt_in_base64", "JWT")
     },
     Row {
         patterns: &[
@@ -143,8 +165,11 @@ fn jwt(site: &Site<'_>) -> Option<Range<usize>> {
     let mut buffer = [0; LONGEST_HEADER];
     let header = site.all.start..site.all.end - 1;
     let decoded = base64(site.bytes(header.clone()), &mut buffer)?;
-    memmem::find(decoded, b"\"alg\"")?;
-    json::parse(decoded).ok()?.root().get("alg")?;
+    let followed = site.after(3) == b"eyJ";
+    let document = json::parse(decoded).ok()?;
+    if !followed && document.root().get("alg").is_none() {
+        return None;
+    }
     // Payload and signature, or the four further parts of an encrypted token.
     let mut end = header.end;
     for _ in 0..4 {
@@ -158,6 +183,16 @@ fn jwt(site: &Site<'_>) -> Option<Range<usize>> {
         }
     }
     (end > header.end + LEAST_PAYLOAD).then_some(header.start..end)
+}
+
+/// A token that was encoded once more, as in the data of Kubernetes secrets.
+fn jwt_in_base64(site: &Site<'_>) -> Option<Range<usize>> {
+    let mut buffer = [0; 6 * 1024];
+    let decoded = base64(site.bytes(site.value.clone()), &mut buffer)?;
+    let dot = decoded.iter().position(|&byte| byte == b'.')?;
+    let mut header = [0; 2048];
+    json::parse(base64(&decoded[..dot], &mut header)?).ok()?;
+    (decoded.len() > dot + 8).then(|| site.value.clone())
 }
 
 fn bearer(site: &Site<'_>) -> Option<Range<usize>> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::mask::detector::{
-    check::luhn,
+    checksum::luhn,
     row::{Row, Site},
 };
 
@@ -37,6 +37,20 @@ pub const ROWS: &[Row] = &[
             "2024-01-02 03:04:05 1700000000000 4111 1111-1111 1111 4444444444444444",
         ],
         ..Row::new("payment_card", "CARD")
+    },
+    Row {
+        patterns: &[r"\b1\d{14}"],
+        check: |site| {
+            let digits: [u8; 15] =
+                std::array::from_fn(|index| site.text[site.all.start + index] - b'0');
+            luhn(&digits).then(|| site.all.clone())
+        },
+        context: &["card", "uatp"],
+        alone: true,
+        confidence: 0.85,
+        hits: &["my credit card: »122000000000003«"],
+        misses: &["tracking 122000000000003", "card 122000000000004"],
+        ..Row::new("travel_card", "CARD")
     },
 ];
 
@@ -129,13 +143,13 @@ fn card(site: &Site<'_>) -> Option<Range<usize>> {
     };
     let (mut digits, mut count) = ([0u8; 19], 0);
     for &digit in text[..length].iter().filter(|byte| byte.is_ascii_digit()) {
-        *digits.get_mut(count)? = digit;
+        *digits.get_mut(count)? = digit - b'0';
         count += 1;
     }
     let digits = &digits[..count];
     let in_number = matches!(site.before(1), [b'.' | b'-'])
         || matches!(&text[length..], [b'.' | b'-', next, ..] if next.is_ascii_digit());
-    let varied = digits.iter().any(|digit| *digit != digits[0]) && !digits.ends_with(b"0000000");
+    let varied = digits.iter().any(|digit| *digit != digits[0]) && !digits.ends_with(&[0; 7]);
     (!in_number && varied && issued(digits) && luhn(digits))
         .then(|| site.all.start..site.all.start + length)
 }
@@ -165,7 +179,7 @@ fn issued(digits: &[u8]) -> bool {
         digits
             .iter()
             .take(length)
-            .fold(0u32, |number, digit| number * 10 + u32::from(digit - b'0'))
+            .fold(0u32, |number, digit| number * 10 + u32::from(*digit))
     };
     match digits.len() {
         13 => prefix(1) == 4,

@@ -1,0 +1,125 @@
+//! Keys without a prefix: the vendor's name stands in the name that they are given to, and their shape is known.
+
+use crate::mask::detector::row::Row;
+
+macro_rules! named {
+    ($($name:literal $label:literal [$($vendor:literal)+] $($shape:expr)+;)*) => {
+        &[$(Row::assigned($name, concat!("SECRET_", $label), &[$(concat!("(?i)", $vendor)),+], &[$($shape),+])),*]
+    };
+}
+
+const UUID: &str = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
+const HEX_20: &str = "[0-9a-f]{20}";
+const HEX_32: &str = "[0-9a-f]{32}";
+const HEX_40: &str = "[0-9a-f]{40}";
+const HEX_64: &str = "[0-9a-f]{64}";
+const BASE36_24: &str = "[A-Za-z0-9]{24}";
+const BASE36_32: &str = "[A-Za-z0-9]{32}";
+const BASE36_40: &str = "[A-Za-z0-9]{40}";
+const BASE36_64: &str = "[A-Za-z0-9]{64}";
+
+/// One line a kind: name, label, vendor, shapes.
+pub const ROWS: &[Row] = named! {
+    "adafruit_key" "ADAFRUIT" ["adafruit"] r"[\w-]{32}";
+    "adobe_client_id" "ADOBE" ["adobe"] HEX_32;
+    "airtable_key" "AIRTABLE" ["airtable"] "[A-Za-z0-9]{17}";
+    "algolia_key" "ALGOLIA" ["algolia"] BASE36_32;
+    "alibaba_secret" "ALIBABA" ["alibaba" "aliyun"] "[A-Za-z0-9]{30}";
+    "amplitude_key" "AMPLITUDE" ["amplitude"] HEX_32;
+    "asana_client" "ASANA" ["asana"] r"\d{16}" BASE36_32;
+    "atlassian_key" "ATLASSIAN" ["atlassian" "confluence" "jira"] "[A-Za-z0-9]{20,24}";
+    "beamer_key" "BEAMER" ["beamer"] r"b_[\w=-]{44}";
+    "bitbucket_client" "BITBUCKET" ["bitbucket"] BASE36_32 r"[\w=-]{64}";
+    "bitly_token" "BITLY" ["bitly"] HEX_40;
+    "bittrex_key" "BITTREX" ["bittrex"] BASE36_32;
+    "box_key" "BOX" ["box_client" "boxclient"] BASE36_32;
+    "bugsnag_key" "BUGSNAG" ["bugsnag"] HEX_32;
+    "cloudant_password" "CLOUDANT" ["cloudant" "clou_"] HEX_64;
+    "cloudflare_key" "CLOUDFLARE" ["cloudflare"] r"[\w-]{40}" "[0-9a-f]{37}";
+    "coda_token" "CODA" ["coda_" "coda-"] UUID;
+    "codecov_token" "CODECOV" ["codecov"] BASE36_32 UUID;
+    "cohere_key" "COHERE" ["cohere" "co_api_key"] BASE36_40;
+    "coinbase_key" "COINBASE" ["coinbase"] r"[\w-]{64}" BASE36_32;
+    "confluent_token" "CONFLUENT" ["confluent"] "[A-Za-z0-9]{16}" r"[A-Za-z0-9+/]{64}";
+    "contentful_key" "CONTENTFUL" ["contentful"] r"[\w=-]{43}";
+    "datadog_token" "DATADOG" ["datadog" "dd_api_key" "dd_app_key" "dd-api-key" "dd-application-key"] BASE36_40 HEX_32;
+    "deepgram_key" "DEEPGRAM" ["deepgram"] HEX_40;
+    "deepl_key" "DEEPL" ["deepl"] UUID "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:fx";
+    "discord_client" "DISCORD" ["discord"] HEX_64 r"\d{17,19}" r"[\w=-]{32}";
+    "docusign_key" "DOCUSIGN" ["docusign"] UUID;
+    "drone_token" "DRONE" ["droneci" "drone_"] BASE36_32;
+    "dropbox_key" "DROPBOX" ["dropbox"] "[A-Za-z0-9]{15}" r"[A-Za-z0-9]{11}AAAAAAAAAA[\w=-]{43}";
+    "etsy_key" "ETSY" ["etsy"] BASE36_24;
+    "facebook_secret" "FACEBOOK" ["facebook" "fb_app"] HEX_32;
+    "fastly_token" "FASTLY" ["fastly"] r"[\w=-]{32}";
+    "finicity_key" "FINICITY" ["finicity"] HEX_32 "[A-Za-z0-9]{20}";
+    "finnhub_key" "FINNHUB" ["finnhub"] "[A-Za-z0-9]{20}";
+    "flickr_key" "FLICKR" ["flickr"] BASE36_32;
+    "freshbooks_token" "FRESHBOOKS" ["freshbooks"] BASE36_64;
+    "freshdesk_key" "FRESHDESK" ["freshdesk"] "[A-Za-z0-9]{20}";
+    "gitter_token" "GITTER" ["gitter"] r"[\w-]{40}";
+    "heroku_key" "HEROKU" ["heroku"] UUID;
+    "hetzner_token" "HETZNER" ["hetzner" "hcloud"] BASE36_64;
+    "hubspot_key" "HUBSPOT" ["hubspot"] UUID;
+    "ibm_cloud_key" "IBM" ["ibm" "cloud_iam" "iam_api" "iam-password"] r"[\w-]{44}" "[0-9a-f]{48}";
+    "infura_key" "INFURA" ["infura"] HEX_32;
+    "intercom_key" "INTERCOM" ["intercom"] r"[\w=-]{60}";
+    "ipinfo_token" "IPINFO" ["ipinfo"] "[0-9a-f]{14}";
+    "jfrog_key" "JFROG" ["jfrog" "artifactory" "bintray" "xray"] BASE36_64 "[A-Za-z0-9]{73}";
+    "kraken_key" "KRAKEN" ["kraken"] r"[\w/=+-]{80,90}";
+    "kucoin_key" "KUCOIN" ["kucoin"] "[0-9a-f]{24}" UUID;
+    "launchdarkly_token" "LAUNCHDARKLY" ["launchdarkly"] r"[\w=-]{40}";
+    "linear_secret" "LINEAR" ["linear"] HEX_32;
+    "linkedin_key" "LINKEDIN" ["linkedin" "linked-in" "linked_in"] "[A-Za-z0-9]{14}" "[A-Za-z0-9]{16}";
+    "linode_token" "LINODE" ["linode"] HEX_64;
+    "lokalise_token" "LOKALISE" ["lokalise"] BASE36_40;
+    "looker_key" "LOOKER" ["looker"] "[A-Za-z0-9]{20}" BASE36_24;
+    "mailjet_key" "MAILJET" ["mailjet"] HEX_32;
+    "mattermost_token" "MATTERMOST" ["mattermost"] "[A-Za-z0-9]{26}";
+    "meraki_key" "MERAKI" ["meraki"] HEX_40;
+    "messagebird_token" "MESSAGEBIRD" ["messagebird" "message-bird" "message_bird"] "[A-Za-z0-9]{25}" UUID;
+    "mistral_key" "MISTRAL" ["mistral"] BASE36_32;
+    "mixpanel_key" "MIXPANEL" ["mixpanel"] HEX_32;
+    "netlify_key" "NETLIFY" ["netlify"] r"[\w=-]{40,46}";
+    "newrelic_token" "NEWRELIC" ["new-relic" "newrelic" "new_relic"] BASE36_64 HEX_40;
+    "nytimes_key" "NYTIMES" ["nytimes" "new-york-times" "newyorktimes"] r"[\w=-]{32}";
+    "okta_key" "OKTA" ["okta"] r"00[\w=-]{40}";
+    "openweather_key" "OPENWEATHER" ["openweather" "owm_"] HEX_32;
+    "opsgenie_token" "OPSGENIE" ["opsgenie"] UUID;
+    "pagerduty_key" "PAGERDUTY" ["pagerduty" "pager_duty"] r"[\w+-]{20}" HEX_32;
+    "percy_token" "PERCY" ["percy"] HEX_64;
+    "plaid_key" "PLAID" ["plaid"] BASE36_24 "[A-Za-z0-9]{30}";
+    "postmark_token" "POSTMARK" ["postmark"] UUID;
+    "pusher_secret" "PUSHER" ["pusher"] HEX_20;
+    "quicknode_key" "QUICKNODE" ["quicknode"] HEX_40;
+    "rapidapi_token" "RAPIDAPI" ["rapidapi"] r"[\w-]{50}";
+    "rollbar_token" "ROLLBAR" ["rollbar"] HEX_32;
+    "sanity_token" "SANITY" ["sanity"] "sk[A-Za-z0-9]{100,200}";
+    "sauce_key" "SAUCE" ["sauce"] UUID;
+    "segment_key" "SEGMENT" ["segment"] BASE36_32;
+    "sendbird_key" "SENDBIRD" ["sendbird"] UUID HEX_40;
+    "sentry_key" "SENTRY" ["sentry"] HEX_64 HEX_32;
+    "shodan_key" "SHODAN" ["shodan"] BASE36_32;
+    "sidekiq_secret" "SIDEKIQ" ["contribsys"] "[0-9a-f]{8}:[0-9a-f]{8}";
+    "smartsheet_token" "SMARTSHEET" ["smartsheet"] "[A-Za-z0-9]{26,37}";
+    "snyk_key" "SNYK" ["snyk"] UUID;
+    "softlayer_key" "SOFTLAYER" ["softlayer" "sl_api" "sl-api"] HEX_64;
+    "sonar_key" "SONAR" ["sonar"] r"[\w=-]{40}";
+    "splunk_token" "SPLUNK" ["splunk"] UUID;
+    "spotify_secret" "SPOTIFY" ["spotify"] HEX_32;
+    "squarespace_token" "SQUARESPACE" ["squarespace"] UUID;
+    "strava_token" "STRAVA" ["strava"] HEX_40;
+    "sumologic_key" "SUMOLOGIC" ["sumo"] "su[A-Za-z0-9]{12}" BASE36_64;
+    "travis_token" "TRAVIS" ["travis"] r"[\w-]{22}";
+    "trello_key" "TRELLO" ["trello"] HEX_32 HEX_64;
+    "twilio_token" "TWILIO" ["twilio"] HEX_32;
+    "twitch_key" "TWITCH" ["twitch"] "[A-Za-z0-9]{30}";
+    "twitter_key" "TWITTER" ["twitter"] "[A-Za-z0-9]{25}" "[A-Za-z0-9]{45}" "[A-Za-z0-9]{50}" r"\d{15,25}-[A-Za-z0-9]{20,40}";
+    "unsplash_key" "UNSPLASH" ["unsplash"] r"[\w-]{43}";
+    "vercel_token" "VERCEL" ["vercel"] BASE36_24;
+    "virustotal_key" "VIRUSTOTAL" ["virustotal" "vt_api"] HEX_64;
+    "vonage_key" "VONAGE" ["vonage" "nexmo"] "[0-9A-Za-z]{16}";
+    "vultr_key" "VULTR" ["vultr"] "[A-Z0-9]{36}";
+    "zendesk_key" "ZENDESK" ["zendesk"] BASE36_40;
+    "zoom_secret" "ZOOM" ["zoom_"] BASE36_32;
+};
