@@ -16,7 +16,7 @@ use bytes::Bytes;
 use self::{find::Finder, known::Known, pass::Pass};
 use super::{
     Mode,
-    detector::{Action, Class, ClassId, Detectors},
+    detector::{Action, Class, ClassId, Detectors, Finding},
     token::{Labels, Numbering, TokenMap},
 };
 use crate::{
@@ -54,6 +54,14 @@ impl Masker {
             masker: self,
             state: State::new(&self.labels),
         }
+    }
+
+    /// Everything that the detectors see in a plain text, behind encodings too: in order of start, none overlapping
+    /// another. Nothing is counted or remembered.
+    pub fn findings(&self, text: &str) -> Vec<Finding> {
+        let mut found = Vec::new();
+        self.finder().findings(text, &mut found);
+        found
     }
 
     /// What is done with findings as a whole.
