@@ -5,6 +5,7 @@
 
 mod find;
 mod known;
+mod look;
 mod pass;
 mod splice;
 mod walk;
@@ -56,12 +57,10 @@ impl Masker {
         }
     }
 
-    /// Everything that the detectors see in a plain text, behind encodings too: in order of start, none overlapping
+    /// Appends everything that the detectors see in a plain text, behind encodings too: in order of start, none overlapping
     /// another. Nothing is counted or remembered.
-    pub fn findings(&self, text: &str) -> Vec<Finding> {
-        let mut found = Vec::new();
-        self.finder().findings(text, &mut found);
-        found
+    pub fn findings(&self, text: &str, found: &mut Vec<Finding>) {
+        self.finder().findings(text, found);
     }
 
     /// What is done with findings as a whole.

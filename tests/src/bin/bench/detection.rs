@@ -112,8 +112,10 @@ fn tally(masker: &Masker, samples: &[Sample]) -> Tally {
 /// The places in a text that policy keeps from leaving, in order and apart.
 fn kept_back(masker: &Masker, text: &str) -> Vec<Range<usize>> {
     let enforced = |class| masker.action(class).strictness() >= Action::Mask.strictness();
-    let findings = masker.findings(text).into_iter();
+    let mut findings = Vec::new();
+    masker.findings(text, &mut findings);
     findings
+        .into_iter()
         .filter(|finding| enforced(finding.class))
         .map(|finding| finding.start..finding.end)
         .collect()
@@ -139,7 +141,7 @@ mod tests {
     fn a_secret_is_covered_by_places_side_by_side_only() {
         assert!(covers(&[0..3, 3..9], &(2..8)));
         assert!(!covers(&[0..3, 4..9], &(2..8)));
-        assert!(!covers(&[3..9], &(2..8)));
+        assert!(!covers(&[3..9, 9..10], &(2..8)));
         assert!(!covers(&[], &(2..8)));
     }
 }

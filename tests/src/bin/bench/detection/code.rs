@@ -36,7 +36,9 @@ pub fn measure(masker: &Masker, folders: &[PathBuf], list: bool) -> Result<()> {
             let text = fs::read(file).with_context(|| format!("can't read {}", file.display()))?;
             let text = String::from_utf8_lossy(&text);
             bytes += text.len();
-            for finding in masker.findings(&text) {
+            let mut findings = Vec::new();
+            masker.findings(&text, &mut findings);
+            for finding in findings {
                 if masker.action(finding.class).strictness() < Action::Mask.strictness() {
                     continue;
                 }

@@ -227,7 +227,7 @@ fn aws(row: Aws) -> Option<Sample> {
         corpus: "aws",
         class: class.to_owned(),
         text: format!(r#""{}": "{}""#, row.key, row.value),
-        secrets: Vec::from([start + secret.start..start + secret.end]),
+        secrets: std::iter::once(start + secret.start..start + secret.end).collect(),
         positive: true,
     })
 }

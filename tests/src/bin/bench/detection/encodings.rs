@@ -247,7 +247,7 @@ mod tests {
             corpus: "",
             class: String::new(),
             text: "é=\"ape\" x".to_owned(),
-            secrets: vec![4..7],
+            secrets: std::iter::once(4..7).collect(),
             positive: true,
         };
         let written: Vec<_> = ENCODINGS
