@@ -5,6 +5,7 @@
 
 mod find;
 mod known;
+mod look;
 mod pass;
 mod splice;
 mod walk;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use self::{find::Finder, known::Known, pass::Pass};
 use super::{
     Mode,
-    detector::{Action, Class, ClassId, Detectors},
+    detector::{Action, Class, ClassId, Detectors, Finding},
     token::{Labels, Numbering, TokenMap},
 };
 use crate::{
@@ -54,6 +55,12 @@ impl Masker {
             masker: self,
             state: State::new(&self.labels),
         }
+    }
+
+    /// Appends everything that the detectors see in a plain text, behind encodings too: in order of start, none overlapping
+    /// another. Nothing is counted or remembered.
+    pub fn findings(&self, text: &str, found: &mut Vec<Finding>) {
+        self.finder().findings(text, found);
     }
 
     /// What is done with findings as a whole.

@@ -1,11 +1,12 @@
 //! The bench: what it costs to have the agent in the way, against nothing and against HAProxy, all in one run.
 //!
-//! `bench [--quick] [--json]`. It reports and judges nothing: numbers of a busy machine fail no build.
+//! `bench [--quick] [--json]`, or `bench detection`. It reports and judges nothing: numbers of a busy machine fail no build.
 
 mod bare;
 mod bed;
 mod certs;
 mod connects;
+mod detection;
 mod engine;
 mod haproxy;
 mod load;
@@ -76,9 +77,10 @@ fn run() -> Result<()> {
         match argument.as_str() {
             bare::BARE => return bare::run(arguments),
             load::WORKER => return worker::run(),
+            detection::DETECTION => return detection::run(arguments),
             "--json" => json = true,
             "--quick" => effort = QUICK,
-            other => bail!("{other}: there are only --quick and --json"),
+            other => bail!("{other}: there are only --quick, --json and detection"),
         }
     }
     let results = measure(&effort)?;
