@@ -15,7 +15,7 @@ use crate::{
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
     mask::Mode,
-    protocol::{Endpoint, Route, route},
+    protocol::{Endpoint, GENERIC, Route, route},
     refusal::{Reason, Refusal},
     upstream::Target,
     who::Who,
@@ -77,7 +77,7 @@ async fn forward(
     admit(link, terms, &request)?;
     let route = find(link, &request);
     record.routed(route);
-    let endpoint = endpoint(link, terms, route, &request, body.is_end_stream())?;
+    let (endpoint, answered) = endpoint(link, terms, route, &request, body.is_end_stream())?;
     let body = body::read(body, limits.request_body, limits.body_timeout).await?;
     record.read(body.len());
     link.guard.next();
@@ -93,7 +93,7 @@ async fn forward(
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
     link.app.learn(link.target.original.0.ip());
-    respond::unmasked(response, endpoint, masked.tokens, limits.response_body).await
+    respond::unmasked(response, answered, masked.tokens, limits.response_body).await
 }
 
 /// One host, which policy allows, and one reading of the framing.
@@ -126,23 +126,25 @@ fn find(link: &Link, request: &Request<()>) -> Route {
     let (host, path) = (&link.host, request.uri().path());
     let (method, websocket) = (request.method().as_str(), head::is_websocket(request));
     host.api_path(path).map_or(Route::Unknown, |path| {
-        route(host.protocol, method, path, websocket)
+        route(host.protocol, &host.paths, method, path, websocket)
     })
 }
 
-/// How the body is read; `None`: there is none.
+/// How the body is read, if there is one, and how the answer is.
 fn endpoint(
     link: &Link,
     terms: &Terms,
     found: Route,
     request: &Request<()>,
     bodyless: bool,
-) -> Result<Option<Endpoint>, Refusal> {
+) -> Result<(Option<&'static Endpoint>, &'static Endpoint), Refusal> {
     let decisions = &terms.decisions;
     let (path_policy, reason) = match found {
-        Route::Body(endpoint) => return Ok(Some(endpoint)),
-        Route::NoBody if bodyless => return Ok(None),
-        Route::NoBody => return Err(Refusal::new(Reason::BadRequest, "this path takes no body")),
+        Route::Body(endpoint) => return Ok(((!bodyless).then_some(endpoint), endpoint)),
+        Route::NoBody(endpoint) if bodyless => return Ok((None, endpoint)),
+        Route::NoBody(_) => {
+            return Err(Refusal::new(Reason::BadRequest, "this path takes no body"));
+        }
         Route::UpgradeRequired => return Err(Reason::UpgradeRequired.into()),
         Route::SidePath => (decisions.side_path, Reason::SidePath),
         Route::Unknown => (decisions.unknown_path, Reason::UnknownPath),
@@ -156,5 +158,5 @@ fn endpoint(
     if path_policy != PathPolicy::Allow {
         tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy, masked as any JSON");
     }
-    Ok((!bodyless).then_some(Endpoint::Generic))
+    Ok(((!bodyless).then_some(&GENERIC), &GENERIC))
 }

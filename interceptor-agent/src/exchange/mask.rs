@@ -40,7 +40,7 @@ pub(super) struct Masked {
 pub(super) async fn request(
     terms: &Arc<Terms>,
     limit: usize,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<&'static Endpoint>,
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
@@ -57,7 +57,7 @@ pub(super) async fn request(
 async fn masked(
     terms: Arc<Terms>,
     limit: usize,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<&'static Endpoint>,
     mut parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
