@@ -67,7 +67,7 @@ fn base64(bytes: &[u8]) -> String {
 
 fn masked_and_back(text: &str) -> (String, String) {
     let body = serde_json::json!({ "system": text }).to_string();
-    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    let (masked, tokens) = mask(&anthropic::MESSAGES, &body);
     let back = Tokens::new(Arc::new(tokens))
         .unmask(masked.as_bytes(), Escaping::Json)
         .into_owned();
