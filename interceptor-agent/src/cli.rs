@@ -5,6 +5,7 @@ pub mod check;
 pub mod exec;
 mod log;
 pub mod mask;
+pub mod rules;
 pub mod run;
 pub mod scan;
 pub mod status;
@@ -41,6 +42,8 @@ enum Command {
     Check(check::Args),
     /// Find what would be masked in text from standard input
     Scan(scan::Args),
+    /// List what is looked for, or say what of it is found where in a text
+    Rules(rules::Args),
     /// Mask a text or a request body from standard input
     Mask(mask::Args),
     /// Put the values back into a masked text or response from standard input
@@ -63,6 +66,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Exec(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Scan(args) => args.run(),
+        Command::Rules(args) => args.run(),
         Command::Mask(args) => args.run(),
         Command::Unmask(args) => args.run(),
         Command::Ca(args) => args.run(),

@@ -2,6 +2,7 @@
 //!
 //! What the user wrote stays inside [`read`]; whoever holds a [`Config`] has nothing left to check.
 
+mod detectors;
 mod listeners;
 mod policies;
 mod read;
@@ -12,10 +13,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hosts::Hosts;
 use crate::mask::Mode;
+use crate::mask::detector::rules::Rules;
 use crate::mask::detector::{Action, Detectors};
 
 pub use listeners::{Endpoint, Listener, Others};
@@ -118,6 +121,8 @@ pub struct Tls {
 pub struct MaskPolicy {
     /// Only the classes that the operator named; the others keep their own action.
     pub classes: BTreeMap<String, Action>,
+    /// How values are found: profiles, exceptions, the operator's own detectors.
+    pub rules: Arc<Rules>,
     /// A path of an LLM host that no adapter knows.
     pub unknown_path: PathPolicy,
     /// A known path that is not LLM API, like a coding agent's telemetry. Never `Report`.
@@ -322,10 +327,7 @@ impl Config {
 }
 
 fn known_classes() -> Vec<&'static str> {
-    Detectors::builtin()
-        .classes()
-        .map(|(_, class)| class.name)
-        .collect()
+    Detectors::class_names().collect()
 }
 
 /// What holds where the file says nothing, and for commands run without a file.
@@ -351,6 +353,7 @@ impl Default for Config {
             hosts: Hosts::builtin(),
             mask: MaskPolicy {
                 classes: BTreeMap::new(),
+                rules: Arc::default(),
                 unknown_path: PathPolicy::Block,
                 side_path: PathPolicy::Block,
             },

@@ -35,6 +35,7 @@ impl Args {
         let unusable = tokens.filter_map(|rules| Some(rules.err()?.to_string()));
         for warning in policy_warnings(&config)
             .into_iter()
+            .chain(config.mask.rules.notes.iter().cloned())
             .chain(ca_warning(&config))
             .chain(unusable)
         {
@@ -153,7 +154,10 @@ fn listeners(listeners: &[Listener]) -> String {
 
 /// How many classes each action has; those that are not masked by name.
 fn classes(config: &Config) -> String {
-    let detectors = Detectors::builtin();
+    let rules = &config.mask.rules;
+    let Ok(detectors) = Detectors::new(&config.mask.classes, rules) else {
+        return String::new();
+    };
     let with = |wanted: Action| -> Vec<&str> {
         let action = |name, default| config.mask.classes.get(name).copied().unwrap_or(default);
         let wanted = |name, default| (action(name, default) == wanted).then_some(name);

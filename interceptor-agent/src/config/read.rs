@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use interceptor_common::MAX_PORTS;
 
+use super::detectors::{detectors, rules};
 use super::listeners::listeners;
 use super::section::{Bad, Problem, Section, Source};
 use super::values::{
@@ -17,6 +18,7 @@ use super::{
 use crate::hosts::{Host, Hosts};
 use crate::mask::Mode;
 use crate::mask::detector::Action;
+use crate::mask::detector::rules::Custom;
 use crate::protocol::{Extra, Protocol, Route};
 
 /// The configuration as far as it can be read, and everything that is wrong with it.
@@ -30,6 +32,8 @@ pub(super) fn config(
     let default = Config::default();
     root.required("version", version);
     let alone = !root.has("listeners");
+    let own = detectors(&mut root, classes);
+    let (mask, classes) = root.section("mask", |section| mask(section, default.mask, own, classes));
     let mode = root.get("mode", choice(MODES)).unwrap_or(default.mode);
     let steering = root.section("steering", |section| {
         steering(section, default.steering, alone)
@@ -40,7 +44,7 @@ pub(super) fn config(
         steering,
         tls: root.section("tls", |section| tls(section, default.tls)),
         hosts: hosts(&mut root, default.hosts),
-        mask: root.section("mask", |section| mask(section, default.mask, classes)),
+        mask,
         policies: default.policies,
         limits: root.section("limits", |section| limits(section, default.limits)),
         audit: root.optional("audit", audit).flatten(),
@@ -50,7 +54,7 @@ pub(super) fn config(
         log: root.section("log", |section| log(section, default.log)),
     };
     let top = config.decisions();
-    config.policies = policies::read(&mut root, &top, &config.hosts, classes);
+    config.policies = policies::read(&mut root, &top, &config.hosts, &classes);
     root.finish();
     Ok((config, source.into_problems()))
 }
@@ -287,18 +291,33 @@ fn paths(section: &mut Section<'_>) -> Vec<Extra> {
     paths
 }
 
-fn mask(section: &mut Section<'_>, default: MaskPolicy, classes: &[&str]) -> MaskPolicy {
-    MaskPolicy {
-        classes: section.section("classes", |section| {
-            section.entries(classes, choice(ACTIONS))
-        }),
+fn mask<'c>(
+    section: &mut Section<'_>,
+    default: MaskPolicy,
+    own: Vec<Custom>,
+    classes: &[&'c str],
+) -> (MaskPolicy, Vec<&'c str>) {
+    let (rules, classes) = rules(section, own, classes);
+    let mut actions = section.section("classes", |section| {
+        section.entries(&classes, choice(ACTIONS))
+    });
+    // The operator's detectors bring their action along, and a policy is held against it.
+    for rule in &rules.custom {
+        let name = rule.class.name.to_owned();
+        actions.entry(name).or_insert(rule.class.action);
+    }
+    actions.extend(rules.hard.iter().map(|name| (name.clone(), Action::Block)));
+    let policy = MaskPolicy {
+        classes: actions,
+        rules,
         unknown_path: section
             .get("unknown_path", choice(UNKNOWN_PATH))
             .unwrap_or(default.unknown_path),
         side_path: section
             .get("side_path", choice(SIDE_PATH))
             .unwrap_or(default.side_path),
-    }
+    };
+    (policy, classes)
 }
 
 fn limits(section: &mut Section<'_>, default: Limits) -> Limits {

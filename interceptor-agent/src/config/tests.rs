@@ -4,6 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::glob::Glob;
+use crate::mask::detector::Profile;
 use crate::protocol::{self, Protocol, Route, openai, route};
 
 const FULL: &str = r#"
@@ -34,8 +35,26 @@ protocol = "anthropic"
 [mask]
 unknown_path = "report"
 side_path = "allow"
+profiles = ["us", "eu"]
+min_confidence = 0.6
+hard_block = ["private_key"]
+[mask.confidence]
+employee_id = 0.95
 [mask.classes]
 email = "block"
+[[mask.allow]]
+value = "noreply@example.com"
+[[mask.allow]]
+pattern = "test-.*"
+classes = ["employee_id"]
+[[detectors]]
+name = "employee_id"
+label = "EMPLOYEE"
+pattern = 'EMP-\d{6}'
+keywords = ["EMP-"]
+entropy = 1.5
+action = "report"
+confidence = 0.7
 [limits]
 request_body = "1MiB"
 response_body = 4096
@@ -87,6 +106,12 @@ fn every_key_is_read() {
         addr: addr.parse().unwrap(),
         prefix,
     };
+    let classes = |pairs: &[(&str, Action)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(name, action)| ((*name).to_owned(), *action));
+        pairs.collect::<BTreeMap<_, _>>()
+    };
     assert_eq!(config.mode, Mode::ReportOnly);
     assert_eq!(
         config.steering,
@@ -133,8 +158,30 @@ fn every_key_is_read() {
     );
     assert_eq!(
         config.mask.classes,
-        BTreeMap::from([("email".to_owned(), Action::Block)])
+        classes(&[
+            ("email", Action::Block),
+            ("employee_id", Action::Report),
+            ("private_key", Action::Block)
+        ])
     );
+    let rules = &config.mask.rules;
+    assert_eq!(rules.profiles, [Profile::Us, Profile::Eu]);
+    assert_eq!(
+        (rules.confidence, rules.class_confidence["employee_id"]),
+        (600, 950)
+    );
+    assert!(rules.hard.contains("private_key"));
+    let covers = |at: usize, class, value: &[u8]| rules.allow[at].covers(class, value);
+    assert!(covers(0, "email", b"noreply@example.com") && covers(1, "employee_id", b"test-1"));
+    assert!(!covers(0, "email", b"x.noreply@example.com") && !covers(1, "email", b"test-1"));
+    let [employee] = &rules.custom[..] else {
+        panic!("{:?}", rules.custom)
+    };
+    assert_eq!(
+        (employee.class.label, employee.entropy, employee.confidence),
+        ("EMPLOYEE", 1500, 700)
+    );
+    assert_eq!(employee.keywords, ["emp-"]);
     assert_eq!(
         (config.mask.unknown_path, config.mask.side_path),
         (PathPolicy::Report, PathPolicy::Allow)
@@ -165,12 +212,6 @@ fn every_key_is_read() {
         panic!("{:?}", config.policies)
     };
     let globs = |patterns: &[&str]| Some(patterns.iter().copied().map(Glob::new).collect());
-    let classes = |pairs: &[(&str, Action)]| {
-        let pairs = pairs
-            .iter()
-            .map(|(name, action)| ((*name).to_owned(), *action));
-        pairs.collect::<BTreeMap<_, _>>()
-    };
     assert_eq!(ci.name, "ci");
     assert_eq!(
         ci.decisions,
@@ -178,7 +219,12 @@ fn every_key_is_read() {
             mode: Mode::DryRun,
             unknown_path: PathPolicy::Block,
             side_path: PathPolicy::Block,
-            classes: classes(&[("email", Action::Block), ("jwt", Action::Allow)]),
+            classes: classes(&[
+                ("email", Action::Block),
+                ("employee_id", Action::Report),
+                ("jwt", Action::Allow),
+                ("private_key", Action::Block),
+            ]),
             hosts: globs(&["api.anthropic.com", "*.openai.azure.com"]),
         }
     );

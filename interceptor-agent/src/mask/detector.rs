@@ -6,17 +6,22 @@
 mod assignment;
 mod check;
 mod checksum;
+mod custom;
 mod generated;
+pub mod gitleaks;
 mod prefilter;
 mod row;
 mod rows;
+pub mod rules;
 mod shape;
 
 use std::{collections::BTreeMap, ops::Range};
 
 pub(super) use check::starts_word;
+use custom::Engine;
 use prefilter::Prefilter;
 use row::{Row, Site};
+use rules::{Allowed, Rules};
 use shape::{Runs, Shape};
 
 /// Index of a class in the table of its [`Detectors`].
@@ -105,10 +110,25 @@ pub struct UnknownClass {
 
 /// The detectors, compiled once and shared; scanning keeps no state.
 pub struct Detectors {
+    /// Built-in rows; the classes after theirs are the operator's.
     rows: Vec<&'static Row>,
-    actions: Vec<Action>,
+    classes: Vec<Decided>,
+    allow: Vec<Allowed>,
     patterns: Vec<Pattern>,
     prefilter: Prefilter,
+    custom: Engine,
+}
+
+/// A class, and what the config says of it.
+struct Decided {
+    class: Class,
+    action: Action,
+    /// Least confidence of a finding.
+    confidence: f32,
+    /// Whether a word beside a value is asked for, where its row has such.
+    asks: bool,
+    /// Whether nothing clears it.
+    hard: bool,
 }
 
 struct Pattern {
@@ -121,7 +141,7 @@ struct Pattern {
 impl Detectors {
     /// Every row, with its default action.
     pub fn builtin() -> Self {
-        Self::compile(|class| class.action)
+        Self::compile(&BTreeMap::new(), &Rules::default())
     }
 
     /// Every row, with the actions of a config. Classes that are allowed are not looked for and cost nothing.
@@ -129,16 +149,29 @@ impl Detectors {
     /// # Errors
     /// When a name is no class.
     pub fn with_actions(actions: &BTreeMap<String, Action>) -> Result<Self, UnknownClass> {
-        let names: Vec<_> = rows::all().map(|row| row.class.name).collect();
+        Self::new(actions, &Rules::default())
+    }
+
+    /// Every row and the operator's own detectors, as a config has them.
+    ///
+    /// # Errors
+    /// When a name is no class.
+    pub fn new(actions: &BTreeMap<String, Action>, rules: &Rules) -> Result<Self, UnknownClass> {
+        let names: Vec<_> = Self::class_names()
+            .chain(rules.custom.iter().map(|rule| rule.class.name))
+            .collect();
         match actions.keys().find(|name| !names.contains(&name.as_str())) {
             Some(name) => Err(UnknownClass {
                 name: name.clone(),
                 names,
             }),
-            None => Ok(Self::compile(|class| {
-                actions.get(class.name).copied().unwrap_or(class.action)
-            })),
+            None => Ok(Self::compile(actions, rules)),
         }
+    }
+
+    /// Names of the built-in classes.
+    pub fn class_names() -> impl Iterator<Item = &'static str> {
+        rows::all().map(|row| row.class.name)
     }
 
     /// What is done with a class where the config says nothing; None for a name that is no class.
@@ -148,13 +181,34 @@ impl Detectors {
             .map(|row| row.class.action)
     }
 
-    fn compile(action: impl Fn(&Class) -> Action) -> Self {
+    fn compile(actions: &BTreeMap<String, Action>, rules: &Rules) -> Self {
         let rows: Vec<_> = rows::all().collect();
-        let actions: Vec<_> = rows.iter().map(|row| action(&row.class)).collect();
+        let decided = |class: Class, profile: Option<Profile>| {
+            let hard = rules.hard.contains(class.name);
+            let written = actions.get(class.name).copied();
+            let least = rules.class_confidence.get(class.name);
+            Decided {
+                class,
+                action: match hard {
+                    true => Action::Block,
+                    false => written.unwrap_or(class.action),
+                },
+                confidence: f32::from(*least.unwrap_or(&rules.confidence)) / 1000.0,
+                asks: !profile.is_some_and(|profile| rules.profiles.contains(&profile)),
+                hard,
+            }
+        };
+        let own = rules.custom.iter().map(|rule| decided(rule.class, None));
+        let builtin = rows.iter().map(|row| decided(row.class, row.profile));
+        let classes: Vec<_> = builtin.chain(own).collect();
+        let looked_for = |index: usize| classes[index].action != Action::Allow;
+        let custom = rules.custom.iter().cloned().enumerate();
+        let custom = custom.map(|(index, rule)| (rows.len() + index, rule));
+        let custom = Engine::new(custom.filter(|(index, _)| looked_for(*index)));
         let patterns: Vec<_> = rows
             .iter()
             .enumerate()
-            .filter(|&(index, _)| actions[index] != Action::Allow)
+            .filter(|&(index, _)| looked_for(index))
             .flat_map(|(index, row)| {
                 row.patterns.iter().map(move |pattern| Pattern {
                     shape: Shape::new(pattern),
@@ -166,15 +220,21 @@ impl Detectors {
         let prefilter = Prefilter::new(patterns.iter().map(|pattern| &pattern.shape));
         Self {
             rows,
-            actions,
+            classes,
+            allow: rules.allow.clone(),
             patterns,
             prefilter,
+            custom,
         }
     }
 
     /// Appends what is found in a text: in order of start, none overlapping another. Allocates only to append.
     pub fn scan(&self, text: &str, findings: &mut Vec<Finding>) {
         let first = findings.len();
+        self.custom.scan(text, |class, span, confidence| {
+            let found = self.accept(ClassId(class as u16), text.as_bytes(), span, confidence);
+            findings.extend(found);
+        });
         let text = text.as_bytes();
         let mut runs = Runs::default();
         self.prefilter.run(text, |pattern, at| {
@@ -186,20 +246,20 @@ impl Detectors {
 
     /// The class of an id that these detectors gave out.
     pub fn class(&self, id: ClassId) -> &Class {
-        &self.rows[id.0 as usize].class
+        &self.classes[id.0 as usize].class
     }
 
     /// What is done with findings of a class.
     pub fn action(&self, id: ClassId) -> Action {
-        self.actions[id.0 as usize]
+        self.classes[id.0 as usize].action
     }
 
     /// All classes, allowed ones too.
     pub fn classes(&self) -> impl Iterator<Item = (ClassId, &Class)> {
-        self.rows
+        self.classes
             .iter()
             .enumerate()
-            .map(|(index, row)| (ClassId(index as u16), &row.class))
+            .map(|(index, decided)| (ClassId(index as u16), &decided.class))
     }
 
     fn examine(
@@ -244,15 +304,38 @@ impl Detectors {
             || check::starts_word(text, span.start);
         let ends =
             span.end < site.all.end || !is_wordy(value.last()) || check::ends_word(text, span.end);
-        if !starts || !ends || self.is_token(value) {
+        if !starts || !ends {
             return None;
         }
         let proven = (row.proof)(value);
         let random = proven || row.entropy == 0.0 || check::entropy(value) >= row.entropy;
-        let in_context =
-            row.context.is_empty() || row.alone && site.is_alone() || site.has_near(row.context);
+        let in_context = row.context.is_empty()
+            || !self.classes[class.0 as usize].asks
+            || row.alone && site.is_alone()
+            || site.has_near(row.context);
         let confidence = if proven { 0.99 } else { row.confidence };
-        (random && in_context).then_some(Finding {
+        match random && in_context {
+            true => self.accept(class, text, span, confidence),
+            false => None,
+        }
+    }
+
+    /// A finding, unless it is a token of ours, too unsure, or one that the operator allows.
+    fn accept(
+        &self,
+        class: ClassId,
+        text: &[u8],
+        span: Range<usize>,
+        confidence: f32,
+    ) -> Option<Finding> {
+        let value = &text[span.clone()];
+        let decided = &self.classes[class.0 as usize];
+        let allowed = || {
+            let mut allow = self.allow.iter();
+            allow.any(|allowed| allowed.covers(decided.class.name, value))
+        };
+        let cleared = !decided.hard && (confidence < decided.confidence || allowed());
+        (!cleared && !self.is_token(value)).then_some(Finding {
             class,
             start: span.start,
             end: span.end,
@@ -269,9 +352,9 @@ impl Detectors {
             .count();
         match value[..value.len() - digits].split_last() {
             Some((b'_', label)) if digits >= 3 => self
-                .rows
+                .classes
                 .iter()
-                .any(|row| row.class.label.as_bytes() == label),
+                .any(|decided| decided.class.label.as_bytes() == label),
             _ => false,
         }
     }

@@ -54,6 +54,20 @@ fn is_mixed(value: &[u8]) -> bool {
         && !address
 }
 
+/// Whether it is a name as programs give types: capitalized words, of which some end in digits.
+pub fn is_type(value: &[u8]) -> bool {
+    let capitals = value
+        .iter()
+        .filter(|byte| byte.is_ascii_uppercase())
+        .count();
+    value.iter().all(u8::is_ascii_alphanumeric)
+        && value[0].is_ascii_uppercase()
+        && capitals * 3 <= value.len()
+        && !value
+            .windows(2)
+            .any(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_lowercase())
+}
+
 /// Letters, then digits: what people call things.
 fn is_word(word: &[u8]) -> bool {
     let letters = word

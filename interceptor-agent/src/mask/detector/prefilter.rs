@@ -3,7 +3,7 @@
 //! Bytes are folded into 64 classes, so a window is an 18-bit number that shifts along with the text, and the bitmap is 32 KiB.
 //! Each pattern is watched at the rarest window that all its matches have; a thousand more patterns add bits, not work per byte.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::shape::{Set, Shape, contains};
 
@@ -46,40 +46,59 @@ pub struct Prefilter {
     bits: Box<[u64; WORDS]>,
     /// Windows set in the words before each one.
     ranks: Box<[u32; WORDS]>,
-    /// For each set window, by rank, where its patterns start; one more at the end.
+    /// For each set window, by rank, where its groups start; one more at the end.
     starts: Vec<u32>,
-    /// Patterns to look at, window after window.
+    /// Patterns that ask for the same bytes, window after window.
+    groups: Vec<Group>,
+    /// Patterns to look at, group after group.
     watching: Vec<u16>,
-    /// By pattern, in the order given.
-    watches: Vec<Watch>,
+    /// By pattern, how far the window's last byte is from the start of a match.
+    backs: Vec<usize>,
 }
+
+/// Patterns of a window that ask for the same two bytes beside it, which are looked at once for all of them.
+struct Group {
+    probes: [Probe; 2],
+    /// Where its patterns end; they start where those of the group before end.
+    end: u32,
+}
+
+/// One more byte that every match has: where it stands, counted (wrapping) from the window's last byte, and what it may be.
+type Probe = (usize, Set);
 
 /// Where a pattern is watched.
 struct Watch {
-    /// How far the window's last byte is from the start of a match.
     back: usize,
-    /// One more byte that every match has, looked at first: its offset from the start, and what it may be.
-    probe: (usize, Set),
+    probes: [Probe; 2],
 }
 
 impl Prefilter {
     /// Compiles the windows of all patterns.
     pub fn new<'s>(shapes: impl Iterator<Item = &'s Shape>) -> Self {
-        let mut windows: BTreeMap<usize, Vec<u16>> = BTreeMap::new();
-        let mut watches = Vec::new();
-        for (index, shape) in shapes.enumerate() {
-            let (window, watch) = watch(shape);
-            watches.push(watch);
-            for window in expand(window) {
-                windows.entry(window).or_default().push(index as u16);
-            }
+        let watches: Vec<_> = shapes.map(watch).collect();
+        let all_probes: BTreeSet<_> = watches.iter().map(|(_, watch)| watch.probes).collect();
+        let all_probes = Vec::from_iter(all_probes);
+        // Window, probes and pattern in one number each: sorted, they are the table.
+        let mut entries = Vec::new();
+        for (index, (window, watch)) in watches.iter().enumerate() {
+            let probes = all_probes.partition_point(|probes| *probes < watch.probes);
+            let rest = (probes << 16 | index) as u64;
+            entries.extend(expand(*window).map(|window| (window as u64) << 32 | rest));
         }
+        entries.sort_unstable();
         let mut bits = Box::new([0; WORDS]);
-        let (mut starts, mut watching) = (vec![0], Vec::new());
-        for (window, patterns) in windows {
+        let (mut starts, mut groups, mut watching) = (vec![0], Vec::new(), Vec::new());
+        for of_window in entries.chunk_by(|one, next| one >> 32 == next >> 32) {
+            let window = (of_window[0] >> 32) as usize;
             bits[window >> 6] |= 1 << (window & 63);
-            watching.extend(patterns);
-            starts.push(watching.len() as u32);
+            for group in of_window.chunk_by(|one, next| one >> 16 == next >> 16) {
+                watching.extend(group.iter().map(|entry| *entry as u16));
+                groups.push(Group {
+                    probes: all_probes[(group[0] >> 16) as usize & 0xffff],
+                    end: watching.len() as u32,
+                });
+            }
+            starts.push(groups.len() as u32);
         }
         let mut ranks = Box::new([0; WORDS]);
         for word in 1..WORDS {
@@ -89,8 +108,9 @@ impl Prefilter {
             bits,
             ranks,
             starts,
+            groups,
             watching,
-            watches,
+            backs: watches.iter().map(|(_, watch)| watch.back).collect(),
         }
     }
 
@@ -102,28 +122,34 @@ impl Prefilter {
             window = window << CLASS_BITS | u32::from(CLASS_OF[byte as usize]);
             let at = (window & ((1 << WINDOW_BITS) - 1)) as usize;
             if self.bits[at >> 6] >> (at & 63) & 1 == 1 {
-                for &pattern in self.watching(at) {
-                    let Watch {
-                        back,
-                        probe: (offset, set),
-                    } = self.watches[pattern as usize];
-                    let start = index.wrapping_sub(back);
-                    if text
-                        .get(start.wrapping_add(offset))
-                        .is_some_and(|&byte| contains(set, byte))
-                    {
-                        candidate(pattern, start);
-                    }
-                }
+                self.look(at, text, index, &mut candidate);
             }
         }
     }
 
+    /// Calls back with the patterns of a window that ends at a byte.
     #[cold]
-    fn watching(&self, window: usize) -> &[u16] {
+    fn look(&self, window: usize, text: &[u8], at: usize, candidate: &mut impl FnMut(u16, usize)) {
         let below = self.bits[window >> 6] & ((1 << (window & 63)) - 1);
         let rank = (self.ranks[window >> 6] + below.count_ones()) as usize;
-        &self.watching[self.starts[rank] as usize..self.starts[rank + 1] as usize]
+        let groups = self.starts[rank] as usize..self.starts[rank + 1] as usize;
+        let mut start = match groups.start {
+            0 => 0,
+            first => self.groups[first - 1].end as usize,
+        };
+        for group in &self.groups[groups] {
+            let end = group.end as usize;
+            let holds = |(offset, set): Probe| {
+                let byte = text.get(at.wrapping_add(offset));
+                byte.is_some_and(|&byte| contains(set, byte))
+            };
+            if group.probes.into_iter().all(holds) {
+                for &pattern in &self.watching[start..end] {
+                    candidate(pattern, at.wrapping_sub(self.backs[pattern as usize]));
+                }
+            }
+            start = end;
+        }
     }
 }
 
@@ -134,29 +160,31 @@ impl Prefilter {
 fn watch(shape: &Shape) -> ([u64; 3], Watch) {
     let sets = shape.heads();
     let heads: Vec<u64> = sets.iter().copied().map(classes).collect();
+    let weights: Vec<u64> = heads.iter().copied().map(frequency).collect();
     let (window, last) = if shape.starts_run() {
         ([before_run(heads[0]), heads[0], heads[1]], 1)
     } else {
-        let (offset, window) = heads
+        let (offset, _) = weights
             .windows(3)
             .enumerate()
-            .min_by_key(|(_, window)| window.iter().map(|&set| frequency(set)).product::<u64>())
+            .min_by_key(|(_, weights)| weights.iter().product::<u64>())
             .expect("a pattern has at least three fixed bytes");
-        ([window[0], window[1], window[2]], offset + 2)
+        (
+            [heads[offset], heads[offset + 1], heads[offset + 2]],
+            offset + 2,
+        )
     };
-    // Of equals the farthest: runs end before it.
-    let probe = (0..heads.len())
-        .rev()
-        .filter(|&offset| offset > last || offset + 2 < last)
-        .min_by_key(|&offset| frequency(heads[offset]))
-        .unwrap_or(last);
-    (
-        window,
-        Watch {
-            back: last,
-            probe: (probe, sets[probe]),
-        },
-    )
+    // Of equals those that patterns share: behind the end of most numbers, and behind that of years.
+    let rarest = |near: usize, but: usize| {
+        (0..heads.len())
+            .filter(|&offset| offset != but && (offset > last || offset + 2 < last))
+            .min_by_key(|&offset| (weights[offset], offset.abs_diff(near)))
+            .unwrap_or(last)
+    };
+    let first = rarest(8, usize::MAX);
+    let probe = |offset: usize| (offset.wrapping_sub(last), sets[offset]);
+    let probes = [probe(first), probe(rarest(5, first))];
+    (window, Watch { back: last, probes })
 }
 
 /// What a run may start after: of letters only those that end an escape (`\n`, `%3D`), or every hexadecimal digest would

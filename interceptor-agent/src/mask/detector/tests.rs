@@ -7,6 +7,7 @@ use std::{
 
 use super::*;
 
+mod own;
 mod samples;
 
 fn scan(detectors: &Detectors, text: &str) -> Vec<(&'static str, String)> {

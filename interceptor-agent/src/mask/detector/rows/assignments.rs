@@ -8,7 +8,7 @@ use memchr::memmem;
 use crate::mask::detector::{
     assignment::{assigned, is_about},
     check::is_placeholder,
-    generated::{is_chosen, is_generated},
+    generated::{is_chosen, is_generated, is_type},
     row::{Row, Site},
 };
 
@@ -48,6 +48,7 @@ pub const ROWS: &[Row] = &[
             "API_KEY=${API_KEY} api_key=<key> token: {{ .Values.token1a2b3c4d }}",
             "credentialsId: '29f63271-dc2f-4734-8221-5b31b5169bac'",
             "access_token_url = \"a1b2c3d4e5f6g7h8i9\"",
+            "let private_key: EcPrivateKeyRfc5915Der = 1;",
             "secretSize must be >= XXH3_SECRET_SIZE_MIN",
         ],
         ..Row::new("assigned_secret", "SECRET")
@@ -76,6 +77,7 @@ pub const ROWS: &[Row] = &[
             "password = \"$(cat file1)\"",
             "password combination.\n\nR5: Regulatory--21",
             "if password2 == password1:",
+            "SOCK_OPS_PASSIVE_CB: _bindgen_ty_30 = 5;",
         ],
         ..Row::new("assigned_password", "PASSWORD")
     },
@@ -127,10 +129,16 @@ fn secret(site: &Site<'_>) -> Option<Range<usize>> {
     let found = assigned(site.text, site.all.clone())?;
     let is_secret =
         !is_about(site.bytes(found.name)) && is_generated(site.bytes(found.value.clone()));
+    let is_secret = is_secret && (found.quoted || !is_type(site.bytes(found.value.clone())));
     is_secret.then_some(found.value)
 }
 
 fn password(site: &Site<'_>) -> Option<Range<usize>> {
+    // `PASSIVE` is no password.
+    let goes_on = site.after(1).first().is_some_and(u8::is_ascii_alphabetic);
+    if goes_on && site.bytes(site.all.start..site.all.start + 1)[0].is_ascii_punctuation() {
+        return None;
+    }
     let found = assigned(site.text, site.all.clone())?;
     let value = site.bytes(found.value.clone());
     let is_password = !is_about(site.bytes(found.name))

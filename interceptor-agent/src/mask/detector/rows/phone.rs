@@ -181,6 +181,13 @@ fn national(site: &Site<'_>) -> Option<Range<usize>> {
         return None;
     }
     let text = site.bytes(site.all.clone());
+    // A row of numbers, or a number that a program is given.
+    let in_row = text.contains(&b' ')
+        && (matches!(site.after(2), [b' ', b'0'..=b'9'])
+            || matches!(site.before(2), [b'0'..=b'9', b' ']));
+    if in_row || matches!(site.after(1), b";") {
+        return None;
+    }
     let digits = || text.iter().copied().filter(u8::is_ascii_digit);
     let known = |code: &str, skip: usize| {
         let mut number = Number::new(code);

@@ -67,9 +67,7 @@ pub const ROWS: &[Row] = &[
         ..Row::new("es_passport", "PASSPORT")
     },
     Row {
-        patterns: &[
-            "(?i)[a-z]{6}[0-9lmnpqrstuv]{2}[abcdehlmprst][0-9lmnpqrstuv]{2}[a-z][0-9lmnpqrstuv]{3}[a-z]",
-        ],
+        patterns: &["(?i)[a-z]{6}[0-9]{2}[abcdehlmprst][0-9]{2}[a-z][0-9]{3}[a-z]"],
         check: |site| letters(site, fiscal_code),
         profile: Some(Profile::Eu),
         hits: &["Italy codice fiscale »RSSMRA85T10A562S« on the modulo"],
