@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::hosts::Hosts;
-use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
+use crate::mask::{Mode, request};
 
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
@@ -122,6 +122,8 @@ pub struct MaskPolicy {
     pub unknown_path: PathPolicy,
     /// A known path that is not LLM API, like a coding agent's telemetry. Never `Report`.
     pub side_path: PathPolicy,
+    /// Most bytes that each policy keeps of where earlier requests had values; with 0, nothing.
+    pub cache: usize,
 }
 
 /// What happens to a request whose path has no text rules.
@@ -353,6 +355,7 @@ impl Default for Config {
                 classes: BTreeMap::new(),
                 unknown_path: PathPolicy::Block,
                 side_path: PathPolicy::Block,
+                cache: request::CACHE,
             },
             policies: Vec::new(),
             limits: Limits {

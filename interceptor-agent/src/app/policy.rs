@@ -56,12 +56,14 @@ impl Terms {
     fn new<'t>(
         name: Option<&str>,
         decisions: &Decisions,
+        cache: usize,
         mut others: impl Iterator<Item = &'t Arc<Self>>,
     ) -> Result<Arc<Self>, UnknownClass> {
         let same = others.find(|other| other.decisions.classes == decisions.classes);
         let masker = match same {
             Some(other) => other.masker.in_mode(decisions.mode),
-            None => Masker::new(Detectors::with_actions(&decisions.classes)?, decisions.mode),
+            None => Masker::new(Detectors::with_actions(&decisions.classes)?, decisions.mode)
+                .with_cache(cache),
         };
         Ok(Arc::new(Self {
             name: name.map(Arc::from),
@@ -124,11 +126,16 @@ impl Policy {
 type Chosen = Vec<(Match, Arc<Terms>)>;
 
 fn terms(config: &Config) -> Result<(Arc<Terms>, Chosen), UnknownClass> {
-    let default = Terms::new(None, &config.decisions(), std::iter::empty())?;
+    let default = Terms::new(
+        None,
+        &config.decisions(),
+        config.mask.cache,
+        std::iter::empty(),
+    )?;
     let mut chosen = Chosen::new();
     for rule in &config.policies {
         let others = std::iter::once(&default).chain(chosen.iter().map(|(_, terms)| terms));
-        let terms = Terms::new(Some(&rule.name), &rule.decisions, others)?;
+        let terms = Terms::new(Some(&rule.name), &rule.decisions, config.mask.cache, others)?;
         chosen.push((rule.who.clone(), terms));
     }
     Ok((default, chosen))
