@@ -8,7 +8,11 @@ fuzz_target!(|text: &str| {
     let mut bytes = 0;
     behind(text, DEPTH, &mut bytes);
     // A short text is decoded with the lines around it.
-    assert!(bytes <= 24 * text.len() + 1024, "{bytes} bytes behind {}", text.len());
+    assert!(
+        bytes <= 24 * text.len() + 1024,
+        "{bytes} bytes behind {}",
+        text.len()
+    );
 });
 
 fn behind(text: &str, depth: usize, bytes: &mut usize) {

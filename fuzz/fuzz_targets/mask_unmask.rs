@@ -11,7 +11,8 @@ use interceptor_agent::mask::{
 };
 use libfuzzer_sys::fuzz_target;
 
-static MASKER: LazyLock<Masker> = LazyLock::new(|| Masker::new(Detectors::builtin(), Mode::Enforce));
+static MASKER: LazyLock<Masker> =
+    LazyLock::new(|| Masker::new(Detectors::builtin(), Mode::Enforce));
 
 fuzz_target!(|text: &str| {
     let mut masking = MASKER.begin();
@@ -22,7 +23,9 @@ fuzz_target!(|text: &str| {
         Err(_) => return,
     };
     let (tokens, _) = masking.finish();
-    let unmasked = Tokens::new(Arc::new(tokens)).unmask(masked.as_bytes(), Escaping::None).into_owned();
+    let unmasked = Tokens::new(Arc::new(tokens))
+        .unmask(masked.as_bytes(), Escaping::None)
+        .into_owned();
     assert_eq!(unmasked, text.as_bytes());
     // Masked again, nothing is left to mask.
     assert_eq!(MASKER.begin().text(&masked).ok(), Some(None), "{masked}");
