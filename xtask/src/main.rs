@@ -48,7 +48,8 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Measure the agent against a direct connection and HAProxy (needs root or sudo); `detection`: what the detectors find
+    /// Measure the agent against a direct connection and HAProxy (needs root or sudo); `engine` and
+    /// `detection` need no root
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
@@ -95,7 +96,11 @@ fn run(command: Command) -> Result<()> {
                 None => test::run(&env, filter.as_deref(), &args),
             }
         }
-        Command::Bench { args } if args.first().is_some_and(|first| first == "detection") => {
+        Command::Bench { args }
+            if args
+                .first()
+                .is_some_and(|first| first == "detection" || first == "engine") =>
+        {
             build_release(&env)?;
             Sh::new(env.target().join("release/bench"))
                 .args(args)

@@ -33,6 +33,7 @@ paths = [{ method = "POST", path = "/v3/{}:run", as = "openai_responses" }, { me
 host = "*.llm.corp.example"
 protocol = "anthropic"
 [mask]
+cache = "1MiB"
 unknown_path = "report"
 side_path = "allow"
 profiles = ["us", "eu"]
@@ -186,6 +187,7 @@ fn every_key_is_read() {
         (config.mask.unknown_path, config.mask.side_path),
         (PathPolicy::Report, PathPolicy::Allow)
     );
+    assert_eq!(config.mask.cache, 1 << 20);
     assert_eq!(
         config.limits,
         Limits {

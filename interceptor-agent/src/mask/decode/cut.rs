@@ -12,8 +12,8 @@ const LONGEST: usize = 512;
 /// Longest word of ordinary text, in bytes.
 const LONGEST_WORD: usize = 15;
 /// How much of the lines around the value is kept, for the words that say what it is.
-const BEFORE: usize = 80;
-const AFTER: usize = 32;
+const BEFORE: usize = 64;
+const AFTER: usize = 24;
 
 /// Calls `see` with the range of text around each end of a line that cuts a word, and where that end is.
 pub fn each(text: &str, mut see: impl FnMut(Range<usize>, Range<usize>)) {

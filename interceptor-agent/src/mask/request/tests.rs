@@ -1,5 +1,6 @@
 //! Masking as a whole: what leaves, which token stands where, and what comes back.
 
+mod cached;
 mod layers;
 mod property;
 
