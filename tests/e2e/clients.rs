@@ -123,6 +123,71 @@ fn arguments(answer: &str) -> String {
         .collect()
 }
 
+/// Both times the same texts and, of streams, the same kinds of events in the same order.
+#[test]
+fn more_python_sdks_see_what_they_see_without_us() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let (client, direct) = (world.client(&agent.bundle()), world.direct_client());
+    for sdk in ["responses", "gemini", "cohere"] {
+        for (model, stream) in [
+            ("stub", false),
+            ("stub", true),
+            ("stub-cut", true),
+            ("stub-tool", false),
+            ("stub-tool-cut", true),
+        ] {
+            let ask = json!({ "sdk": sdk, "model": model, "text": TEXT, "stream": stream });
+            let expected = direct.python("more_sdks.py", &ask)?;
+            world.upstream.record().clear();
+            let got = client.python("more_sdks.py", &ask)?;
+            assert_eq!(got, expected, "{ask}");
+            let told = match model.contains("tool") {
+                true => got["tool"]["text"] == TEXT,
+                false => got["text"] == format!("You said: {TEXT}"),
+            };
+            assert!(told, "{ask} {got}");
+            let record = world.upstream.record();
+            let seen = record
+                .last()
+                .context("the provider got it")?
+                .json()
+                .to_string();
+            assert!(seen.contains("EC2_001 at PRIVATE_IP_001"), "{seen}");
+            assert_eq!(canary::leaks(&record.everything()), [""; 0], "{ask}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_stream_that_is_an_array_comes_item_by_item() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": TEXT }] }] });
+    for (http, model) in [("--http1.1", "stub-cut"), ("--http2", "stub-slow")] {
+        let url = format!(
+            "https://generativelanguage.googleapis.com/v1beta/models/{model}:streamGenerateContent"
+        );
+        let ran = client.curl([http, "--no-buffer", "--data", &body.to_string(), &url])?;
+        let chunks: Vec<Value> =
+            serde_json::from_str(&ran.stdout).with_context(|| format!("{ran:?}"))?;
+        let text = |chunk: &Value| {
+            let text = chunk.pointer("/candidates/0/content/parts/0/text");
+            text.and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let said: String = chunks.iter().map(text).collect();
+        assert_eq!(said, format!("You said: {TEXT}"), "{http}");
+        assert!(chunks.len() > 5, "{chunks:?}");
+    }
+    assert_eq!(
+        canary::leaks(&world.upstream.record().everything()),
+        [""; 0]
+    );
+    Ok(())
+}
+
 #[test]
 fn python_sdks_over_each_http_version() -> Result<()> {
     let world = World::new()?;
