@@ -214,8 +214,7 @@ fn last_user_text(messages: &Value) -> String {
         .iter()
         .rev()
         .find(|message| message["role"] == "user" || message["role"] == "tool");
-    last.map(text)
-        .unwrap_or_default()
+    last.map(text).unwrap_or_default()
 }
 
 /// Strings, text blocks and tool results, one a line.
