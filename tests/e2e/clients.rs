@@ -188,6 +188,67 @@ fn a_stream_that_is_an_array_comes_item_by_item() -> Result<()> {
     Ok(())
 }
 
+/// What has no name of its own is named in the config.
+fn named(protocol: &str) -> Options {
+    let tables = format!("[[hosts]]\nhost = \"www.example.com\"\nprotocol = \"{protocol}\"");
+    Options {
+        tables,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn lines_of_json_come_one_by_one() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &named("ollama"))?;
+    let client = world.client(&agent.bundle());
+    for (model, stream) in [("stub", true), ("stub-cut", true), ("stub", false)] {
+        let url = "https://www.example.com/api/chat";
+        let ran = client.curl(["--data", &body(model, stream), url])?;
+        let lines = ran.stdout.lines().map(serde_json::from_str::<Value>);
+        let lines: Vec<Value> = lines.collect::<Result<_, _>>()?;
+        let text = |line: &Value| {
+            line["message"]["content"]
+                .as_str()
+                .unwrap_or("?")
+                .to_owned()
+        };
+        let said: String = lines.iter().map(text).collect();
+        assert_eq!(said, format!("You said: {TEXT}"), "{model} {stream}");
+        assert_eq!(lines.len() > 1, stream);
+    }
+    assert_masked(&world)
+}
+
+#[test]
+fn a_tool_over_mcp_is_called_with_tokens_and_answers_with_values() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &named("mcp"))?;
+    let client = world.client(&agent.bundle());
+    let arguments = json!({ "text": TEXT, "id": "10.77.31.8" });
+    let call = json!({ "jsonrpc": "2.0", "id": 4_111_111_111_111_111_u64, "method": "tools/call",
+        "params": { "name": "echo", "arguments": arguments } });
+    let ran = client.curl(["--data", &call.to_string(), "https://www.example.com/mcp"])?;
+    let events = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = events.map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let [progress, answer] = &events[..] else {
+        anyhow::bail!("{ran:?}");
+    };
+    let said = format!("You said: {TEXT}");
+    assert_eq!(progress["params"]["message"], said);
+    assert_eq!(answer["id"], call["id"]);
+    assert_eq!(answer["result"]["content"][0]["text"], said);
+    assert_eq!(answer["result"]["structuredContent"], arguments);
+    let record = world.upstream.record();
+    let seen = record.last().context("the server got it")?.json();
+    assert_eq!(seen["params"]["arguments"]["text"], MASKED);
+    assert_eq!(canary::leaks(&record.everything()), [""; 0]);
+    Ok(())
+}
+
 #[test]
 fn python_sdks_over_each_http_version() -> Result<()> {
     let world = World::new()?;

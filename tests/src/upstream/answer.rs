@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::paced::Paced;
 use super::record::Seen;
-use super::{anthropic, cohere, gemini, openai, responses};
+use super::{anthropic, cohere, gemini, mcp, ollama, openai, responses};
 use crate::coding;
 
 /// The characters of one streamed delta.
@@ -121,11 +121,11 @@ impl Answer {
         }
     }
 
-    /// One JSON document, piece by piece.
-    pub(super) fn streamed_json(knobs: &Knobs, pieces: Vec<String>) -> Self {
+    /// The same, as another type of content.
+    pub(super) fn of_type(self, content_type: &'static str) -> Self {
         Self {
-            content_type: "application/json; charset=UTF-8",
-            ..Self::events(knobs, pieces)
+            content_type,
+            ..self
         }
     }
 
@@ -163,6 +163,8 @@ pub(super) fn answer(seen: &Seen) -> Answer {
         ("POST", "/v1/chat/completions") => openai::chat(&ask),
         ("POST", "/v1/responses") => responses::responses(&ask),
         ("POST", "/v2/chat") => cohere::chat(&ask),
+        ("POST", "/api/chat") => ollama::chat(&ask),
+        ("POST", "/mcp") => mcp::call(&ask),
         ("POST", path) if path.ends_with(":generateContent") => gemini::whole(&ask),
         ("POST", path) if path.ends_with(":streamGenerateContent") => {
             gemini::stream(&ask, query.contains("alt=sse"))

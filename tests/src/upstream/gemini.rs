@@ -31,7 +31,7 @@ pub(super) fn stream(ask: &Ask, as_events: bool) -> Answer {
         .map(|(at, chunk)| format!("{}{chunk:#}", between(at)))
         .collect();
     pieces.push("\n]\n".to_owned());
-    Answer::streamed_json(&ask.knobs, pieces)
+    Answer::events(&ask.knobs, pieces).of_type("application/json; charset=UTF-8")
 }
 
 fn call(ask: &Ask) -> Value {
