@@ -10,7 +10,7 @@ use super::{
     response::{self, Answer},
     route::{
         Mount,
-        Route::{Body, NoBody, SidePath, UpgradeRequired},
+        Route::{Body, NoBody, OptionalBody, SidePath, UpgradeRequired},
         Row,
     },
 };
@@ -40,7 +40,7 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/responses/compact", Body(&COMPACT)),
     (&["POST"], "/responses/input_tokens", Body(&INPUT_TOKENS)),
     (&["GET", "DELETE"], "/responses/{}", NoBody(&RESPONSES)),
-    (&["POST"], "/responses/{}/cancel", Body(&RESPONSES)),
+    (&["POST"], "/responses/{}/cancel", OptionalBody(&RESPONSES)),
     (&["GET"], "/responses/{}/input_items", NoBody(&ITEMS)),
     (&["POST"], "/conversations", Body(&ITEMS)),
     (&["GET", "DELETE"], "/conversations/{}", NoBody(&OBJECT)),
@@ -59,12 +59,16 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/batches", Body(&OBJECT)),
     (&["GET"], "/batches", NoBody(&OBJECT)),
     (&["GET"], "/batches/{}", NoBody(&OBJECT)),
-    (&["POST"], "/batches/{}/cancel", Body(&OBJECT)),
+    (&["POST"], "/batches/{}/cancel", OptionalBody(&OBJECT)),
     (&["GET"], "/files", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/files/{}", NoBody(&OBJECT)),
     (&["GET"], "/files/{}/content", NoBody(&CONTENT)),
     (&["POST"], "/uploads", Body(&OBJECT)),
-    (&["POST"], "/uploads/{}/cancel|complete", Body(&OBJECT)),
+    (
+        &["POST"],
+        "/uploads/{}/cancel|complete",
+        OptionalBody(&OBJECT),
+    ),
     (
         &["GET"],
         "/assistants|threads|vector_stores",
@@ -95,7 +99,7 @@ pub(super) const ROUTES: &[Row] = &[
     (
         &["POST"],
         "/threads/{}/runs/{}/cancel|submit_tool_outputs",
-        Body(&RUNS),
+        OptionalBody(&RUNS),
     ),
     (&["GET"], "/threads/{}/runs/{}/steps", NoBody(&RUNS)),
     (&["GET"], "/threads/{}/runs/{}/steps/{}", NoBody(&RUNS)),
@@ -122,7 +126,7 @@ pub(super) const ROUTES: &[Row] = &[
     (
         &["POST"],
         "/vector_stores/{}/file_batches/{}/cancel",
-        Body(&OBJECT),
+        OptionalBody(&OBJECT),
     ),
     (
         &["GET"],
