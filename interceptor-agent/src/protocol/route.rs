@@ -66,7 +66,13 @@ impl Extra {
     /// When no request could have such a path.
     pub fn new(method: &str, path: &str, route: Route) -> Result<Self, BadPath> {
         let sample = path.replace("{}", "x").replace('|', "-");
-        match is_plain(&sample) {
+        let mut parts = path.split(['/', '|']);
+        let reads = parts.all(|part| {
+            let verb = part.strip_prefix("{}");
+            verb.is_none_or(|verb| verb.is_empty() || verb.starts_with(':'))
+                && part.matches("{}").count() <= usize::from(verb.is_some())
+        });
+        match is_plain(&sample) && reads {
             true => Ok(Self {
                 method: method.to_owned(),
                 path: path.to_owned(),

@@ -315,7 +315,8 @@ fn a_hosts_own_paths_come_first() {
 #[test]
 fn a_path_that_no_request_can_have_is_not_added() {
     for path in [
-        "", "v1", "/", "/v1/", "/v1//x", "/v1/*", "/v1?x", "/a/../b", "/%61",
+        "", "v1", "/", "/v1/", "/v1//x", "/v1/*", "/v1?x", "/a/../b", "/%61", "/a{}", "/{}x",
+        "/{}:{}",
     ] {
         assert_eq!(
             Extra::new("POST", path, Route::Unknown),
