@@ -140,7 +140,10 @@ fn endpoint(
 ) -> Result<(Option<&'static Endpoint>, &'static Endpoint), Refusal> {
     let decisions = &terms.decisions;
     let (path_policy, reason) = match found {
-        Route::Body(endpoint) => return Ok(((!bodyless).then_some(endpoint), endpoint)),
+        Route::Body(endpoint) => return Ok((Some(endpoint), endpoint)),
+        Route::OptionalBody(endpoint) => {
+            return Ok(((!bodyless).then_some(endpoint), endpoint));
+        }
         Route::NoBody(endpoint) if bodyless => return Ok((None, endpoint)),
         Route::NoBody(_) => {
             return Err(Refusal::new(Reason::BadRequest, "this path takes no body"));

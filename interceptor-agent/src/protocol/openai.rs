@@ -10,7 +10,7 @@ use super::{
     response::{self, Answer},
     route::{
         Mount,
-        Route::{Body, NoBody, SidePath, UpgradeRequired},
+        Route::{Body, NoBody, OptionalBody, SidePath, UpgradeRequired},
         Row,
     },
 };
@@ -20,6 +20,8 @@ pub(super) const MOUNTS: &[Mount] = &[
     ("/v1", ROUTES),
     ("", ROUTES),
     ("/beta", ROUTES),
+    ("/v1", OTHERS),
+    ("", OTHERS),
     ("/v1", anthropic::ROUTES),
     ("/anthropic/v1", anthropic::ROUTES),
     ("", AGENT),
@@ -33,13 +35,12 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/chat/completions/{}", Body(&OBJECT)),
     (&["GET"], "/chat/completions/{}/messages", NoBody(&CHAT)),
     (&["POST"], "/completions", Body(&COMPLETIONS)),
-    (&["POST"], "/fim/completions", Body(&COMPLETIONS)),
     (&["POST"], "/responses", Body(&RESPONSES)),
     (&["GET"], "/responses", UpgradeRequired),
     (&["POST"], "/responses/compact", Body(&COMPACT)),
     (&["POST"], "/responses/input_tokens", Body(&INPUT_TOKENS)),
     (&["GET", "DELETE"], "/responses/{}", NoBody(&RESPONSES)),
-    (&["POST"], "/responses/{}/cancel", Body(&RESPONSES)),
+    (&["POST"], "/responses/{}/cancel", OptionalBody(&RESPONSES)),
     (&["GET"], "/responses/{}/input_items", NoBody(&ITEMS)),
     (&["POST"], "/conversations", Body(&ITEMS)),
     (&["GET", "DELETE"], "/conversations/{}", NoBody(&OBJECT)),
@@ -58,12 +59,16 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/batches", Body(&OBJECT)),
     (&["GET"], "/batches", NoBody(&OBJECT)),
     (&["GET"], "/batches/{}", NoBody(&OBJECT)),
-    (&["POST"], "/batches/{}/cancel", Body(&OBJECT)),
+    (&["POST"], "/batches/{}/cancel", OptionalBody(&OBJECT)),
     (&["GET"], "/files", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/files/{}", NoBody(&OBJECT)),
     (&["GET"], "/files/{}/content", NoBody(&CONTENT)),
     (&["POST"], "/uploads", Body(&OBJECT)),
-    (&["POST"], "/uploads/{}/cancel|complete", Body(&OBJECT)),
+    (
+        &["POST"],
+        "/uploads/{}/cancel|complete",
+        OptionalBody(&OBJECT),
+    ),
     (
         &["GET"],
         "/assistants|threads|vector_stores",
@@ -94,7 +99,7 @@ pub(super) const ROUTES: &[Row] = &[
     (
         &["POST"],
         "/threads/{}/runs/{}/cancel|submit_tool_outputs",
-        Body(&RUNS),
+        OptionalBody(&RUNS),
     ),
     (&["GET"], "/threads/{}/runs/{}/steps", NoBody(&RUNS)),
     (&["GET"], "/threads/{}/runs/{}/steps/{}", NoBody(&RUNS)),
@@ -121,7 +126,7 @@ pub(super) const ROUTES: &[Row] = &[
     (
         &["POST"],
         "/vector_stores/{}/file_batches/{}/cancel",
-        Body(&OBJECT),
+        OptionalBody(&OBJECT),
     ),
     (
         &["GET"],
@@ -130,6 +135,24 @@ pub(super) const ROUTES: &[Row] = &[
     ),
     (&["GET"], "/models", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/models/{}", NoBody(&OBJECT)),
+];
+
+/// What Mistral, xAI, DeepSeek and OpenRouter have beside it.
+const OTHERS: &[Row] = &[
+    (&["POST"], "/fim/completions", Body(&COMPLETIONS)),
+    (&["POST"], "/agents/completions", Body(&CHAT)),
+    (&["POST"], "/chat/moderations", Body(&MODERATIONS)),
+    (&["POST"], "/classifications", Body(&MODERATIONS)),
+    (&["GET"], "/chat/deferred-completion/{}", NoBody(&CHAT)),
+    (&["POST"], "/tokenize-text", Body(&EMBEDDINGS)),
+    (
+        &["GET"],
+        "/api-key|key|credits|generation|language-models|embedding-models|image-generation-models",
+        NoBody(&OBJECT),
+    ),
+    (&["GET"], "/auth/key", NoBody(&OBJECT)),
+    (&["GET"], "/user/balance", NoBody(&OBJECT)),
+    (&["GET"], "/models/{}/{}/endpoints", NoBody(&OBJECT)),
 ];
 
 /// Codex: account, plugins and telemetry, on chatgpt.com and ab.chatgpt.com.
