@@ -196,10 +196,10 @@ static SECRET: LazyLock<Option<[u8; 64]>> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Endpoint;
+    use crate::protocol::anthropic;
 
     fn key(past: &Past, text: &str) -> Option<Key> {
-        Cache::new(1 << 20).key(Endpoint::AnthropicMessages.schema(), past, ["k", text])
+        Cache::new(1 << 20).key(anthropic::MESSAGES.request, past, ["k", text])
     }
 
     #[test]

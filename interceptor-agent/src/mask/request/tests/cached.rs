@@ -19,7 +19,7 @@ fn conversation(turns: &[String]) -> Bytes {
 fn masked(masker: &Masker, body: &Bytes) -> (Bytes, TokenMap, Report) {
     let mut masking = masker.begin();
     let bytes = masking
-        .body(Endpoint::AnthropicMessages, body)
+        .body(&anthropic::MESSAGES, body)
         .unwrap()
         .into_masked()
         .into_bytes();
@@ -65,7 +65,7 @@ fn what_was_refused_is_not_kept() {
         assert!(
             masker
                 .begin()
-                .body(Endpoint::AnthropicMessages, &body)
+                .body(&anthropic::MESSAGES, &body)
                 .is_err()
         );
     }
