@@ -62,12 +62,7 @@ fn what_was_refused_is_not_kept() {
     let masker = Masker::new(Detectors::with_actions(&actions).unwrap(), Mode::Enforce);
     let body = conversation(&[turn(ID), turn("vpc-0a1b2c3d")]);
     for _ in 0..2 {
-        assert!(
-            masker
-                .begin()
-                .body(&anthropic::MESSAGES, &body)
-                .is_err()
-        );
+        assert!(masker.begin().body(&anthropic::MESSAGES, &body).is_err());
     }
     let report = masked(&masker, &conversation(&[turn(ID)])).2;
     assert_eq!(report.cached_bytes, 0);
