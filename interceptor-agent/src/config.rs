@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hosts::Hosts;
-use crate::mask::Mode;
 use crate::mask::detector::rules::Rules;
 use crate::mask::detector::{Action, Detectors};
+use crate::mask::{Mode, request};
 
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
@@ -127,6 +127,8 @@ pub struct MaskPolicy {
     pub unknown_path: PathPolicy,
     /// A known path that is not LLM API, like a coding agent's telemetry. Never `Report`.
     pub side_path: PathPolicy,
+    /// Most bytes that each policy keeps of where earlier requests had values; with 0, nothing.
+    pub cache: usize,
 }
 
 /// What happens to a request whose path has no text rules.
@@ -356,6 +358,7 @@ impl Default for Config {
                 rules: Arc::default(),
                 unknown_path: PathPolicy::Block,
                 side_path: PathPolicy::Block,
+                cache: request::CACHE,
             },
             policies: Vec::new(),
             limits: Limits {

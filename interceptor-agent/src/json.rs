@@ -8,7 +8,7 @@ mod parser;
 
 use std::{borrow::Cow, iter, ops::Range};
 
-pub use escape::{Escape, Escapes};
+pub use escape::{Escape, Escapes, escape_at};
 pub use parser::parse;
 
 /// Deepest nesting of objects and arrays that [`parse`] accepts.

@@ -63,6 +63,7 @@ pub struct Metrics {
     exchanges: Family<ExchangeLabel, Counter>,
     findings: Family<ClassLabel, Counter>,
     fields: Counter,
+    text: Family<ResultLabel, Counter>,
     masking: Histogram,
     kernel: Family<KernelLabel, Gauge>,
     open: Gauge,
@@ -86,6 +87,7 @@ impl Default for Metrics {
             exchanges: Family::default(),
             findings: Family::default(),
             fields: Counter::default(),
+            text: Family::default(),
             masking: Histogram::new([
                 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.01, 0.1, 1.0,
             ]),
@@ -128,6 +130,11 @@ impl Default for Metrics {
             "request_fields",
             "Text fields looked at in requests",
             metrics.fields.clone(),
+        );
+        registry.register(
+            "request_text_bytes",
+            "Bytes of request bodies that were looked at, and those that were known from an earlier request",
+            metrics.text.clone(),
         );
         registry.register_with_unit(
             "masking",
@@ -269,6 +276,14 @@ impl Metrics {
             self.findings
                 .get_or_create(&ClassLabel { class })
                 .inc_by(count.into());
+        }
+    }
+
+    /// Bytes of a request's body that were looked at, and those that an earlier request had.
+    pub fn looked_at(&self, new: usize, known: usize) {
+        for (result, bytes) in [("new", new), ("known", known)] {
+            let counter = self.text.get_or_create(&ResultLabel { result });
+            counter.inc_by(bytes as u64);
         }
     }
 

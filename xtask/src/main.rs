@@ -48,7 +48,8 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Measure the agent against a direct connection and HAProxy (needs root or sudo)
+    /// Measure the agent against a direct connection and HAProxy (needs root or sudo); `engine` and
+    /// `detection` need no root
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
@@ -94,6 +95,16 @@ fn run(command: Command) -> Result<()> {
                 Some(version) => test::run_emulated(&env, &version, filter.as_deref(), &args),
                 None => test::run(&env, filter.as_deref(), &args),
             }
+        }
+        Command::Bench { args }
+            if args
+                .first()
+                .is_some_and(|first| first == "detection" || first == "engine") =>
+        {
+            build_release(&env)?;
+            Sh::new(env.target().join("release/bench"))
+                .args(args)
+                .exec()
         }
         Command::Bench { args } => as_root(&env, "bench", args),
         Command::Churn { args } => as_root(&env, "churn", args),

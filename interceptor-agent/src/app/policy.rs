@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{Config, Decisions, Endpoint, Limits, Listener, Match},
+    config::{Config, Decisions, Endpoint, Limits, Listener, MaskPolicy, Match},
     hosts::Hosts,
     mask::{
-        detector::{self, Detectors, UnknownClass},
+        detector::{Detectors, UnknownClass},
         request::Masker,
     },
     proxy::Rules,
@@ -56,13 +56,17 @@ impl Terms {
     fn new<'t>(
         name: Option<&str>,
         decisions: &Decisions,
-        rules: &detector::rules::Rules,
+        mask: &MaskPolicy,
         mut others: impl Iterator<Item = &'t Arc<Self>>,
     ) -> Result<Arc<Self>, UnknownClass> {
         let same = others.find(|other| other.decisions.classes == decisions.classes);
         let masker = match same {
             Some(other) => other.masker.in_mode(decisions.mode),
-            None => Masker::new(Detectors::new(&decisions.classes, rules)?, decisions.mode),
+            None => Masker::new(
+                Detectors::new(&decisions.classes, &mask.rules)?,
+                decisions.mode,
+            )
+            .with_cache(mask.cache),
         };
         Ok(Arc::new(Self {
             name: name.map(Arc::from),
@@ -125,21 +129,11 @@ impl Policy {
 type Chosen = Vec<(Match, Arc<Terms>)>;
 
 fn terms(config: &Config) -> Result<(Arc<Terms>, Chosen), UnknownClass> {
-    let default = Terms::new(
-        None,
-        &config.decisions(),
-        &config.mask.rules,
-        std::iter::empty(),
-    )?;
+    let default = Terms::new(None, &config.decisions(), &config.mask, std::iter::empty())?;
     let mut chosen = Chosen::new();
     for rule in &config.policies {
         let others = std::iter::once(&default).chain(chosen.iter().map(|(_, terms)| terms));
-        let terms = Terms::new(
-            Some(&rule.name),
-            &rule.decisions,
-            &config.mask.rules,
-            others,
-        )?;
+        let terms = Terms::new(Some(&rule.name), &rule.decisions, &config.mask, others)?;
         chosen.push((rule.who.clone(), terms));
     }
     Ok((default, chosen))

@@ -8,20 +8,21 @@ use std::{
 
 use crate::{
     json::{self, Kind},
-    mask::detector::Detectors,
+    mask::{Mode, detector::Detectors, request::Masker},
 };
 
 /// Arguments of `interceptor scan`.
 ///
 /// Reads JSON lines `{"id":…,"text":…}` or plain lines, whose id is their number from 1. Writes for each
 /// `{"id":…,"findings":[{"class":…,"start":…,"end":…,"confidence":…}]}`, with byte offsets in the text as UTF-8.
+/// What stands behind an encoding is found too: the range is that of the encoded text.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match scan(
-            &Detectors::builtin(),
+            &Masker::new(Detectors::builtin(), Mode::Enforce),
             io::stdin().lock(),
             io::stdout().lock(),
         ) {
@@ -32,7 +33,7 @@ impl Args {
     }
 }
 
-fn scan(detectors: &Detectors, input: impl Read, output: impl Write) -> io::Result<()> {
+fn scan(masker: &Masker, input: impl Read, output: impl Write) -> io::Result<()> {
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let mut output = BufWriter::new(output);
     let (mut line, mut findings) = (Vec::new(), Vec::new());
@@ -50,7 +51,7 @@ fn scan(detectors: &Detectors, input: impl Read, output: impl Write) -> io::Resu
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match text_in_json(line) {
             Some((id, text)) => {
-                detectors.scan(&text, &mut findings);
+                masker.findings(&text, &mut findings);
                 output.write_all(b"{\"id\":")?;
                 match id {
                     Some(id) => output.write_all(id)?,
@@ -58,14 +59,14 @@ fn scan(detectors: &Detectors, input: impl Read, output: impl Write) -> io::Resu
                 }
             }
             None => {
-                detectors.scan(&String::from_utf8_lossy(line), &mut findings);
+                masker.findings(&String::from_utf8_lossy(line), &mut findings);
                 write!(output, "{{\"id\":{number}")?;
             }
         }
         output.write_all(b",\"findings\":[")?;
         for (index, found) in findings.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
-            let class = detectors.class(found.class).name;
+            let class = masker.class(found.class).name;
             write!(
                 output,
                 "{comma}{{\"class\":\"{class}\",\"start\":{},\"end\":{},\"confidence\":{}}}",
@@ -99,7 +100,8 @@ mod tests {
 
     fn run(input: &str) -> Vec<serde_json::Value> {
         let mut output = Vec::new();
-        scan(&Detectors::builtin(), input.as_bytes(), &mut output)
+        let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
+        scan(&masker, input.as_bytes(), &mut output)
             .expect("memory neither fails to read nor to write");
         output
             .split_inclusive(|&byte| byte == b'\n')

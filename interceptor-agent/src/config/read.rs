@@ -279,6 +279,9 @@ fn mask<'c>(
         side_path: section
             .get("side_path", choice(SIDE_PATH))
             .unwrap_or(default.side_path),
+        cache: section
+            .get("cache", size(0, 1 << 30))
+            .unwrap_or(default.cache),
     };
     (policy, classes)
 }

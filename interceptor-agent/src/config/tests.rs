@@ -32,6 +32,7 @@ ranges = ["192.0.2.0/24", "2001:db8::/32"]
 host = "*.llm.corp.example"
 protocol = "anthropic"
 [mask]
+cache = "1MiB"
 unknown_path = "report"
 side_path = "allow"
 profiles = ["us", "eu"]
@@ -179,6 +180,7 @@ fn every_key_is_read() {
         (config.mask.unknown_path, config.mask.side_path),
         (PathPolicy::Report, PathPolicy::Allow)
     );
+    assert_eq!(config.mask.cache, 1 << 20);
     assert_eq!(
         config.limits,
         Limits {

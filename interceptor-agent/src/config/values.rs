@@ -112,6 +112,9 @@ pub(super) fn size(least: usize, most: usize) -> impl Fn(&DeValue<'_>) -> Parsed
         ("B", 1),
     ];
     let shown = |bytes: usize| {
+        if bytes == 0 {
+            return "0".to_owned();
+        }
         let unit = UNITS
             .iter()
             .find(|(_, factor)| (bytes as u64).is_multiple_of(*factor));

@@ -104,6 +104,8 @@ impl<'l> Record<'l> {
         let counts = self.findings.iter().map(|found| (found.class, found.count));
         let metrics = &self.link.app.metrics;
         metrics.masked(masked.took, masked.report.fields, counts);
+        let (all, known) = (masked.report.unit_bytes, masked.report.cached_bytes);
+        metrics.looked_at(all - known, known);
         self.masking = masked.took;
         self.sent_bytes = Some(masked.body.len() as u64);
     }

@@ -33,17 +33,8 @@ impl Iterator for Escapes<'_> {
         let bytes = self.raw.as_bytes();
         loop {
             let start = self.at + memchr(b'\\', &bytes[self.at..])?;
-            let decoded = match bytes.get(start + 1)? {
-                b'b' => Some(('\u{8}', 2)),
-                b'f' => Some(('\u{c}', 2)),
-                b'n' => Some(('\n', 2)),
-                b'r' => Some(('\r', 2)),
-                b't' => Some(('\t', 2)),
-                &same @ (b'"' | b'\\' | b'/') => Some((char::from(same), 2)),
-                b'u' => unicode(&bytes[start..]),
-                _ => None,
-            };
-            if let Some((char, length)) = decoded {
+            bytes.get(start + 1)?;
+            if let Some((char, length)) = escape_at(&bytes[start..]) {
                 self.at = start + length;
                 return Some(Escape {
                     raw: start..self.at,
@@ -52,6 +43,20 @@ impl Iterator for Escapes<'_> {
             }
             self.at = start + 1;
         }
+    }
+}
+
+/// The escape that `bytes`, which start with a backslash, begin with: its character and length in bytes.
+pub fn escape_at(bytes: &[u8]) -> Option<(char, usize)> {
+    match bytes.get(1)? {
+        b'b' => Some(('\u{8}', 2)),
+        b'f' => Some(('\u{c}', 2)),
+        b'n' => Some(('\n', 2)),
+        b'r' => Some(('\r', 2)),
+        b't' => Some(('\t', 2)),
+        &same @ (b'"' | b'\\' | b'/') => Some((char::from(same), 2)),
+        b'u' => unicode(bytes),
+        _ => None,
     }
 }
 

@@ -1,4 +1,14 @@
-//! Text behind JSON escapes, with a map from decoded offsets back to raw bytes.
+//! Text behind encodings, with maps from decoded offsets back to raw bytes.
+//!
+//! [`Decoded`] is what a JSON parser makes of a string. [`layers`] are what may stand in any text: encodings that
+//! somebody put there, to be looked behind but never resolved for good.
+
+mod alike;
+mod blocks;
+mod chars;
+mod cut;
+mod digits;
+pub mod layers;
 
 use std::{borrow::Cow, ops::Range};
 
@@ -15,36 +25,25 @@ impl<'a> Decoded<'a> {
     /// Decodes JSON string content, quotes of members included where the range spans several strings.
     /// What is no escape of JSON stays as it is.
     pub fn new(raw: &'a str) -> Self {
-        let mut text = String::new();
-        let mut resume = Vec::new();
-        let mut from = 0;
+        let mut rewrite = Rewrite::new(raw);
         for escape in Escapes::new(raw) {
-            if resume.is_empty() {
-                text.reserve(raw.len());
-                resume.reserve(raw.len() / 64);
-            }
-            text.push_str(&raw[from..escape.raw.start]);
-            text.push(escape.char);
-            from = escape.raw.end;
-            resume.push((text.len(), from));
+            rewrite.put(escape.raw, Some(escape.char));
         }
-        if resume.is_empty() {
-            return Self {
-                text: Cow::Borrowed(raw),
-                resume,
-            };
-        }
-        text.push_str(&raw[from..]);
-        Self {
-            text: Cow::Owned(text),
-            resume,
-        }
+        rewrite.finish()
     }
 
     /// A text that has no escapes: a backslash in it is a backslash.
     pub fn plain(text: &'a str) -> Self {
         Self {
             text: Cow::Borrowed(text),
+            resume: Vec::new(),
+        }
+    }
+
+    /// A text of which no part stands for a part of a raw text.
+    fn owned(text: String) -> Self {
+        Self {
+            text: Cow::Owned(text),
             resume: Vec::new(),
         }
     }
@@ -64,7 +63,7 @@ impl<'a> Decoded<'a> {
         self.raw_offset(decoded.start)..self.raw_offset(decoded.end)
     }
 
-    /// The raw offset of a decoded one, which must be a character boundary.
+    /// The raw offset of a decoded one, which must be a character boundary. Behind what was left out there.
     pub fn raw_offset(&self, decoded: usize) -> usize {
         let behind = self.resume.partition_point(|&(at, _)| at <= decoded);
         let (at, raw) = behind
@@ -80,6 +79,48 @@ impl<'a> Decoded<'a> {
             .checked_sub(1)
             .map_or((0, 0), |last| self.resume[last]);
         decoded + (raw - at)
+    }
+}
+
+/// A text being decoded from its beginning to its end.
+struct Rewrite<'a> {
+    raw: &'a str,
+    text: String,
+    resume: Vec<(usize, usize)>,
+    from: usize,
+}
+
+impl<'a> Rewrite<'a> {
+    fn new(raw: &'a str) -> Self {
+        Self {
+            raw,
+            text: String::new(),
+            resume: Vec::new(),
+            from: 0,
+        }
+    }
+
+    /// What stands at `range` of the raw text is this character, or nothing.
+    fn put(&mut self, range: Range<usize>, char: Option<char>) {
+        if self.resume.is_empty() {
+            self.text.reserve(self.raw.len());
+            self.resume.reserve(self.raw.len() / 64);
+        }
+        self.text.push_str(&self.raw[self.from..range.start]);
+        self.text.extend(char);
+        self.from = range.end;
+        self.resume.push((self.text.len(), self.from));
+    }
+
+    fn finish(mut self) -> Decoded<'a> {
+        if self.resume.is_empty() {
+            return Decoded::plain(self.raw);
+        }
+        self.text.push_str(&self.raw[self.from..]);
+        Decoded {
+            text: Cow::Owned(self.text),
+            resume: self.resume,
+        }
     }
 }
 

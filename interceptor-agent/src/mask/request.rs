@@ -3,8 +3,10 @@
 //! Only bytes that are replaced change; a body in which nothing is found leaves as the same buffer. Tokens
 //! are numbered unit by unit (see `walk`), so that a conversation that only grows keeps those it has.
 
+mod cache;
 mod find;
 mod known;
+mod look;
 mod pass;
 mod splice;
 mod walk;
@@ -13,10 +15,15 @@ use std::{fmt, mem, sync::Arc};
 
 use bytes::Bytes;
 
-use self::{find::Finder, known::Known, pass::Pass};
+use self::{
+    cache::{Cache, Past},
+    find::Finder,
+    known::Known,
+    pass::Pass,
+};
 use super::{
     Mode,
-    detector::{Action, Class, ClassId, Detectors},
+    detector::{Action, Class, ClassId, Detectors, Finding},
     token::{Labels, Numbering, TokenMap},
 };
 use crate::{
@@ -29,7 +36,11 @@ pub struct Masker {
     detectors: Arc<Detectors>,
     labels: Labels,
     mode: Mode,
+    cache: Cache,
 }
+
+/// Bytes that are kept of what was found in earlier requests, where the config says nothing.
+pub const CACHE: usize = 8 << 20;
 
 impl Masker {
     /// A masker that does with findings what `mode` says.
@@ -40,12 +51,20 @@ impl Masker {
             detectors,
             labels,
             mode,
+            cache: Cache::new(CACHE),
         }
+    }
+
+    /// This one, which keeps at most `bytes` of what was found in earlier requests; with 0, nothing.
+    #[must_use]
+    pub fn with_cache(mut self, bytes: usize) -> Self {
+        self.cache = Cache::new(bytes);
+        self
     }
 
     /// One that shares the detectors of this one.
     pub fn in_mode(&self, mode: Mode) -> Self {
-        Self::new(Arc::clone(&self.detectors), mode)
+        Self::new(Arc::clone(&self.detectors), mode).with_cache(self.cache.limit())
     }
 
     /// Begins one request, which has one set of tokens.
@@ -54,6 +73,12 @@ impl Masker {
             masker: self,
             state: State::new(&self.labels),
         }
+    }
+
+    /// Appends everything that the detectors see in a plain text, behind encodings too: in order of start, none overlapping
+    /// another. Nothing is counted or remembered.
+    pub fn findings(&self, text: &str, found: &mut Vec<Finding>) {
+        self.finder().findings(text, found);
     }
 
     /// What is done with findings as a whole.
@@ -96,6 +121,7 @@ pub struct Masking<'m> {
 struct State<'m> {
     numbering: Numbering<'m>,
     known: Known,
+    past: Past,
     report: Report,
 }
 
@@ -104,6 +130,7 @@ impl<'m> State<'m> {
         Self {
             numbering: Numbering::new(labels),
             known: Known::default(),
+            past: Past::default(),
             report: Report::default(),
         }
     }
@@ -118,7 +145,8 @@ impl Masking<'_> {
     pub fn body(&mut self, endpoint: Endpoint, raw: &Bytes) -> Result<Outcome, MaskError> {
         let doc = json::parse(raw)?;
         let pass = |state, thorough| {
-            Pass::new(self.masker.finder(), state, thorough).body(&doc, endpoint.schema())
+            Pass::new(self.masker.finder(), &self.masker.cache, state, thorough)
+                .body(&doc, endpoint.schema())
         };
         let (mut result, mut state) = pass(self.state.clone(), false);
         if let Err(MaskError::Incomplete { .. }) = result {
@@ -137,7 +165,8 @@ impl Masking<'_> {
     /// See [`MaskError`]; the request must not go out.
     pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
         let state = mem::replace(&mut self.state, State::new(&self.masker.labels));
-        let (result, state) = Pass::new(self.masker.finder(), state, true).text(text);
+        let (result, state) =
+            Pass::new(self.masker.finder(), &self.masker.cache, state, true).text(text);
         self.state = state;
         Ok(self.enforced(result?))
     }
@@ -259,6 +288,10 @@ pub struct Report {
     pub masked: usize,
     /// How often each class was found, in the order of first sight.
     pub findings: Vec<(ClassId, u32)>,
+    /// Bytes of the units that a body is made of.
+    pub unit_bytes: usize,
+    /// Those of them that an earlier request had too, and that were not looked at again.
+    pub cached_bytes: usize,
 }
 
 impl Report {
@@ -266,6 +299,17 @@ impl Report {
         match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
             Some((_, count)) => *count += 1,
             None => self.findings.push((class, 1)),
+        }
+    }
+
+    /// Counts what a unit has.
+    fn add(&mut self, unit: &Self) {
+        self.fields += unit.fields;
+        for &(class, more) in &unit.findings {
+            match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
+                Some((_, count)) => *count += more,
+                None => self.findings.push((class, more)),
+            }
         }
     }
 }

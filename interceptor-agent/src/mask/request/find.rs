@@ -2,14 +2,12 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memrchr};
-
 use super::super::{
     Mode,
-    decode::Decoded,
     detector::{Action, ClassId, Detectors, Finding, starts_word},
     token::{Labels, Ranges, token},
 };
+use super::look;
 
 /// How often a text is masked and looked at again before what still shows is given up on.
 pub(super) const ROUNDS: usize = 4;
@@ -38,23 +36,9 @@ pub(super) struct Finder<'m> {
 }
 
 impl Finder<'_> {
-    /// Everything that the detectors see in `text`, by itself and behind escapes that are part of it (a JSON
-    /// document quoted in a chat); sorted, without overlaps.
+    /// Everything that the detectors see in `text`, behind encodings too; sorted, without overlaps.
     pub fn findings(&self, text: &str, found: &mut Vec<Finding>) {
-        self.detectors.scan(text, found);
-        let at_first_sight = found.len();
-        for lines in escaped_lines(text) {
-            let inner = Decoded::new(&text[lines.clone()]);
-            let behind = found.len();
-            self.detectors.scan(inner.text(), found);
-            for finding in &mut found[behind..] {
-                let raw = inner.raw_range(finding.start..finding.end);
-                (finding.start, finding.end) = (lines.start + raw.start, lines.start + raw.end);
-            }
-        }
-        if found.len() > at_first_sight {
-            self.detectors.join_overlaps(found, 0);
-        }
+        look::findings(self.detectors, text, found);
     }
 
     /// The places to replace: `spots`, and `found`, which are [`Finder::findings`] of `text`. With `thorough`,
@@ -232,29 +216,6 @@ fn widened(text: &[u8], room: Range<usize>, spot: Range<usize>) -> Range<usize> 
     start..room.end - behind.len() + digits
 }
 
-/// The runs of lines of `text` that have a backslash.
-fn escaped_lines(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let backslash = at + memchr(b'\\', &bytes[at..])?;
-        let start = at + memrchr(b'\n', &bytes[at..backslash]).map_or(0, |newline| newline + 1);
-        let line_end = |from: usize| {
-            memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |newline| from + newline)
-        };
-        let mut end = line_end(backslash);
-        while end < bytes.len() {
-            let next = line_end(end + 1);
-            if memchr(b'\\', &bytes[end + 1..next]).is_none() {
-                break;
-            }
-            end = next;
-        }
-        at = end;
-        Some(start..end)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,18 +256,6 @@ mod tests {
     fn spots_side_by_side_become_one() {
         assert_eq!(roomy("-V--W-", &[(1, 3), (3, 5)]), ["V--W"]);
         assert_eq!(roomy("V W", &[(2, 3), (0, 1)]), ["V", "W"]);
-    }
-
-    #[test]
-    fn lines_with_escapes_are_joined() {
-        let text = "plain\na\\n\nb\\\nplain\n\\";
-        assert_eq!(
-            escaped_lines(text)
-                .map(|lines| &text[lines])
-                .collect::<Vec<_>>(),
-            ["a\\n\nb\\", "\\"]
-        );
-        assert_eq!(escaped_lines("none\n").count(), 0);
     }
 
     #[test]

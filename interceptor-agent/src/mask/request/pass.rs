@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::{
-    MaskError, State,
+    MaskError, Report, State,
+    cache::{Cache, Key, Mark, Seen},
     find::{Finder, ROUNDS, Spot, Target, make_room, within},
     splice::{self, Splice},
-    walk::{self, Span},
+    walk::{self, Entry, Span},
 };
 use crate::{
     json::{self, Doc, Kind, Value},
@@ -30,17 +31,37 @@ pub(super) struct Pass<'m> {
     touched: Vec<(Range<usize>, u8)>,
     /// Reused from span to span.
     found: Vec<Finding>,
+    /// Values that the unit at hand was the first to show, and numbers that it keeps from being handed out.
+    learned: Vec<Hit>,
+    reserved: Vec<(usize, u32)>,
+    cache: &'m Cache,
+    /// Units that were looked at, to be kept if the request is masked completely.
+    fresh: Vec<(Key, Seen)>,
 }
 
 /// A value to be replaced.
-struct Hit {
+pub(super) struct Hit {
     /// Where it stands in the request's own bytes.
     range: Range<usize>,
-    label: usize,
+    pub label: usize,
     /// Its decoded text.
-    value: String,
+    pub value: String,
+    /// How often the request's own bytes are decoded to be it.
+    levels: u8,
     /// What goes before and after the token: quotes for a number.
     quote: &'static str,
+}
+
+impl Hit {
+    /// Without its value, for a unit that begins at `start`.
+    fn mark(&self, start: usize) -> Mark {
+        Mark {
+            range: self.range.start - start..self.range.end - start,
+            label: self.label,
+            levels: self.levels,
+            quote: self.quote,
+        }
+    }
 }
 
 /// A text, and how its offsets become offsets of the request's own bytes.
@@ -65,7 +86,7 @@ impl Layer<'_> {
 }
 
 impl<'m> Pass<'m> {
-    pub fn new(finder: Finder<'m>, state: State<'m>, thorough: bool) -> Self {
+    pub fn new(finder: Finder<'m>, cache: &'m Cache, state: State<'m>, thorough: bool) -> Self {
         Self {
             finder,
             state,
@@ -74,6 +95,10 @@ impl<'m> Pass<'m> {
             splices: Vec::new(),
             touched: Vec::new(),
             found: Vec::new(),
+            learned: Vec::new(),
+            reserved: Vec::new(),
+            cache,
+            fresh: Vec::new(),
         }
     }
 
@@ -81,25 +106,108 @@ impl<'m> Pass<'m> {
     pub fn body(
         mut self,
         doc: &Doc,
-        schema: &Schema,
+        schema: &'static Schema,
     ) -> (Result<Option<String>, MaskError>, State<'m>) {
         let layer = Layer {
             text: doc.text(),
             outer: None,
             levels: 1,
         };
-        let mut result = Ok(());
         for unit in walk::units(doc.root(), schema) {
+            if let Err(error) = self.unit(&layer, &unit, schema) {
+                return (Err(error), self.state);
+            }
+        }
+        let masked = self.spliced(doc.text());
+        if masked.is_ok() {
+            self.cache.keep(self.fresh);
+        }
+        (masked, self.state)
+    }
+
+    /// A unit that was masked before, behind the same values, is not looked at: the same is done again.
+    fn unit(
+        &mut self,
+        layer: &Layer,
+        unit: &[Entry],
+        schema: &'static Schema,
+    ) -> Result<(), MaskError> {
+        // Of a unit in several places there is one in a request, and it is short.
+        let whole = match unit {
+            [entry] => entry.range(),
+            _ => 0..0,
+        };
+        let raw = &layer.text[whole.clone()];
+        let key = match unit {
+            [entry] if !self.thorough => {
+                let parts = [entry.key(), raw];
+                self.cache.key(schema, &self.state.past, parts)
+            }
+            _ => None,
+        };
+        self.state.report.unit_bytes += raw.len();
+        if let Some(seen) = key.and_then(|key| self.cache.get(&key)) {
+            self.state.report.cached_bytes += raw.len();
+            self.replay(&seen, whole.start, raw);
+        } else {
+            let before = std::mem::take(&mut self.state.report);
+            let mut result = Ok(());
             for entry in unit {
                 entry.walk(schema, &mut |span| {
                     if result.is_ok() {
-                        result = self.span(&layer, span);
+                        result = self.span(layer, span);
                     }
                 });
             }
-            self.number_unit();
+            let report = std::mem::replace(&mut self.state.report, before);
+            self.state.report.add(&report);
+            result?;
+            self.fresh
+                .extend(key.map(|key| (key, self.seen(report, whole.start))));
         }
-        (result.and_then(|()| self.spliced(doc.text())), self.state)
+        self.state
+            .past
+            .add(&self.hits, &self.learned, &self.reserved);
+        self.number_unit();
+        Ok(())
+    }
+
+    /// What was done in the unit at hand, which begins at `start`.
+    fn seen(&self, report: Report, start: usize) -> Seen {
+        let marks = |hits: &[Hit]| hits.iter().map(|hit| hit.mark(start)).collect();
+        Seen {
+            hits: marks(&self.hits),
+            learned: marks(&self.learned),
+            reserved: self.reserved.clone(),
+            report,
+        }
+    }
+
+    /// Does in a unit that begins at `start` what was done when it was looked at.
+    fn replay(&mut self, seen: &Seen, start: usize, raw: &str) {
+        let State {
+            numbering,
+            known,
+            report,
+            ..
+        } = &mut self.state;
+        report.add(&seen.report);
+        let hit = |mark: &Mark| Hit {
+            range: start + mark.range.start..start + mark.range.end,
+            label: mark.label,
+            value: mark.value(raw),
+            levels: mark.levels,
+            quote: mark.quote,
+        };
+        self.hits.extend(seen.hits.iter().map(hit));
+        self.learned.extend(seen.learned.iter().map(hit));
+        for learned in &self.learned {
+            known.learn(&learned.value, learned.label);
+        }
+        self.reserved.extend(&seen.reserved);
+        for &(label, number) in &seen.reserved {
+            numbering.reserve(label, number);
+        }
     }
 
     /// Masks a plain text; None if nothing changes.
@@ -204,6 +312,7 @@ impl<'m> Pass<'m> {
                 range,
                 label: spot.label,
                 value: text[spot.range].to_owned(),
+                levels: layer.levels,
                 quote,
             }
         };
@@ -218,6 +327,7 @@ impl<'m> Pass<'m> {
                 again.push((literal.range, literal.label));
             } else {
                 numbering.reserve(literal.label, literal.number);
+                self.reserved.push((literal.label, literal.number));
             }
         });
         known.find(text, |place, label| again.push((place, label)));
@@ -229,7 +339,9 @@ impl<'m> Pass<'m> {
             is_number: *is_number,
         };
         let targets: Vec<_> = parts.iter().map(target).collect();
-        let spots = self.spots(text, &targets, found, again);
+        let mut learned = Vec::new();
+        let spots = self.spots(text, &targets, found, again, &mut learned);
+        self.learned.extend(learned.into_iter().map(hit));
         if !spots.is_empty() {
             self.touched
                 .push((layer.in_request(range.clone()), layer.levels));
@@ -237,13 +349,15 @@ impl<'m> Pass<'m> {
         self.hits.extend(spots.into_iter().map(hit));
     }
 
-    /// Where tokens go: at findings, at what was seen `again`, and wherever else the values that stand there do.
+    /// Where tokens go: at findings, at what was seen `again`, and wherever else the values that stand there do. Those that are
+    /// new are `learned`.
     fn spots(
         &mut self,
         text: &str,
         targets: &[Target],
         mut found: &[Finding],
         again: Vec<(Range<usize>, usize)>,
+        learned: &mut Vec<Spot>,
     ) -> Vec<Spot> {
         let known = &mut self.state.known;
         let inside = |(place, label)| within(targets, place, label);
@@ -252,8 +366,10 @@ impl<'m> Pass<'m> {
             spots = self
                 .finder
                 .spots(text, targets, found, spots, self.thorough);
-            let learn = |new, spot: &Spot| known.learn(&text[spot.range.clone()], spot.label) | new;
-            if !spots.iter().fold(false, learn) {
+            let before = learned.len();
+            let is_new = |spot: &&Spot| known.learn(&text[spot.range.clone()], spot.label);
+            learned.extend(spots.iter().filter(is_new).cloned());
+            if learned.len() == before {
                 return spots;
             }
             known.find(text, |place, label| spots.extend(inside((place, label))));
@@ -269,12 +385,15 @@ impl<'m> Pass<'m> {
             numbering, report, ..
         } = &mut self.state;
         report.masked += self.hits.len();
+        self.learned.clear();
+        self.reserved.clear();
         self.hits.sort_by_key(|hit| hit.range.start);
         for Hit {
             range,
             label,
             value,
             quote,
+            ..
         } in self.hits.drain(..)
         {
             let token = numbering.token(label, &value);

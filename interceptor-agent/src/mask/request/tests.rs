@@ -1,5 +1,7 @@
 //! Masking as a whole: what leaves, which token stands where, and what comes back.
 
+mod cached;
+mod layers;
 mod property;
 
 use std::{collections::BTreeMap, sync::LazyLock};

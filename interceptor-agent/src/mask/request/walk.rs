@@ -3,7 +3,7 @@
 //! A unit is what a client adds to a conversation at once: the system prompt, the tools, all other
 //! parameters, and then each message.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, ops::Range};
 
 use crate::{
     json::{Kind, Value},
@@ -65,6 +65,16 @@ pub(super) struct Entry<'d> {
 }
 
 impl<'d> Entry<'d> {
+    /// The top-level key as written; empty where there is none.
+    pub fn key(&self) -> &'d str {
+        self.key.map_or("", Value::inner_raw)
+    }
+
+    /// Where the value stands.
+    pub fn range(&self) -> Range<usize> {
+        self.value.range()
+    }
+
     /// Visits every span.
     pub fn walk(&self, schema: &Schema, visit: &mut impl FnMut(Span<'d>)) {
         match self.key {

@@ -1,11 +1,12 @@
 //! The bench: what it costs to have the agent in the way, against nothing and against HAProxy, all in one run.
 //!
-//! `bench [--quick] [--json]`. It reports and judges nothing: numbers of a busy machine fail no build.
+//! `bench [--quick] [--json]`, or of these `bench engine` alone, or `bench detection`. It reports and judges nothing: numbers of a busy machine fail no build.
 
 mod bare;
 mod bed;
 mod certs;
 mod connects;
+mod detection;
 mod engine;
 mod haproxy;
 mod load;
@@ -24,6 +25,9 @@ use interceptor_tests::{World, sweep};
 
 use self::bed::Bed;
 use self::report::Results;
+
+/// The argument that asks for the mask engine alone, for which there is nothing to set up.
+const ENGINE: &str = "engine";
 
 /// How much is measured.
 struct Effort {
@@ -76,9 +80,17 @@ fn run() -> Result<()> {
         match argument.as_str() {
             bare::BARE => return bare::run(arguments),
             load::WORKER => return worker::run(),
+            detection::DETECTION => return detection::run(arguments),
+            ENGINE => {
+                print!(
+                    "{}",
+                    report::engine(&engine::measure(FULL.rounds)?, &engine::turns(FULL.rounds)?)
+                );
+                return Ok(());
+            }
             "--json" => json = true,
             "--quick" => effort = QUICK,
-            other => bail!("{other}: there are only --quick and --json"),
+            other => bail!("{other}: there are only --quick, --json, engine and detection"),
         }
     }
     let results = measure(&effort)?;
@@ -96,6 +108,7 @@ fn measure(effort: &Effort) -> Result<Results> {
     let idle_connections = passing::idle_connections(effort.idle)?;
     tell("mask engine");
     let engine = engine::measure(effort.rounds)?;
+    let turns = engine::turns(effort.rounds)?;
     tell("killed and started again");
     let revival = revival::measure(effort.rounds)?;
     let worlds = [World::new()?, World::new()?];
@@ -111,6 +124,7 @@ fn measure(effort: &Effort) -> Result<Results> {
     Ok(Results {
         cases,
         engine,
+        turns,
         connects,
         passing,
         idle_connections,

@@ -53,6 +53,38 @@ pub fn request(length: usize) -> Result<Bytes> {
     }
 }
 
+/// The Messages requests of an agent's conversation: instructions and tools as long as those of coding agents, and turns of
+/// which each has a question, an answer, a tool call and its result.
+pub fn conversation(turns: usize) -> Vec<Bytes> {
+    const INSTRUCTIONS: usize = 60 << 10;
+    let system = ordinary(INSTRUCTIONS, 11);
+    let mut messages = Vec::new();
+    let mut requests = Vec::new();
+    for turn in 0..turns as u64 {
+        let call = format!("call_{turn}");
+        let question = match turn % 10 {
+            0 => QUESTION.to_owned(),
+            _ => ordinary(200, 13 + turn),
+        };
+        messages.push(json!({"role": "user", "content": [{"type": "text", "text": question}]}));
+        let request = json!({
+            "model": "claude-sonnet-4-5",
+            "max_tokens": 1024,
+            "system": system,
+            "messages": messages,
+        });
+        requests.push(request.to_string().into());
+        messages.push(json!({"role": "assistant", "content": [
+            {"type": "text", "text": ordinary(600, 17 + turn)},
+            {"type": "tool_use", "id": call, "name": "read_file", "input": {"path": "src/main.rs"}},
+        ]}));
+        let result = ordinary(2400, 19 + turn);
+        messages.push(json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": call, "content": result}]}));
+        messages.push(json!({"role": "assistant", "content": [{"type": "text", "text": ordinary(300, 23 + turn)}]}));
+    }
+    requests
+}
+
 fn body(history: &str) -> String {
     let request = json!({
         "model": "claude-sonnet-4-5",

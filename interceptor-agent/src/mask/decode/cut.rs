@@ -1,0 +1,188 @@
+//! Values that the end of a line cuts in two, as a terminal or a mail program does it.
+//!
+//! Lines are joined only where a word that may be part of a value touches the end on both sides; in ordinary text and code that
+//! is rare. Columns of words are no cut values.
+
+use std::ops::Range;
+
+use memchr::memchr_iter;
+
+/// Longest part of a value on either side that is looked at, in bytes.
+const LONGEST: usize = 512;
+/// Longest word of ordinary text, in bytes.
+const LONGEST_WORD: usize = 15;
+/// How much of the lines around the value is kept, for the words that say what it is.
+const BEFORE: usize = 64;
+const AFTER: usize = 24;
+
+/// Calls `see` with the range of text around each end of a line that cuts a word, and where that end is.
+pub fn each(text: &str, mut see: impl FnMut(Range<usize>, Range<usize>)) {
+    let bytes = text.as_bytes();
+    for newline in memchr_iter(b'\n', bytes) {
+        let end = newline - usize::from(bytes[..newline].ends_with(b"\r"));
+        let Some((left, right)) = words(bytes, end..newline + 1) else {
+            continue;
+        };
+        if is_cut(&bytes[left.clone()], &bytes[right.clone()]) && !is_column(bytes, &left, &right) {
+            let start = text.floor_char_boundary(left.start.saturating_sub(BEFORE));
+            let after = text.ceil_char_boundary(text.len().min(right.end + AFTER));
+            see(start..after, end..newline + 1);
+        }
+    }
+}
+
+/// The words that touch the end of a line on both sides.
+fn words(text: &[u8], end: Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+    let touches = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+/.@:".contains(byte);
+    let starts = |byte: &u8| touches(byte) || *byte == b'=';
+    if !text[..end.start].last().is_some_and(touches) || !text.get(end.end).is_some_and(starts) {
+        return None;
+    }
+    let left = text[..end.start]
+        .iter()
+        .rev()
+        .take_while(|byte| is_part(byte))
+        .take(LONGEST)
+        .count();
+    let right = text[end.end..]
+        .iter()
+        .take_while(|byte| is_part(byte))
+        .take(LONGEST)
+        .count();
+    Some((end.start - left..end.start, end.end..end.end + right))
+}
+
+fn is_part(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_+/.@:=~%".contains(byte)
+}
+
+/// Whether two words may be the halves of a value: they are long, or have a digit or what makes an address, and the second is
+/// neither an ordinary word nor a name that something is assigned to.
+fn is_cut(left: &[u8], right: &[u8]) -> bool {
+    let length = left.len() + right.len();
+    let tells = |byte: &u8| byte.is_ascii_digit() || *byte == b'@';
+    let has_digit = |word: &[u8]| word.iter().any(u8::is_ascii_digit);
+    let is_word = |word: &[u8]| {
+        let rest = word.strip_suffix(b".").unwrap_or(word);
+        let is_lower = rest.iter().skip(1).all(u8::is_ascii_lowercase);
+        let is_upper = rest.iter().all(u8::is_ascii_uppercase) && !has_digit(left);
+        rest.len() <= LONGEST_WORD
+            && rest.iter().all(u8::is_ascii_alphabetic)
+            && (is_lower || is_upper)
+    };
+    // At the end, base64 is padded with them.
+    let unpadded = right
+        .iter()
+        .rposition(|&byte| byte != b'=')
+        .map_or(0, |last| last + 1);
+    let colons = |word: &[u8]| word.iter().filter(|&&byte| byte == b':').count();
+    // That of a network, which has no other signs than these.
+    let is_address = colons(left) + colons(right) >= 2
+        && left
+            .iter()
+            .chain(right)
+            .all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte));
+    // As in an ARN.
+    let goes_on = colons(left) >= 3;
+    let assigns = right[..unpadded].contains(&b'=') || colons(right) > 0 && !is_address && !goes_on;
+    let is_assigned = left.ends_with(b":") && !is_address;
+    (length >= 12 || length >= 8 && left.iter().chain(right).any(tells))
+        && !is_word(right)
+        && !assigns
+        && !is_assigned
+        && !ends_as_token(left)
+        && !ends_as_token(&right[..label(right)])
+}
+
+/// How many bytes may be a token's, from the first on.
+fn label(word: &[u8]) -> usize {
+    let is_of_label =
+        |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+    word.iter()
+        .position(|byte| !is_of_label(byte))
+        .unwrap_or(word.len())
+}
+
+/// Whether a word ends as tokens do: a letter, `_`, three digits or more. In a masked text, no value goes on with one.
+fn ends_as_token(word: &[u8]) -> bool {
+    let digits = word
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let label = word[..word.len() - digits].strip_suffix(b"_");
+    digits >= 3 && label.is_some_and(|label| label.last().is_some_and(u8::is_ascii_alphanumeric))
+}
+
+/// Whether these are two of three or more lines of a single word each.
+fn is_column(text: &[u8], left: &Range<usize>, right: &Range<usize>) -> bool {
+    let above = text[..left.start].strip_suffix(b"\n");
+    let below = text[right.end..]
+        .strip_prefix(b"\r")
+        .unwrap_or(&text[right.end..])
+        .strip_prefix(b"\n");
+    let goes_on = |byte: Option<&u8>| byte.is_some_and(is_part);
+    match (above, below) {
+        (Some(above), Some(below)) => {
+            goes_on(above.trim_ascii_end().last()) || goes_on(below.first())
+        }
+        (None, Some(below)) => left.start == 0 && goes_on(below.first()),
+        (Some(above), None) => right.end == text.len() && goes_on(above.trim_ascii_end().last()),
+        (None, None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(text: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        each(text, |around, end| {
+            all.push([&text[around.start..end.start], &text[end.end..around.end]].concat())
+        });
+        all
+    }
+
+    #[test]
+    fn halves_of_a_value_are_joined() {
+        for (text, whole) in [
+            (
+                "the key is AKIAQ7X2\nMD5ZPT3WVLRB.",
+                "the key is AKIAQ7X2MD5ZPT3WVLRB.",
+            ),
+            ("at 10.0\r\n.12.1 é", "at 10.0.12.1 é"),
+            ("id=\"i-01234567\n89abcdef0\"", "id=\"i-0123456789abcdef0\""),
+            ("00:1b:44:11\n:3a:b7", "00:1b:44:11:3a:b7"),
+            ("2001:\ndb8::1", "2001:db8::1"),
+            (
+                "arn:aws:iam::123456\n789012:role/x",
+                "arn:aws:iam::123456789012:role/x",
+            ),
+            ("ann@exam\nple.com", "ann@example.com"),
+        ] {
+            assert_eq!(joined(text), [whole]);
+        }
+    }
+
+    #[test]
+    fn ordinary_lines_are_not() {
+        for text in [
+            "The quick brown\nfox jumps",
+            "PASSWORD=abc1\nUSERNAME=ann",
+            "name: abc12\nother: abc34",
+            "password:\nhunter22",
+            "In version 2\nit was changed",
+            "def f(a1):\n    return a1",
+            "12345678\n90123456\n78901234",
+            "key1\nkey2\nkey3\n",
+            "took 30 s\n2026-02-11T09:14:32.402Z WARN",
+            "a1\nb2",
+            "x1 \ny2345678",
+            "password = SECRET_001\nabc12345",
+            "abc12345\nSECRET_001 is it",
+        ] {
+            assert_eq!(joined(text), [""; 0], "{text:?}");
+        }
+    }
+}

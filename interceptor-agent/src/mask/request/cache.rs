@@ -1,0 +1,250 @@
+//! What was found in units of text that clients send again, turn after turn: where, and of which class, never the text.
+//!
+//! A unit's findings depend on its own bytes, and on the values and tokens of the units before it. Both go into the key, an
+//! HMAC-like SHA-256 with a key of this process's own, so nobody who writes texts can make two of them share an entry.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read as _},
+    ops::Range,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Report, pass::Hit};
+use crate::{
+    mask::{decode::Decoded, detector::ClassId},
+    protocol::schema::Schema,
+};
+
+/// Shorter units are looked at as fast as they are looked up.
+const LEAST: usize = 512;
+
+/// The name of a unit in its conversation.
+pub(super) type Key = [u8; 32];
+
+/// What the units so far have left behind: values, and numbers that are taken.
+#[derive(Clone, Default)]
+pub(super) struct Past(Key);
+
+/// What a unit did, its places relative to its first byte.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// Values that were replaced, in order.
+    pub hits: Vec<Mark>,
+    /// Values that were remembered.
+    pub learned: Vec<Mark>,
+    /// Label and number of literals that look like tokens.
+    pub reserved: Vec<(usize, u32)>,
+    /// What was counted.
+    pub report: Report,
+}
+
+/// Where a value stands, and what it is.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    pub range: Range<usize>,
+    pub label: usize,
+    /// How often its text is decoded.
+    pub levels: u8,
+    /// What goes around its token.
+    pub quote: &'static str,
+}
+
+/// Units that were seen, in two generations: what is not asked for while the younger one fills up is forgotten.
+pub(super) struct Cache {
+    /// Most bytes of both generations.
+    limit: usize,
+    generations: Mutex<Generations>,
+}
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Key, Arc<Seen>>,
+    young_bytes: usize,
+    old: HashMap<Key, Arc<Seen>>,
+}
+
+impl Cache {
+    /// Holds at most `limit` bytes; with 0, nothing.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            generations: Mutex::default(),
+        }
+    }
+
+    /// Most bytes that it holds.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The key of a unit, if it is worth one: its key's and its value's bytes, behind what came before.
+    pub fn key(&self, schema: &'static Schema, past: &Past, parts: [&str; 2]) -> Option<Key> {
+        let secret = SECRET.as_ref()?;
+        if self.limit == 0 || parts[1].len() < LEAST {
+            return None;
+        }
+        let mut hash = Sha256::new_with_prefix(secret);
+        hash.update(std::ptr::from_ref(schema).addr().to_ne_bytes());
+        hash.update(past.0);
+        for part in parts {
+            hash.update((part.len() as u64).to_ne_bytes());
+            hash.update(part);
+        }
+        Some(hash.finalize().into())
+    }
+
+    /// What a unit did when it was seen before.
+    pub fn get(&self, key: &Key) -> Option<Arc<Seen>> {
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = generations.young.get(key) {
+            return Some(Arc::clone(seen));
+        }
+        let seen = generations.old.remove(key)?;
+        self.put(&mut generations, *key, Arc::clone(&seen));
+        Some(seen)
+    }
+
+    /// Remembers what units did. Only units of a request that was masked completely may be given.
+    pub fn keep(&self, units: impl IntoIterator<Item = (Key, Seen)>) {
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (key, seen) in units {
+            self.put(&mut generations, key, Arc::new(seen));
+        }
+    }
+
+    fn put(&self, generations: &mut Generations, key: Key, seen: Arc<Seen>) {
+        generations.young_bytes += seen.size();
+        if generations.young_bytes > self.limit / 2 {
+            generations.old = std::mem::take(&mut generations.young);
+            generations.young_bytes = seen.size();
+        }
+        // What is larger than a generation would make the next one begin with less than nothing to hold.
+        if generations.young_bytes <= self.limit / 2 {
+            generations.young.insert(key, seen);
+        }
+    }
+}
+
+impl Past {
+    /// Adds what a unit leaves behind; a unit without values leaves nothing.
+    pub fn add(&mut self, hits: &[Hit], learned: &[Hit], reserved: &[(usize, u32)]) {
+        if hits.is_empty() && learned.is_empty() && reserved.is_empty() {
+            return;
+        }
+        let mut hash = Sha256::new_with_prefix(self.0);
+        for hits in [hits, learned] {
+            hash.update((hits.len() as u64).to_ne_bytes());
+            for hit in hits {
+                hash.update((hit.label as u64).to_ne_bytes());
+                hash.update((hit.value.len() as u64).to_ne_bytes());
+                hash.update(&hit.value);
+            }
+        }
+        for (label, number) in reserved {
+            hash.update((*label as u64).to_ne_bytes());
+            hash.update(number.to_ne_bytes());
+        }
+        self.0 = hash.finalize().into();
+    }
+}
+
+impl Seen {
+    fn size(&self) -> usize {
+        // A map's entry, with the room that the map keeps free.
+        let entry = 2 * (size_of::<(Key, Arc<Self>)>() + size_of::<Self>());
+        entry
+            + size_of::<Mark>() * (self.hits.capacity() + self.learned.capacity())
+            + size_of::<(usize, u32)>() * self.reserved.capacity()
+            + size_of::<(ClassId, u32)>() * self.report.findings.capacity()
+    }
+}
+
+impl Mark {
+    /// The value, from the bytes of its unit.
+    pub fn value(&self, unit: &str) -> String {
+        let mut value = unit[self.range.clone()].to_owned();
+        for _ in 0..self.levels {
+            let decoded = Decoded::new(&value);
+            if !decoded.is_borrowed() {
+                value = decoded.text().to_owned();
+            }
+        }
+        value
+    }
+}
+
+/// This process's own; without randomness nothing is remembered.
+static SECRET: LazyLock<Option<[u8; 64]>> = LazyLock::new(|| {
+    let random = || -> io::Result<[u8; 64]> {
+        let mut secret = [0; 64];
+        File::open("/dev/urandom")?.read_exact(&mut secret)?;
+        Ok(secret)
+    };
+    random().ok()
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Endpoint;
+
+    fn key(past: &Past, text: &str) -> Option<Key> {
+        Cache::new(1 << 20).key(Endpoint::AnthropicMessages.schema(), past, ["k", text])
+    }
+
+    #[test]
+    fn a_key_is_of_the_text_and_of_what_came_before() {
+        let text = "x".repeat(LEAST);
+        let mut past = Past::default();
+        let first = key(&past, &text);
+        assert!(first.is_some());
+        past.add(&[], &[], &[]);
+        assert_eq!(key(&past, &text), first);
+        past.add(&[], &[], &[(0, 1)]);
+        assert_ne!(key(&past, &text), first);
+        assert_ne!(key(&past, &text.replace('x', "y")), first);
+        assert_eq!(key(&past, "short"), None);
+    }
+
+    #[test]
+    fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
+        let one = Seen::default().size();
+        let cache = Cache::new(one * 20);
+        let keys: Vec<Key> = (0..100u8).map(|number| [number; 32]).collect();
+        for key in &keys {
+            cache.keep([(*key, Seen::default())]);
+            assert!(
+                cache.get(&keys[0]).is_some(),
+                "it is asked for all the time"
+            );
+        }
+        let kept = keys.iter().filter(|key| cache.get(key).is_some()).count();
+        assert!((5..=20).contains(&kept), "{kept}");
+        let none = Cache::new(0);
+        none.keep([(keys[0], Seen::default())]);
+        assert!(none.get(&keys[0]).is_none());
+    }
+
+    #[test]
+    fn a_value_is_read_at_its_depth() {
+        let mark = |levels| Mark {
+            range: 1..9,
+            label: 0,
+            levels,
+            quote: "",
+        };
+        assert_eq!(mark(0).value(r" \\u0041x "), r"\\u0041x");
+        assert_eq!(mark(1).value(r" \\u0041x "), r"\u0041x");
+        assert_eq!(mark(2).value(r" \\u0041x "), "Ax");
+    }
+}
