@@ -153,11 +153,11 @@ impl<'t> Site<'t> {
         &rest[..rest.len().min(limit)]
     }
 
-    /// Whether the text is nothing else, quotes and a full stop aside.
+    /// Whether the text, or the field of JSON in it, is nothing else, quotes and a full stop aside.
     pub fn is_alone(&self) -> bool {
         let edge = |byte: &u8| byte.is_ascii_whitespace() || b"\"'.,".contains(byte);
-        self.text[..self.all.start].iter().all(edge)
-            && self.text[self.all.end..].iter().all(edge)
+        let (before, after) = (&self.text[..self.all.start], &self.text[self.all.end..]);
+        (before.iter().all(edge) && after.iter().all(edge) || is_field(before, after))
             && !is_time(&self.text[self.all.clone()])
     }
 
@@ -167,6 +167,38 @@ impl<'t> Site<'t> {
             .into_iter()
             .any(|near| words.iter().any(|word| find_word(near, word)))
     }
+}
+
+/// Whether what stands around is that of a string in JSON, also escaped: `": "` and `"` with a comma or bracket.
+fn is_field(before: &[u8], after: &[u8]) -> bool {
+    let unquoted = |text: &[u8]| -> Option<usize> {
+        let escapes = text.iter().take_while(|byte| **byte == b'\\').count();
+        (escapes <= 7 && text.get(escapes) == Some(&b'"')).then_some(escapes + 1)
+    };
+    let Some(close) = unquoted(&after[..after.len().min(16)]) else {
+        return false;
+    };
+    let closed = after[close..]
+        .first()
+        .is_none_or(|byte| byte.is_ascii_whitespace() || b",}]\\".contains(byte));
+    let mut name = before;
+    let mut strip = |of: &[u8]| {
+        let length = name
+            .iter()
+            .rev()
+            .take_while(|byte| of.contains(byte))
+            .count();
+        name = &name[..name.len() - length];
+        length > 0
+    };
+    closed
+        && strip(b"\"")
+        && {
+            strip(b"\\");
+            strip(b" ");
+            strip(b":")
+        }
+        && strip(b"\"")
 }
 
 /// Whether digits are likelier a time: seconds since 1970 or parts of them, or a date with hour and minute.

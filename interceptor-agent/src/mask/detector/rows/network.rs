@@ -22,7 +22,7 @@ pub const ROWS: &[Row] = &[
         hits: &[
             "(IP: »10.0.1.100«) in »172.16.0.0«/12, »192.168.1.1«:8080.",
             "tcpdump: IP »10.0.0.1«.443 > »10.0.0.2«.51234: Flags",
-            "at »fe80::1«%eth0 and [»fd12:3456:789a::1«]:80, ::ffff:»10.0.0.1«",
+            "at »fe80::1«%eth0 and [»fd12:3456:789a::1«]:80, »::ffff:10.0.0.1«, »::10.0.0.2«",
             "server=»10.0.0.1«, »10.0.0.2«-»10.0.0.9« and http://»100.64.0.1«/x",
         ],
         misses: &[
@@ -115,7 +115,13 @@ fn version4(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
     if !private && (object_identifier || reads_as_heading(site, address)) {
         return None;
     }
-    Some((address.into(), site.all.clone()))
+    // An address that IPv6 carries is one with its prefix.
+    let carried = match site.before(7) {
+        before if before.eq_ignore_ascii_case(b"::ffff:") => 7,
+        [.., b':', b':'] => 2,
+        _ => 0,
+    };
+    Some((address.into(), site.all.start - carried..site.all.end))
 }
 
 fn is_private_v4(address: Ipv4Addr) -> bool {
