@@ -23,7 +23,10 @@ pub fn each(text: &str, mut see: impl FnMut(Range<usize>, Range<usize>)) {
         let Some((left, right)) = words(bytes, end..newline + 1) else {
             continue;
         };
-        if is_cut(&bytes[left.clone()], &bytes[right.clone()]) && !is_column(bytes, &left, &right) {
+        if !is_column(bytes, &left, &right)
+            && (is_quoted(bytes, &left, &right)
+                || is_cut(&bytes[left.clone()], &bytes[right.clone()]))
+        {
             let start = text.floor_char_boundary(left.start.saturating_sub(BEFORE));
             let after = text.ceil_char_boundary(text.len().min(right.end + AFTER));
             see(start..after, end..newline + 1);
@@ -35,25 +38,44 @@ pub fn each(text: &str, mut see: impl FnMut(Range<usize>, Range<usize>)) {
 fn words(text: &[u8], end: Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
     let touches = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+/.@:".contains(byte);
     let starts = |byte: &u8| touches(byte) || *byte == b'=';
-    if !text[..end.start].last().is_some_and(touches) || !text.get(end.end).is_some_and(starts) {
+    // The second half of a number that is written in groups may begin with a space.
+    let first =
+        end.end + usize::from(is_gap(text, end.end) && text[end.start - 1].is_ascii_digit());
+    if !text[..end.start].last().is_some_and(touches) || !text.get(first).is_some_and(starts) {
         return None;
     }
-    let left = text[..end.start]
-        .iter()
+    let is_inside = |at: &usize| is_part(&text[*at]) || is_gap(text, *at);
+    let left = (0..end.start)
         .rev()
-        .take_while(|byte| is_part(byte))
+        .take_while(is_inside)
         .take(LONGEST)
         .count();
-    let right = text[end.end..]
-        .iter()
-        .take_while(|byte| is_part(byte))
+    let right = (end.end..text.len())
+        .take_while(is_inside)
         .take(LONGEST)
         .count();
     Some((end.start - left..end.start, end.end..end.end + right))
 }
 
+/// Whether this is a space between two groups of digits.
+fn is_gap(text: &[u8], at: usize) -> bool {
+    let is_digit_or_end =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'\n');
+    text.get(at) == Some(&b' ')
+        && is_digit_or_end(at.checked_sub(1).and_then(|before| text.get(before)))
+        && text.get(at + 1).is_some_and(u8::is_ascii_digit)
+}
+
 fn is_part(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_+/.@:=~%".contains(byte)
+}
+
+/// Whether two words are all that is in a quotation.
+fn is_quoted(text: &[u8], left: &Range<usize>, right: &Range<usize>) -> bool {
+    let opening = left.start.checked_sub(1).map(|before| text[before]);
+    left.len() + right.len() >= 8
+        && opening.is_some_and(|quote| b"\"'`".contains(&quote))
+        && opening == text.get(right.end).copied()
 }
 
 /// Whether two words may be the halves of a value: they are long, or have a digit or what makes an address, and the second is
@@ -159,6 +181,8 @@ mod tests {
                 "arn:aws:iam::123456\n789012:role/x",
                 "arn:aws:iam::123456789012:role/x",
             ),
+            ("x = \"ab:cd\nef=gh\"", "x = \"ab:cdef=gh\""),
+            ("it is 078 05\n 1123, yes", "it is 078 05 1123, yes"),
             ("ann@exam\nple.com", "ann@example.com"),
         ] {
             assert_eq!(joined(text), [whole]);
