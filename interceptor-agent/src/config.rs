@@ -122,6 +122,9 @@ pub struct MaskPolicy {
     pub unknown_path: PathPolicy,
     /// A known path that is not LLM API, like a coding agent's telemetry. Never `Report`.
     pub side_path: PathPolicy,
+    /// Content of a known path that can't be read: uploads that are neither text nor known media, and speech on a
+    /// connection that stays open.
+    pub unreadable: PathPolicy,
 }
 
 /// What happens to a request whose path has no text rules.
@@ -315,6 +318,7 @@ impl Config {
             mode: self.mode,
             unknown_path: self.mask.unknown_path,
             side_path: self.mask.side_path,
+            unreadable: self.mask.unreadable,
             classes: self.mask.classes.clone(),
             hosts: None,
         }
@@ -353,6 +357,7 @@ impl Default for Config {
                 classes: BTreeMap::new(),
                 unknown_path: PathPolicy::Block,
                 side_path: PathPolicy::Block,
+                unreadable: PathPolicy::Block,
             },
             policies: Vec::new(),
             limits: Limits {

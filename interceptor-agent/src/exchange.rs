@@ -85,6 +85,9 @@ async fn forward(
 
     let masked = mask::request(terms, limits.request_body, endpoint, parts, body).await?;
     record.masked(&masked);
+    if masked.report.unreadable > 0 {
+        passes_unread(link, terms);
+    }
     let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);
@@ -152,9 +155,18 @@ fn endpoint(
     if head::is_websocket(request) || enforced {
         return Err(reason.into());
     }
-    link.app.metrics.let_through(reason.as_str());
-    if path_policy != PathPolicy::Allow {
-        tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy, masked as any JSON");
-    }
+    let_through(link, path_policy, reason);
     Ok((!bodyless).then_some(Endpoint::Generic))
+}
+
+/// Content went on that nobody could read.
+fn passes_unread(link: &Link, terms: &Terms) {
+    let_through(link, terms.decisions.unreadable, Reason::Unreadable);
+}
+
+fn let_through(link: &Link, policy: PathPolicy, reason: Reason) {
+    link.app.metrics.let_through(reason.as_str());
+    if policy != PathPolicy::Allow {
+        tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy");
+    }
 }

@@ -10,6 +10,8 @@ use std::{fmt, str::FromStr};
 
 pub use route::{Route, route};
 
+pub use openai::batch::batched;
+
 /// The API that a host speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

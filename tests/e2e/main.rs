@@ -30,4 +30,5 @@ mod passthrough;
 mod policy;
 mod sendmsg;
 mod status;
+mod uploads;
 mod who;

@@ -11,6 +11,7 @@ mod paced;
 mod record;
 mod server;
 mod tls;
+mod upload;
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};

@@ -261,6 +261,9 @@ fn mask(section: &mut Section<'_>, default: MaskPolicy, classes: &[&str]) -> Mas
         side_path: section
             .get("side_path", choice(SIDE_PATH))
             .unwrap_or(default.side_path),
+        unreadable: section
+            .get("unreadable", choice(UNKNOWN_PATH))
+            .unwrap_or(default.unreadable),
     }
 }
 

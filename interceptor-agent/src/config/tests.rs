@@ -33,6 +33,7 @@ protocol = "anthropic"
 [mask]
 unknown_path = "report"
 side_path = "allow"
+unreadable = "report"
 [mask.classes]
 email = "block"
 [limits]
@@ -52,6 +53,7 @@ match = { uid = [1000, 2000], unit = ["gitlab-runner.service"], cgroup = ["/ci.s
 mode = "dry-run"
 unknown_path = "block"
 side_path = "block"
+unreadable = "block"
 hosts = ["API.anthropic.com", "*.openai.azure.com"]
 classes.jwt = "allow"
 [[policies]]
@@ -129,8 +131,12 @@ fn every_key_is_read() {
         BTreeMap::from([("email".to_owned(), Action::Block)])
     );
     assert_eq!(
-        (config.mask.unknown_path, config.mask.side_path),
-        (PathPolicy::Report, PathPolicy::Allow)
+        (
+            config.mask.unknown_path,
+            config.mask.side_path,
+            config.mask.unreadable
+        ),
+        (PathPolicy::Report, PathPolicy::Allow, PathPolicy::Report)
     );
     assert_eq!(
         config.limits,
@@ -171,6 +177,7 @@ fn every_key_is_read() {
             mode: Mode::DryRun,
             unknown_path: PathPolicy::Block,
             side_path: PathPolicy::Block,
+            unreadable: PathPolicy::Block,
             classes: classes(&[("email", Action::Block), ("jwt", Action::Allow)]),
             hosts: globs(&["api.anthropic.com", "*.openai.azure.com"]),
         }

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     app::Terms,
+    config::PathPolicy,
     http::{coding::Codings, head},
     mask::{
         Mode,
@@ -78,8 +79,15 @@ async fn masked(
         (None, Err(refusal)) => as_it_came(refusal).map(|_| None)?,
         (Some(_), Err(refusal)) => Some(as_it_came(refusal)?),
         (Some(endpoint), Ok(plain)) => {
-            let masked = masking.body(endpoint, &plain).map_err(Refusal::from);
-            Some(masked.or_else(as_it_came)?)
+            let masked = match head::form_boundary(&parts.headers) {
+                Ok(None) => masking.body(endpoint, &plain),
+                Ok(Some(boundary)) => {
+                    let unread = terms.decisions.unreadable != PathPolicy::Block;
+                    masking.form(&boundary, &plain, unread)
+                }
+                Err(error) => Err(error.into()),
+            };
+            Some(masked.map_err(Refusal::from).or_else(as_it_came)?)
         }
     };
     match head(&mut masking, &mut parts) {

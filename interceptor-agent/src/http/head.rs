@@ -7,6 +7,8 @@ use http::{
     header::{self, Entry},
 };
 
+use crate::multipart::{Boundary, FormError};
+
 /// Headers of one hop (RFC 9110 §7.6.1).
 const HOP: [HeaderName; 7] = [
     header::CONNECTION,
@@ -99,6 +101,24 @@ pub fn remove(headers: &mut HeaderMap, gone: impl Fn(&HeaderName) -> bool) {
 pub fn set_length(headers: &mut HeaderMap, length: usize) {
     if let Entry::Occupied(mut said) = headers.entry(header::CONTENT_LENGTH) {
         said.insert(length.into());
+    }
+}
+
+/// The boundary of a form's body; `None`: it is no form.
+///
+/// # Errors
+/// When the headers leave open whether it is one, or what the boundary is.
+pub fn form_boundary(headers: &HeaderMap) -> Result<Option<Boundary>, FormError> {
+    let mut found = None;
+    let types = headers.get_all(header::CONTENT_TYPE);
+    let several = types.iter().count() > 1;
+    for value in types {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        found = found.or(Boundary::of_content_type(&value)?);
+    }
+    match found {
+        Some(_) if several => Err(FormError::Boundary),
+        found => Ok(found),
     }
 }
 

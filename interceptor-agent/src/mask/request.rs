@@ -4,6 +4,7 @@
 //! are numbered unit by unit (see `walk`), so that a conversation that only grows keeps those it has.
 
 mod find;
+mod form;
 mod known;
 mod pass;
 mod splice;
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::{
     json::{self, JsonError},
+    multipart::FormError,
     protocol::Endpoint,
 };
 
@@ -109,7 +111,7 @@ impl<'m> State<'m> {
     }
 }
 
-impl Masking<'_> {
+impl<'m> Masking<'m> {
     /// Masks a JSON body. A quick pass does, unless a replacement brings something else to light: then a
     /// thorough one begins anew.
     ///
@@ -117,18 +119,24 @@ impl Masking<'_> {
     /// See [`MaskError`]; the request must not go out.
     pub fn body(&mut self, endpoint: Endpoint, raw: &Bytes) -> Result<Outcome, MaskError> {
         let doc = json::parse(raw)?;
-        let pass = |state, thorough| {
-            Pass::new(self.masker.finder(), state, thorough).body(&doc, endpoint.schema())
-        };
+        let masked = self.pass(|pass| pass.body(&doc, endpoint.schema()))?;
+        Ok(match masked {
+            None => Outcome::Unchanged(MaskedBytes(raw.clone())),
+            Some(masked) => Outcome::Masked(MaskedBytes(masked.into())),
+        })
+    }
+
+    fn pass(
+        &mut self,
+        run: impl Fn(Pass<'m>) -> (Result<Option<String>, MaskError>, State<'m>),
+    ) -> Result<Option<String>, MaskError> {
+        let pass = |state, thorough| run(Pass::new(self.masker.finder(), state, thorough));
         let (mut result, mut state) = pass(self.state.clone(), false);
         if let Err(MaskError::Incomplete { .. }) = result {
             (result, state) = pass(self.state.clone(), true);
         }
         self.state = state;
-        Ok(match self.enforced(result?) {
-            None => Outcome::Unchanged(MaskedBytes(raw.clone())),
-            Some(masked) => Outcome::Masked(MaskedBytes(masked.into())),
-        })
+        Ok(self.enforced(result?))
     }
 
     /// Masks a text that stands by itself, such as a header's value; None if nothing changes.
@@ -230,6 +238,18 @@ pub enum MaskError {
     /// The client's body is not JSON that can be read without doubt.
     #[error("the request body is {0}")]
     NotJson(JsonError),
+    /// The client's form can't be cut into parts without doubt.
+    #[error("the form is {0}")]
+    NotForm(FormError),
+    /// A part of a form is neither text nor a format that is left alone.
+    #[error("part {part} of the form is neither UTF-8 text nor the media that its type says")]
+    Unreadable {
+        /// Which one, from 1.
+        part: usize,
+    },
+    /// A value stands in what holds a form together, where a token can't.
+    #[error("in the form's boundary, or so that a token would make one")]
+    Unmaskable,
     /// Policy refuses requests with this class.
     #[error("the request contains {class}, which policy blocks")]
     Blocked {
@@ -242,6 +262,12 @@ pub enum MaskError {
         /// Name of the class.
         class: &'static str,
     },
+}
+
+impl From<FormError> for MaskError {
+    fn from(error: FormError) -> Self {
+        Self::NotForm(error)
+    }
 }
 
 impl From<JsonError> for MaskError {
@@ -257,6 +283,8 @@ pub struct Report {
     pub fields: usize,
     /// Places where a token was put.
     pub masked: usize,
+    /// Parts of a form that went unread, by policy.
+    pub unreadable: usize,
     /// How often each class was found, in the order of first sight.
     pub findings: Vec<(ClassId, u32)>,
 }

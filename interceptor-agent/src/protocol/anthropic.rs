@@ -19,6 +19,7 @@ pub(super) const ROUTES: &[Row] = &[
         "/v1/messages/count_tokens",
         Route::Body(Endpoint::AnthropicCountTokens),
     ),
+    (&["POST"], "/v1/files", Route::Body(Endpoint::Generic)),
     (&["GET"], "/v1/models", Route::NoBody),
     (&["GET"], "/v1/models/{}", Route::NoBody),
     (&["GET", "HEAD"], "/api/hello", Route::NoBody),

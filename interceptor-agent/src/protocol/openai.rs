@@ -1,5 +1,6 @@
 //! OpenAI and the hosts that copy its API: Chat Completions.
 
+pub mod batch;
 pub mod stream;
 
 use super::{
@@ -13,6 +14,27 @@ pub(super) const ROUTES: &[Row] = &[
         &["POST"],
         "/v1/chat/completions",
         Route::Body(Endpoint::OpenAiChat),
+    ),
+    (&["POST"], "/v1/files", Route::Body(Endpoint::Generic)),
+    (
+        &["POST"],
+        "/v1/audio/transcriptions",
+        Route::Body(Endpoint::Generic),
+    ),
+    (
+        &["POST"],
+        "/v1/audio/translations",
+        Route::Body(Endpoint::Generic),
+    ),
+    (
+        &["POST"],
+        "/v1/images/edits",
+        Route::Body(Endpoint::Generic),
+    ),
+    (
+        &["POST"],
+        "/v1/images/variations",
+        Route::Body(Endpoint::Generic),
     ),
     (&["GET"], "/v1/models", Route::NoBody),
     (&["GET"], "/v1/models/{}", Route::NoBody),

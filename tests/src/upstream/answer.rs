@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::paced::Paced;
 use super::record::Seen;
-use super::{anthropic, openai};
+use super::{anthropic, openai, upload};
 use crate::coding;
 
 /// The characters of one streamed delta.
@@ -148,6 +148,7 @@ pub(super) fn answer(seen: &Seen) -> Answer {
             Answer::json(&ask.knobs, &json!({ "input_tokens": seen.plain.len() }))
         }
         ("POST", "/v1/chat/completions") => openai::chat(&ask),
+        ("POST", path) if upload::PATHS.contains(&path) => upload::form(seen),
         ("GET", "/v1/models") => Answer::json(&ask.knobs, &json!({ "object": "list", "data": [] })),
         ("GET", "/") => Answer::json(&ask.knobs, &json!({ "stub": true })),
         _ => {

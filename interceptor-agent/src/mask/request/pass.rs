@@ -15,7 +15,10 @@ use crate::{
         decode::Decoded,
         detector::{Action, Finding},
     },
-    protocol::schema::Schema,
+    protocol::{
+        self,
+        schema::{GENERIC, Schema},
+    },
 };
 
 /// What one pass collects.
@@ -88,18 +91,60 @@ impl<'m> Pass<'m> {
             outer: None,
             levels: 1,
         };
+        let result = self.document(&layer, doc.root(), schema);
+        (result.and_then(|()| self.spliced(doc.text())), self.state)
+    }
+
+    /// Masks a text that has a JSON document on each line that is not blank; None if nothing changes.
+    pub fn lines(mut self, text: &str) -> (Result<Option<String>, MaskError>, State<'m>) {
+        let mut start = 0;
         let mut result = Ok(());
-        for unit in walk::units(doc.root(), schema) {
+        for line in text.split_inclusive('\n') {
+            if !line.trim_ascii().is_empty() {
+                result = result.and_then(|()| self.line(start, line));
+            }
+            start += line.len();
+        }
+        (result.and_then(|()| self.spliced(text)), self.state)
+    }
+
+    /// A line may be a request of a batch: its body, and where it is to go.
+    fn line(&mut self, start: usize, line: &str) -> Result<(), MaskError> {
+        let doc = json::parse(line.as_bytes())?;
+        let plain = Decoded::plain(line);
+        let layer = Layer {
+            text: line,
+            outer: Some((&plain, start)),
+            levels: 1,
+        };
+        let Some((body, endpoint)) = protocol::batched(doc.root()) else {
+            return self.document(&layer, doc.root(), &GENERIC);
+        };
+        self.document(&layer, body, endpoint.schema())?;
+        let mut result = Ok(());
+        walk::free_beside(doc.root(), body, &mut |span| {
+            if result.is_ok() {
+                result = self.span(&layer, span);
+            }
+        });
+        self.number_unit();
+        result
+    }
+
+    /// Looks at a value that `schema` is about, unit by unit.
+    fn document(&mut self, layer: &Layer, root: Value, schema: &Schema) -> Result<(), MaskError> {
+        let mut result = Ok(());
+        for unit in walk::units(root, schema) {
             for entry in unit {
                 entry.walk(schema, &mut |span| {
                     if result.is_ok() {
-                        result = self.span(&layer, span);
+                        result = self.span(layer, span);
                     }
                 });
             }
             self.number_unit();
         }
-        (result.and_then(|()| self.spliced(doc.text())), self.state)
+        result
     }
 
     /// Masks a plain text; None if nothing changes.
