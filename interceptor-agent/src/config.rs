@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::hosts::Hosts;
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
+use crate::sigv4::{Credentials, CredentialsError};
 
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
@@ -41,6 +42,8 @@ pub struct Config {
     pub limits: Limits,
     /// The record of every exchange; none without it.
     pub audit: Option<Audit>,
+    /// Credentials to sign with; without them signed requests that masking changed are refused.
+    pub bedrock: Option<Bedrock>,
     /// Liveness, readiness and metrics.
     pub admin: Admin,
     /// The agent's own log.
@@ -190,6 +193,25 @@ pub enum OnFailure {
     Refuse,
     /// They go on, unrecorded; counted.
     Continue,
+}
+
+/// `[bedrock]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bedrock {
+    /// A file as the AWS tools have it, which nobody else can read.
+    pub credentials_file: PathBuf,
+    /// Which of its profiles.
+    pub profile: String,
+}
+
+impl Bedrock {
+    /// Reads the credentials.
+    ///
+    /// # Errors
+    /// See [`CredentialsError`].
+    pub fn load(&self) -> Result<Credentials, CredentialsError> {
+        Credentials::load(&self.credentials_file, &self.profile)
+    }
 }
 
 /// `[admin]`.
@@ -373,6 +395,7 @@ impl Default for Config {
                 connections: 16_384,
             },
             audit: None,
+            bedrock: None,
             admin: Admin { listen: None },
             log: Log {
                 format: LogFormat::Text,

@@ -3,6 +3,7 @@
 mod mask;
 mod record;
 mod respond;
+mod sign;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -92,6 +93,9 @@ async fn forward(
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);
     head::set_length(&mut parts.headers, masked.body.len());
+    if masked.changed {
+        sign::again(policy.signer.as_ref(), &mut parts, masked.body.as_bytes())?;
+    }
 
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;

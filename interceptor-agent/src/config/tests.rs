@@ -63,6 +63,9 @@ hosts = ["llm.corp.example"]
 [audit]
 file = "/var/log/interceptor/audit.jsonl"
 on_failure = "continue"
+[bedrock]
+credentials_file = "/etc/interceptor/aws"
+profile = "bedrock"
 [admin]
 listen = "[::1]:9901"
 [log]
@@ -158,6 +161,13 @@ fn every_key_is_read() {
         Some(Audit {
             file: "/var/log/interceptor/audit.jsonl".into(),
             on_failure: OnFailure::Continue,
+        })
+    );
+    assert_eq!(
+        config.bedrock,
+        Some(Bedrock {
+            credentials_file: "/etc/interceptor/aws".into(),
+            profile: "bedrock".to_owned(),
         })
     );
     let [ci, strict] = &config.policies[..] else {

@@ -31,6 +31,8 @@ const LONG: usize = 256 * 1024;
 pub(super) struct Masked {
     pub(super) parts: Parts,
     pub(super) body: MaskedBody,
+    /// Whether it is not what the client sent.
+    pub(super) changed: bool,
     pub(super) tokens: Arc<TokenMap>,
     pub(super) report: Report,
     pub(super) took: Duration,
@@ -90,10 +92,11 @@ async fn masked(
             Some(masked.map_err(Refusal::from).or_else(as_it_came)?)
         }
     };
-    match head(&mut masking, &mut parts) {
+    let head_changed = match head(&mut masking, &mut parts) {
         Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
-        _ => {}
-    }
+        changed => changed.unwrap_or_default(),
+    };
+    let changed = head_changed || matches!(outcome, Some(Outcome::Masked(_)));
     let (tokens, report) = masking.finish();
     let took = started.elapsed();
     let body = match outcome {
@@ -108,6 +111,7 @@ async fn masked(
     Ok(Masked {
         parts,
         body,
+        changed,
         tokens: Arc::new(tokens),
         report,
         took,
@@ -124,13 +128,14 @@ async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, By
     Ok((codings, plain))
 }
 
-/// Masks the values of headers, and refuses what can't be masked.
-fn head(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
-    mask_headers(masking, parts)?;
-    refuse_elsewhere(masking, parts)
+/// Masks the values of headers, and refuses what can't be masked. Whether anything changed.
+fn head(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Refusal> {
+    let changed = mask_headers(masking, parts)?;
+    refuse_elsewhere(masking, parts).map(|()| changed)
 }
 
-fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
+fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Refusal> {
+    let mut changed = false;
     for (name, value) in parts
         .headers
         .iter_mut()
@@ -140,9 +145,10 @@ fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refu
         if let Some(masked) = masking.text(&text)? {
             *value = HeaderValue::try_from(masked)
                 .map_err(|_| Refusal::new(Reason::Unmaskable, format!("header {name}")))?;
+            changed = true;
         }
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// Where a token would ask for something else than was meant, a value that must not leave refuses the request.
@@ -185,7 +191,7 @@ mod tests {
             .header(name, value);
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-        head(&mut masker.begin(), &mut parts).map(|()| parts)
+        head(&mut masker.begin(), &mut parts).map(|_| parts)
     }
 
     #[test]

@@ -79,6 +79,8 @@ reasons! {
     Audit "audit_unwritable" 503 "no record of it could be written" "Try again; if that lasts, ask your platform team to see to the file of [audit].";
     /// Something that must be masked is where nothing can be replaced.
     Unmaskable "unmaskable" 403 "a value that must be masked stands where it can't be replaced" "Move it into the body's text, or remove it.";
+    /// A signed request that masking changed.
+    Signed "signed" 403 "it is signed, and masking changed it" "Use a bearer token, or ask your platform team to set bedrock.credentials_file: then the agent signs it again.";
     /// The scan of the masked body found something.
     Incomplete "incomplete" 500 "the masked request still shows a value of a masked class" "Report this with the id; nothing was sent.";
     /// The agent could not mask.

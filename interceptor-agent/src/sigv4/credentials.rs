@@ -76,6 +76,16 @@ impl Credentials {
         })
     }
 
+    /// The example of AWS's documents, good for nothing.
+    #[cfg(test)]
+    pub fn example() -> Self {
+        Self {
+            access_key: concat!("AKID", "EXAMPLE").to_owned(),
+            secret_key: concat!("wJalrXUtnFEMI/K7MDENG+", "bPxRfiCYEXAMPLEKEY").to_owned(),
+            session_token: None,
+        }
+    }
+
     fn of_profile(text: &str, profile: &str) -> Option<Self> {
         let (mut inside, mut access_key, mut secret_key, mut session_token) =
             (false, None, None, None);

@@ -6,9 +6,8 @@ use super::*;
 
 fn credentials(token: Option<&str>) -> Credentials {
     Credentials {
-        access_key: concat!("AKID", "EXAMPLE").to_owned(),
-        secret_key: concat!("wJalrXUtnFEMI/K7MDENG+", "bPxRfiCYEXAMPLEKEY").to_owned(),
         session_token: token.map(str::to_owned),
+        ..Credentials::example()
     }
 }
 
