@@ -2,6 +2,7 @@
 
 mod mask;
 mod record;
+mod relay;
 mod respond;
 mod sign;
 
@@ -16,12 +17,14 @@ use crate::{
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
     mask::Mode,
-    protocol::{Endpoint, Route, route},
+    protocol::{Endpoint, GENERIC, PIECE, Route, route},
     refusal::{Reason, Refusal},
     upstream::Target,
     who::Who,
 };
 use record::Record;
+use relay::Ends;
+pub use relay::Upgraded;
 
 /// An intercepted connection, as its requests see it.
 pub struct Link {
@@ -35,6 +38,8 @@ pub struct Link {
     pub who: Who,
     /// Sees raw HTTP/1.1 heads.
     pub guard: HeadGuard,
+    /// What the connection has become by a request.
+    pub upgraded: Arc<Upgraded>,
 }
 
 /// Answers one request. Whatever goes wrong before the provider has it ends in a refusal.
@@ -49,7 +54,12 @@ pub async fn run(
     let mut record = Record::begin(&link, terms, &request);
     let expects = request.headers().contains_key(header::EXPECT);
     let response = match forward(&link, &policy, terms, request, &mut body, &mut record).await {
-        Ok(response) => response,
+        Ok((response, None)) => response,
+        Ok((response, Some(ends))) => {
+            let opened = record.opened(Arc::clone(terms), response.status());
+            ends.carry_on(link, opened);
+            return Ok(response);
+        }
         Err(refusal) => {
             let stalled = refusal.reason == Reason::BodyTimeout;
             let response = record.refuse(refusal);
@@ -72,13 +82,16 @@ async fn forward(
     request: Request<()>,
     body: &mut Incoming,
     record: &mut Record<'_>,
-) -> Result<Response<Answer>, Refusal> {
+) -> Result<(Response<Answer>, Option<Ends>), Refusal> {
     let limits = &policy.limits;
     record.admitted(link.app.audit.admit().await?);
     admit(link, terms, &request)?;
     let route = find(link, &request);
     record.routed(route);
-    let endpoint = endpoint(link, terms, route, &request, body.is_end_stream())?;
+    if let Route::WebSocket(endpoint) = route {
+        return relay::open(link, policy, terms, endpoint, request).await;
+    }
+    let (endpoint, answered) = endpoint(link, terms, route, &request, body.is_end_stream())?;
     let body = body::read(body, limits.request_body, limits.body_timeout).await?;
     record.read(body.len());
     link.guard.next();
@@ -100,7 +113,8 @@ async fn forward(
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
     link.app.learn(link.target.original.0.ip());
-    respond::unmasked(response, endpoint, masked.tokens, limits.response_body).await
+    let answer = respond::unmasked(response, answered, masked.tokens, limits.response_body);
+    Ok((answer.await?, None))
 }
 
 /// One host, which policy allows, and one reading of the framing.
@@ -133,34 +147,45 @@ fn find(link: &Link, request: &Request<()>) -> Route {
     let (host, path) = (&link.host, request.uri().path());
     let (method, websocket) = (request.method().as_str(), head::is_websocket(request));
     host.api_path(path).map_or(Route::Unknown, |path| {
-        route(host.protocol, method, path, websocket)
+        route(host.protocol, &host.paths, method, path, websocket)
     })
 }
 
-/// How the body is read; `None`: there is none.
+/// How the body is read, if there is one, and how the answer is.
 fn endpoint(
     link: &Link,
     terms: &Terms,
     found: Route,
     request: &Request<()>,
     bodyless: bool,
-) -> Result<Option<Endpoint>, Refusal> {
+) -> Result<(Option<&'static Endpoint>, &'static Endpoint), Refusal> {
     let decisions = &terms.decisions;
     let (path_policy, reason) = match found {
-        Route::Body(endpoint) => return Ok(Some(endpoint)),
-        Route::NoBody if bodyless => return Ok(None),
-        Route::NoBody => return Err(Refusal::new(Reason::BadRequest, "this path takes no body")),
+        // Opened before anything is read.
+        Route::WebSocket(_) => return Err(Reason::Internal.into()),
+        Route::Body(endpoint) if endpoint == &PIECE && blocks(terms, decisions.unreadable) => {
+            let what = "a piece of a larger upload: what stands across its ends can't be seen";
+            return Err(Refusal::new(Reason::Unreadable, what));
+        }
+        Route::Body(endpoint) => return Ok(((!bodyless).then_some(endpoint), endpoint)),
+        Route::NoBody(endpoint) if bodyless => return Ok((None, endpoint)),
+        Route::NoBody(_) => {
+            return Err(Refusal::new(Reason::BadRequest, "this path takes no body"));
+        }
         Route::UpgradeRequired => return Err(Reason::UpgradeRequired.into()),
         Route::SidePath => (decisions.side_path, Reason::SidePath),
         Route::Unknown => (decisions.unknown_path, Reason::UnknownPath),
     };
     // A WebSocket's frames would pass unmasked once it is open, whatever the policy says of its path.
-    let enforced = path_policy == PathPolicy::Block && decisions.mode == Mode::Enforce;
-    if head::is_websocket(request) || enforced {
+    if head::is_websocket(request) || blocks(terms, path_policy) {
         return Err(reason.into());
     }
     let_through(link, path_policy, reason);
-    Ok((!bodyless).then_some(Endpoint::Generic))
+    Ok(((!bodyless).then_some(&GENERIC), &GENERIC))
+}
+
+fn blocks(terms: &Terms, policy: PathPolicy) -> bool {
+    policy == PathPolicy::Block && terms.decisions.mode == Mode::Enforce
 }
 
 /// Content went on that nobody could read.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Cidr;
-use crate::protocol::Protocol;
+use crate::protocol::{Extra, Protocol};
 
 /// One LLM host, or a family of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Host {
     pub protocol: Protocol,
     /// Path prefix in front of the protocol's own paths, like `/api`; empty for none.
     pub base_path: String,
+    /// Paths that the configuration adds to the protocol's own.
+    pub paths: Vec<Extra>,
     /// Addresses that are published for this host, or known to whoever runs it.
     pub ranges: Vec<Cidr>,
     /// DNS suffixes that a certificate for this host falls under.
@@ -60,6 +62,7 @@ impl Host {
             pattern,
             protocol,
             base_path: base_path.to_owned(),
+            paths: Vec::new(),
             ranges: Vec::new(),
             names: vec![suffix],
         })
@@ -190,17 +193,21 @@ mod tests {
             ("API.OpenAI.com.", Protocol::OpenAi, ""),
             ("api.groq.com", Protocol::OpenAi, "/openai"),
             ("openrouter.ai", Protocol::OpenAi, "/api"),
-            ("corp.openai.azure.com", Protocol::None, ""),
-            ("a.b.openai.azure.com", Protocol::None, ""),
-            ("europe-west4-aiplatform.googleapis.com", Protocol::None, ""),
+            ("corp.openai.azure.com", Protocol::Azure, ""),
+            ("a.b.openai.azure.com", Protocol::Azure, ""),
+            (
+                "europe-west4-aiplatform.googleapis.com",
+                Protocol::Vertex,
+                "",
+            ),
             (
                 "bedrock-runtime.eu-central-1.amazonaws.com",
-                Protocol::None,
+                Protocol::Bedrock,
                 "",
             ),
             (
                 "bedrock-runtime.xx-newregion-1.amazonaws.com",
-                Protocol::None,
+                Protocol::Bedrock,
                 "",
             ),
         ] {

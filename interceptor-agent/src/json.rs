@@ -5,6 +5,7 @@
 
 mod escape;
 mod parser;
+pub mod split;
 
 use std::{borrow::Cow, iter, ops::Range};
 

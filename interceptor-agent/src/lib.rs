@@ -39,5 +39,6 @@ pub mod steering;
 pub mod sys;
 pub mod tls;
 pub mod upstream;
+pub mod websocket;
 pub mod who;
 pub mod workers;

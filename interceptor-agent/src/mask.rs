@@ -30,3 +30,6 @@ impl Mode {
         }
     }
 }
+
+#[cfg(test)]
+mod golden;

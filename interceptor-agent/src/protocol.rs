@@ -1,48 +1,118 @@
 //! Which paths a provider has and which strings of a body are text. Pure: knows no HTTP client and no TLS.
 
 pub mod anthropic;
+pub mod azure;
+pub mod bedrock;
+pub mod cohere;
+pub mod gemini;
+pub mod mcp;
+pub mod ollama;
 pub mod openai;
 pub mod response;
-mod route;
+pub(crate) mod route;
 pub mod schema;
+pub mod vertex;
 
 use std::{fmt, str::FromStr};
 
-pub use route::{Route, route};
-
-pub use openai::batch::batched;
+pub use openai::{
+    files::{PIECE, batched},
+    realtime::has_speech,
+};
+use response::Answer;
+pub use route::{BadPath, Extra, Route, route};
+use schema::Schema;
 
 /// The API that a host speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// Anthropic's Messages API.
+    /// Anthropic's API.
     Anthropic,
     /// OpenAI's API, and the many hosts that copy it.
     OpenAi,
+    /// OpenAI's API as Azure serves it.
+    Azure,
+    /// Google's Gemini API.
+    Gemini,
+    /// Google's Vertex AI: Gemini, and other makers' models in their own words.
+    Vertex,
+    /// Amazon Bedrock's runtime.
+    Bedrock,
+    /// Cohere's API.
+    Cohere,
+    /// Ollama's API.
+    Ollama,
+    /// Tools over the Model Context Protocol's streamable HTTP.
+    Mcp,
     /// An LLM host without an adapter: every path is unknown.
     None,
 }
 
+/// A protocol's name, where its tables stand in paths, and what takes a conversation.
+type Row = (
+    Protocol,
+    &'static str,
+    &'static [route::Mount],
+    &'static Endpoint,
+);
+
+const ROWS: &[Row] = &[
+    (
+        Protocol::Anthropic,
+        "anthropic",
+        anthropic::MOUNTS,
+        &anthropic::MESSAGES,
+    ),
+    (Protocol::OpenAi, "openai", openai::MOUNTS, &openai::CHAT),
+    (Protocol::Azure, "azure", azure::MOUNTS, &openai::CHAT),
+    (
+        Protocol::Gemini,
+        "gemini",
+        gemini::MOUNTS,
+        &gemini::GENERATE,
+    ),
+    (
+        Protocol::Vertex,
+        "vertex",
+        vertex::MOUNTS,
+        &gemini::GENERATE,
+    ),
+    (
+        Protocol::Bedrock,
+        "bedrock",
+        bedrock::MOUNTS,
+        &bedrock::CONVERSE,
+    ),
+    (Protocol::Cohere, "cohere", cohere::MOUNTS, &cohere::CHAT),
+    (Protocol::Ollama, "ollama", ollama::MOUNTS, &ollama::CHAT),
+    (Protocol::Mcp, "mcp", mcp::MOUNTS, &mcp::MESSAGE),
+    (Protocol::None, "none", &[], &GENERIC),
+];
+
 impl Protocol {
     /// Every protocol, in the order in which help texts list them.
-    pub const ALL: [Self; 3] = [Self::Anthropic, Self::OpenAi, Self::None];
+    pub fn all() -> impl Iterator<Item = Self> {
+        ROWS.iter().map(|row| row.0)
+    }
 
     /// The name in configs and on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Anthropic => "anthropic",
-            Self::OpenAi => "openai",
-            Self::None => "none",
-        }
+        self.row().1
     }
 
     /// The endpoint that takes a conversation, for bodies that come without a path.
-    pub fn chat(self) -> Endpoint {
-        match self {
-            Self::Anthropic => Endpoint::AnthropicMessages,
-            Self::OpenAi => Endpoint::OpenAiChat,
-            Self::None => Endpoint::Generic,
-        }
+    pub fn chat(self) -> &'static Endpoint {
+        self.row().3
+    }
+
+    fn mounts(self) -> &'static [route::Mount] {
+        self.row().2
+    }
+
+    fn row(self) -> &'static Row {
+        let row = ROWS.iter().find(|row| row.0 == self);
+        // A test asks each protocol for its name.
+        row.unwrap_or(&ROWS[ROWS.len() - 1])
     }
 }
 
@@ -54,51 +124,63 @@ impl fmt::Display for Protocol {
 
 /// A protocol name that doesn't exist.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown protocol {0:?}: use anthropic, openai or none")]
+#[error("unknown protocol {0:?}: use one of {names}", names = names())]
 pub struct UnknownProtocol(String);
+
+fn names() -> String {
+    ROWS.iter().map(|row| row.1).collect::<Vec<_>>().join(", ")
+}
 
 impl FromStr for Protocol {
     type Err = UnknownProtocol;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|protocol| protocol.name() == name);
+        let found = Self::all().find(|protocol| protocol.name() == name);
         found.ok_or_else(|| UnknownProtocol(name.to_owned()))
     }
 }
 
-/// A kind of request body and of the response that answers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `POST /v1/messages`
-    AnthropicMessages,
-    /// `POST /v1/messages/count_tokens`
-    AnthropicCountTokens,
-    /// `POST /v1/chat/completions`
-    OpenAiChat,
-    /// Any JSON: every string is text.
-    Generic,
+/// A kind of request body and of the answer to it: a row of its provider's tables.
+pub struct Endpoint {
+    /// Its name in the audit and in configs; no other endpoint has it.
+    pub name: &'static str,
+    /// Where the text of the request body stands.
+    pub request: &'static Schema,
+    /// Where the text of the answer stands.
+    pub answer: &'static Answer,
 }
 
-impl Endpoint {
-    /// Its name in the audit.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::AnthropicMessages => "anthropic_messages",
-            Self::AnthropicCountTokens => "anthropic_count_tokens",
-            Self::OpenAiChat => "openai_chat",
-            Self::Generic => "generic",
-        }
-    }
+/// Any JSON: every string is text.
+pub static GENERIC: Endpoint = Endpoint {
+    name: "generic",
+    request: &schema::GENERIC,
+    answer: &response::GENERIC,
+};
 
-    /// Where the text of this endpoint's request body stands.
-    pub fn schema(self) -> &'static schema::Schema {
-        match self {
-            Self::AnthropicMessages | Self::AnthropicCountTokens => &anthropic::SCHEMA,
-            Self::OpenAiChat => &openai::SCHEMA,
-            Self::Generic => &schema::GENERIC,
+impl Endpoint {
+    /// Every endpoint that a path leads to, and [`GENERIC`], each once.
+    pub fn all() -> Vec<&'static Self> {
+        let mut all = vec![&GENERIC];
+        for endpoint in Protocol::all().flat_map(route::endpoints) {
+            if !all.contains(&endpoint) {
+                all.push(endpoint);
+            }
         }
+        all
+    }
+}
+
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Endpoint {}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 
@@ -108,15 +190,27 @@ mod tests {
 
     #[test]
     fn names_parse_back() {
-        for protocol in Protocol::ALL {
+        for protocol in Protocol::all() {
+            assert_eq!(protocol.row().0, protocol);
             assert_eq!(protocol.name().parse::<Protocol>().unwrap(), protocol);
         }
-        let error = "gemini".parse::<Protocol>().unwrap_err().to_string();
+        let error = "gpt".parse::<Protocol>().unwrap_err().to_string();
         assert!(
-            Protocol::ALL
-                .iter()
-                .all(|protocol| error.contains(protocol.name())),
+            Protocol::all().all(|protocol| error.contains(protocol.name())),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_endpoints_name_is_its_own() {
+        let mut seen: Vec<&'static Endpoint> = vec![&GENERIC];
+        for endpoint in Protocol::all().flat_map(route::endpoints) {
+            let namesake = seen.iter().find(|other| **other == endpoint);
+            assert!(
+                namesake.is_none_or(|other| std::ptr::eq(*other, endpoint)),
+                "{endpoint:?}"
+            );
+            seen.push(endpoint);
+        }
     }
 }

@@ -110,8 +110,20 @@ impl Refusal {
                 "error": { "type": kind, "message": message },
                 "request_id": id.to_string(),
             }),
-            Protocol::OpenAi | Protocol::None => serde_json::json!({
+            Protocol::OpenAi | Protocol::Azure | Protocol::None => serde_json::json!({
                 "error": { "message": message, "type": kind, "param": null, "code": self.reason.as_str() },
+            }),
+            Protocol::Gemini | Protocol::Vertex => serde_json::json!({
+                "error": { "code": self.status().as_u16(), "message": message, "status": kind },
+            }),
+            Protocol::Cohere => serde_json::json!({ "id": id.to_string(), "message": message }),
+            Protocol::Bedrock => serde_json::json!({ "__type": kind, "message": message }),
+            Protocol::Ollama => serde_json::json!({ "error": message }),
+            // The code is the first of those that JSON-RPC leaves to servers.
+            Protocol::Mcp => serde_json::json!({
+                "jsonrpc": "2.0",
+                "id": null,
+                "error": { "code": -32000, "message": message },
             }),
         };
         body.to_string()
@@ -120,7 +132,21 @@ impl Refusal {
     /// The provider's name for this kind of error.
     fn kind(&self, protocol: Protocol) -> &'static str {
         let anthropic = protocol == Protocol::Anthropic;
+        let aws = protocol == Protocol::Bedrock;
+        let google = matches!(protocol, Protocol::Gemini | Protocol::Vertex);
         match self.status().as_u16() {
+            403 if google => "PERMISSION_DENIED",
+            404 if google => "NOT_FOUND",
+            503 if google => "UNAVAILABLE",
+            504 if google => "DEADLINE_EXCEEDED",
+            500..=599 if google => "INTERNAL",
+            _ if google => "INVALID_ARGUMENT",
+            403 if aws => "AccessDeniedException",
+            404 if aws => "ResourceNotFoundException",
+            503 if aws => "ServiceUnavailableException",
+            504 if aws => "ModelTimeoutException",
+            500..=599 if aws => "InternalServerException",
+            _ if aws => "ValidationException",
             403 if anthropic => "permission_error",
             404 if anthropic => "not_found_error",
             413 if anthropic => "request_too_large",
@@ -172,6 +198,18 @@ mod tests {
                 .unwrap()
                 .contains(&id.to_string())
         );
+
+        for (protocol, place) in [
+            (Protocol::Gemini, "/error/message"),
+            (Protocol::Cohere, "/message"),
+            (Protocol::Ollama, "/error"),
+            (Protocol::Mcp, "/error/message"),
+        ] {
+            let body: serde_json::Value =
+                serde_json::from_str(&refusal.body(protocol, &id)).unwrap();
+            let message = body.pointer(place).and_then(|message| message.as_str());
+            assert!(message.unwrap().contains("limits.request_body"), "{body}");
+        }
     }
 
     #[test]

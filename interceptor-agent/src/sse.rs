@@ -128,6 +128,17 @@ impl<'b> Event<'b> {
         Some(data)
     }
 
+    /// The value of the last `event` line, where there is one in UTF-8.
+    pub fn name(self) -> Option<&'b str> {
+        let named = |line: &'b [u8]| {
+            let line = without_end(line);
+            let value = line.strip_prefix(b"event:")?;
+            Some(value.strip_prefix(b" ").unwrap_or(value))
+        };
+        let name = Lines(self.0).filter_map(named).last()?;
+        str::from_utf8(name).ok()
+    }
+
     /// Writes this event with other data: the first data line becomes one line for each line of `data`,
     /// the other data lines go, everything else stays where it is.
     pub fn write_with(self, data: &[u8], out: &mut BytesMut) {

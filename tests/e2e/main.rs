@@ -3,6 +3,7 @@
 mod audit;
 mod bad_input;
 mod bad_provider;
+mod bedrock;
 mod bind;
 mod bypass;
 mod churn;
@@ -31,4 +32,5 @@ mod policy;
 mod sendmsg;
 mod status;
 mod uploads;
+mod websocket;
 mod who;

@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod anthropic;
+mod bedrock;
 pub mod flaw;
 mod openai;
 mod paced;
@@ -12,6 +13,7 @@ mod record;
 mod server;
 mod tls;
 mod upload;
+mod websocket;
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};

@@ -24,7 +24,7 @@ use crate::{
 /// Arguments of `interceptor mask`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Read a request body of this protocol: anthropic, openai, or none for any JSON [default: plain text]
+    /// Read a request body of this protocol, like anthropic or openai, or none for any JSON [default: plain text]
     #[arg(long, value_name = "NAME")]
     protocol: Option<Protocol>,
     /// Write the token map, token to value as JSON, to this file; only you can read it

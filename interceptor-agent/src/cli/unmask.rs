@@ -16,7 +16,7 @@ use crate::{
         response::{Framing, Unmasker},
         token::TokenMap,
     },
-    protocol::{Endpoint, Protocol},
+    protocol::{GENERIC, Protocol},
 };
 
 /// Arguments of `interceptor unmask`.
@@ -25,10 +25,10 @@ pub struct Args {
     /// JSON object from tokens to values, as `interceptor mask --map` writes it
     #[arg(long, value_name = "FILE")]
     map: PathBuf,
-    /// Read a JSON response of this API (anthropic, openai or none) instead of plain text
+    /// Read a JSON response of this API, like anthropic or openai, or none for any, instead of plain text
     #[arg(long, value_name = "NAME")]
     protocol: Option<Protocol>,
-    /// Read a stream of server-sent events; each goes out as soon as it is whole
+    /// Read a stream of server-sent events, or with ollama of lines; each goes out as soon as it is whole
     #[arg(long, requires = "protocol")]
     stream: bool,
 }
@@ -40,10 +40,11 @@ impl Args {
         let map = TokenMap::from_json(&map).with_context(|| self.map.display().to_string())?;
         let framing = match self.protocol {
             None => Framing::Text,
+            Some(Protocol::Ollama) if self.stream => Framing::Items,
             Some(_) if self.stream => Framing::Sse,
             Some(_) => Framing::Json,
         };
-        let endpoint = self.protocol.map_or(Endpoint::Generic, Protocol::chat);
+        let endpoint = self.protocol.map_or(&GENERIC, Protocol::chat);
         let unmasker = Unmasker::new(endpoint, framing, Arc::new(map));
         pump(unmasker, io::stdin().lock(), io::stdout().lock())?;
         Ok(ExitCode::SUCCESS)
@@ -95,7 +96,7 @@ mod tests {
         let map = [("EC2_001".to_owned(), "i-0abc".to_owned())]
             .into_iter()
             .collect();
-        let unmasker = Unmasker::new(Endpoint::Generic, Framing::Text, Arc::new(map));
+        let unmasker = Unmasker::new(&GENERIC, Framing::Text, Arc::new(map));
         let mut out = Vec::new();
         pump(unmasker, Slow("é EC2_001".as_bytes(), false), &mut out).unwrap();
         assert_eq!(out, "é i-0abc".as_bytes());

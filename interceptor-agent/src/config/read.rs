@@ -7,7 +7,9 @@ use interceptor_common::MAX_PORTS;
 
 use super::listeners::listeners;
 use super::section::{Bad, Problem, Section, Source};
-use super::values::{choice, cidr, count, duration, path, port, size, socket, text, version};
+use super::values::{
+    choice, cidr, count, duration, endpoint, path, port, size, socket, text, version,
+};
 use super::{
     Admin, Audit, Backend, Bedrock, Config, Limits, Log, LogFormat, MaskPolicy, OnFailure,
     PathPolicy, Reach, Steering, Tls, policies,
@@ -15,7 +17,7 @@ use super::{
 use crate::hosts::{Host, Hosts};
 use crate::mask::Mode;
 use crate::mask::detector::Action;
-use crate::protocol::Protocol;
+use crate::protocol::{Extra, Protocol, Route};
 
 /// The configuration as far as it can be read, and everything that is wrong with it.
 pub(super) fn config(
@@ -58,12 +60,6 @@ pub(super) const MODES: &[(&str, Mode)] = &[
     ("enforce", Mode::Enforce),
     ("report-only", Mode::ReportOnly),
     ("dry-run", Mode::DryRun),
-];
-
-const PROTOCOLS: &[(&str, Protocol)] = &[
-    ("anthropic", Protocol::Anthropic),
-    ("openai", Protocol::OpenAi),
-    ("none", Protocol::None),
 ];
 
 pub(super) const ACTIONS: &[(&str, Action)] = &[
@@ -219,11 +215,15 @@ fn tls(section: &mut Section<'_>, default: Tls) -> Tls {
 
 fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
     let mut seen = BTreeSet::new();
+    let protocols: Vec<_> = Protocol::all()
+        .map(|protocol| (protocol.name(), protocol))
+        .collect();
     root.sections("hosts", |section| {
         let name = section.required("host", text);
-        let protocol = section.required("protocol", choice(PROTOCOLS));
+        let protocol = section.required("protocol", choice(&protocols));
         let base_path = section.get("base_path", text).unwrap_or_default();
         let ranges = section.list("ranges", cidr);
+        let paths = paths(section);
         let (Some(name), Some(protocol)) = (name, protocol) else {
             return;
         };
@@ -243,6 +243,7 @@ fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
                 host.ranges = ranges
                     .or_else(|| Some(built_in()?.ranges.clone()))
                     .unwrap_or_default();
+                host.paths = paths;
                 hosts.insert(host);
             }
             Err(error @ crate::hosts::HostError::BasePath) => {
@@ -258,6 +259,42 @@ fn hosts(root: &mut Section<'_>, mut hosts: Hosts) -> Hosts {
         }
     });
     hosts
+}
+
+const METHODS: &[(&str, &str)] = &[
+    ("GET", "GET"),
+    ("DELETE", "DELETE"),
+    ("POST", "POST"),
+    ("PUT", "PUT"),
+    ("PATCH", "PATCH"),
+];
+
+/// Paths of a host that are read as those of an endpoint. `GET` and `DELETE` have no body.
+fn paths(section: &mut Section<'_>) -> Vec<Extra> {
+    let mut paths = Vec::new();
+    section.sections("paths", |section| {
+        let method = section.required("method", choice(METHODS));
+        let path = section.required("path", text);
+        let endpoint = section.required("as", endpoint);
+        let (Some(method), Some(path), Some(endpoint)) = (method, path, endpoint) else {
+            return;
+        };
+        let route = match method {
+            "GET" | "DELETE" => Route::NoBody(endpoint),
+            _ => Route::Body(endpoint),
+        };
+        match Extra::new(method, &path, route) {
+            Ok(extra) => paths.push(extra),
+            Err(error) => section.reject(
+                "path",
+                Bad::new(
+                    error.to_string(),
+                    "write the path behind base_path, without its query",
+                ),
+            ),
+        }
+    });
+    paths
 }
 
 fn mask(section: &mut Section<'_>, default: MaskPolicy, classes: &[&str]) -> MaskPolicy {

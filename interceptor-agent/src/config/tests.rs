@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::glob::Glob;
-use crate::protocol::Protocol;
+use crate::protocol::{self, Protocol, Route, openai, route};
 
 const FULL: &str = r#"
 version = 1
@@ -27,6 +27,7 @@ host = "llm.corp.example"
 protocol = "openai"
 base_path = "/gateway"
 ranges = ["192.0.2.0/24", "2001:db8::/32"]
+paths = [{ method = "POST", path = "/v3/{}:run", as = "openai_responses" }, { method = "GET", path = "/v3/runs", as = "openai_object" }]
 [[hosts]]
 host = "*.llm.corp.example"
 protocol = "anthropic"
@@ -121,6 +122,12 @@ fn every_key_is_read() {
         (Protocol::OpenAi, "/gateway")
     );
     assert_eq!(host.ranges, [cidr("192.0.2.0", 24), cidr("2001:db8::", 32)]);
+    let added = |method, path| route(host.protocol, &host.paths, method, path, false);
+    assert_eq!(
+        added("POST", "/v3/mine:run"),
+        Route::Body(&openai::RESPONSES)
+    );
+    assert_eq!(added("GET", "/v3/runs"), Route::NoBody(&openai::OBJECT));
     assert_eq!(
         config.hosts.lookup("x.llm.corp.example").unwrap().protocol,
         Protocol::Anthropic
@@ -273,6 +280,18 @@ fn broken_configs_are_explained() {
         }
     }
     assert!(seen >= 10, "{seen} configs seen");
+}
+
+#[test]
+fn every_endpoint_is_documented() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/config.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    for endpoint in protocol::Endpoint::all() {
+        assert!(
+            docs.contains(&format!("`{}`", endpoint.name)),
+            "{endpoint:?}"
+        );
+    }
 }
 
 #[test]

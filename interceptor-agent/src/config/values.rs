@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::Cidr;
 use super::section::{Bad, nearest};
+use crate::protocol::Endpoint;
 
 type Parsed<T> = Result<T, Bad>;
 
@@ -37,6 +38,21 @@ pub(super) fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&DeValue<'_>) ->
         };
         Err(Bad::new(names.join(", "), remedy))
     }
+}
+
+/// The name of an endpoint.
+pub(super) fn endpoint(value: &DeValue<'_>) -> Parsed<&'static Endpoint> {
+    let given = value.as_str().unwrap_or_default();
+    let all = Endpoint::all();
+    if let Some(endpoint) = all.iter().find(|endpoint| endpoint.name == given) {
+        return Ok(endpoint);
+    }
+    let names: Vec<_> = all.iter().map(|endpoint| endpoint.name).collect();
+    let remedy = match nearest(given, &names) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "write one of the names that docs/config.md lists in quotes".to_owned(),
+    };
+    Err(Bad::new("an endpoint, like \"openai_chat\"", remedy))
 }
 
 /// Any text but an empty one.

@@ -19,7 +19,7 @@ use crate::{
         request::{Masking, Outcome, Report},
         token::TokenMap,
     },
-    protocol::Endpoint,
+    protocol::{Endpoint, bedrock::account},
     refusal::{Reason, Refusal},
     upstream::MaskedBody,
 };
@@ -43,7 +43,7 @@ pub(super) struct Masked {
 pub(super) async fn request(
     terms: &Arc<Terms>,
     limit: usize,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<&'static Endpoint>,
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
@@ -60,7 +60,7 @@ pub(super) async fn request(
 async fn masked(
     terms: Arc<Terms>,
     limit: usize,
-    endpoint: Option<Endpoint>,
+    endpoint: Option<&'static Endpoint>,
     mut parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
@@ -92,7 +92,9 @@ async fn masked(
             Some(masked.map_err(Refusal::from).or_else(as_it_came)?)
         }
     };
-    let head_changed = match head(&mut masking, &mut parts) {
+    let known = endpoint.and_then(|endpoint| account(endpoint, parts.uri.path()));
+    let known = known.map(str::to_owned).unwrap_or_default();
+    let head_changed = match head(&mut masking, &mut parts, &known) {
         Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
         changed => changed.unwrap_or_default(),
     };
@@ -129,9 +131,9 @@ async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, By
 }
 
 /// Masks the values of headers, and refuses what can't be masked. Whether anything changed.
-fn head(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Refusal> {
+fn head(masking: &mut Masking<'_>, parts: &mut Parts, known: &str) -> Result<bool, Refusal> {
     let changed = mask_headers(masking, parts)?;
-    refuse_elsewhere(masking, parts).map(|()| changed)
+    refuse_elsewhere(masking, parts, known).map(|()| changed)
 }
 
 fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Refusal> {
@@ -151,19 +153,24 @@ fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Re
     Ok(changed)
 }
 
-/// Where a token would ask for something else than was meant, a value that must not leave refuses the request.
-fn refuse_elsewhere(masking: &mut Masking<'_>, parts: &Parts) -> Result<(), Refusal> {
+/// Where a token would ask for something else than was meant, a value that must not leave refuses the request; but for one
+/// that the provider knows, since it is who asks.
+fn refuse_elsewhere(masking: &mut Masking<'_>, parts: &Parts, known: &str) -> Result<(), Refusal> {
     let target = parts
         .uri
         .path_and_query()
         .map_or("", http::uri::PathAndQuery::as_str);
+    let target = &match known {
+        "" => Cow::Borrowed(target),
+        known => target.replacen(known, "", 1).into(),
+    };
     let names = parts
         .headers
         .keys()
         .map(|name| ("a header's name", Cow::from(name.as_str())));
     let texts = [
         ("the method", parts.method.as_str().into()),
-        ("the path or the query", target.into()),
+        ("the path or the query", target.as_ref().into()),
         ("the path or the query", head::percent_decoded(target)),
     ];
     for (place, text) in texts.into_iter().chain(names) {
@@ -191,7 +198,7 @@ mod tests {
             .header(name, value);
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-        head(&mut masker.begin(), &mut parts).map(|_| parts)
+        head(&mut masker.begin(), &mut parts, "").map(|_| parts)
     }
 
     #[test]

@@ -19,19 +19,19 @@ use crate::{
 /// and a provider that breaks it off is refused instead. With nothing to put back it passes as it is.
 pub(super) async fn unmasked(
     mut response: Response<UpstreamBody>,
-    endpoint: Option<Endpoint>,
+    endpoint: &'static Endpoint,
     tokens: Arc<TokenMap>,
     limit: usize,
 ) -> Result<Response<Answer>, Refusal> {
     head::strip_hop(response.headers_mut());
-    let Some(endpoint) = endpoint.filter(|_| !tokens.is_empty()) else {
+    if tokens.is_empty() {
         return Ok(response.map(Answer::Through));
-    };
+    }
     let codings = Codings::of(response.headers())
         .map_err(|_| Refusal::new(Reason::BadAnswer, "its content coding is unknown"))?;
     let kind = response.headers().get(header::CONTENT_TYPE);
-    let framing =
-        Framing::of_content_type(kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default());
+    let kind = kind.and_then(|kind| kind.to_str().ok());
+    let framing = Framing::of(endpoint, kind.unwrap_or_default());
     let unmasker = Unmasker::with_limits(endpoint, framing, tokens, limit, EVENT_LIMIT.min(limit));
     // The length changes; and values can't be put into coded bytes, so the answer leaves uncoded.
     head::remove(response.headers_mut(), |name| {

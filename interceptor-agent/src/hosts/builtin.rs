@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Host;
 use crate::config::Cidr;
-use crate::protocol::Protocol::{self, Anthropic, None, OpenAi};
+use crate::protocol::Protocol::{self, Anthropic, Azure, Bedrock, Cohere, Gemini, OpenAi, Vertex};
 
 /// `pattern`, what it speaks, its base path, and what the `*` stands for in the CA's constraint. Without a list the
 /// constraint is the name behind `*.`.
@@ -25,12 +25,17 @@ const ROWS: &[Row] = &[
     ("api.x.ai", OpenAi, "", &[]),
     ("api.groq.com", OpenAi, "/openai", &[]),
     ("openrouter.ai", OpenAi, "/api", &[]),
-    ("api.cohere.com", None, "", &[]),
-    ("generativelanguage.googleapis.com", None, "", &[]),
-    ("aiplatform.googleapis.com", None, "", &[]),
-    ("*-aiplatform.googleapis.com", None, "", VERTEX_REGIONS),
-    ("*.openai.azure.com", None, "", &[]),
-    ("bedrock-runtime.*.amazonaws.com", None, "", BEDROCK_REGIONS),
+    ("api.cohere.com", Cohere, "", &[]),
+    ("generativelanguage.googleapis.com", Gemini, "", &[]),
+    ("aiplatform.googleapis.com", Vertex, "", &[]),
+    ("*-aiplatform.googleapis.com", Vertex, "", VERTEX_REGIONS),
+    ("*.openai.azure.com", Azure, "", &[]),
+    (
+        "bedrock-runtime.*.amazonaws.com",
+        Bedrock,
+        "",
+        BEDROCK_REGIONS,
+    ),
 ];
 
 /// Addresses that providers publish for their hosts. Others have none of their own, but a network's front.
@@ -81,6 +86,7 @@ pub(super) fn hosts() -> impl Iterator<Item = Host> {
             pattern: (*pattern).to_owned(),
             protocol: *protocol,
             base_path: (*base_path).to_owned(),
+            paths: Vec::new(),
             ranges: ranges(pattern),
             names: match regions {
                 [] => vec![pattern.trim_start_matches("*.").to_owned()],

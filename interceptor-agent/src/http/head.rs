@@ -25,12 +25,15 @@ const HOP_BY_HABIT: [&str; 2] = ["keep-alive", "proxy-connection"];
 
 /// Headers that carry credentials for the provider, or that are read here and so say nothing else. A cookie is what the
 /// provider's own front set: Cloudflare's have a version in them that reads as an address, and are void when changed.
-const NOT_TEXT: [&str; 7] = [
+const NOT_TEXT: [&str; 9] = [
     "authorization",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
     "cookie",
+    // A key of the handshake, and where browsers have to put their credentials.
+    "sec-websocket-key",
+    "sec-websocket-protocol",
     "host",
     "content-encoding",
 ];

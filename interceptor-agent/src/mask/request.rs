@@ -117,9 +117,9 @@ impl<'m> Masking<'m> {
     ///
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
-    pub fn body(&mut self, endpoint: Endpoint, raw: &Bytes) -> Result<Outcome, MaskError> {
+    pub fn body(&mut self, endpoint: &Endpoint, raw: &Bytes) -> Result<Outcome, MaskError> {
         let doc = json::parse(raw)?;
-        let masked = self.pass(|pass| pass.body(&doc, endpoint.schema()))?;
+        let masked = self.pass(|pass| pass.body(&doc, endpoint.request))?;
         Ok(match masked {
             None => Outcome::Unchanged(MaskedBytes(raw.clone())),
             Some(masked) => Outcome::Masked(MaskedBytes(masked.into())),
@@ -148,6 +148,16 @@ impl<'m> Masking<'m> {
         let (result, state) = Pass::new(self.masker.finder(), state, true).text(text);
         self.state = state;
         Ok(self.enforced(result?))
+    }
+
+    /// What was seen since the last time this was asked.
+    pub fn take_report(&mut self) -> Report {
+        mem::take(&mut self.state.report)
+    }
+
+    /// The tokens handed out so far.
+    pub fn tokens(&self) -> TokenMap {
+        self.state.numbering.clone().into_map()
     }
 
     /// The tokens handed out, and what was seen. In [`Mode::DryRun`] nothing left masked: no tokens.
@@ -290,6 +300,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what was seen elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.fields += other.fields;
+        self.masked += other.masked;
+        self.unreadable += other.unreadable;
+        for (class, count) in other.findings {
+            match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
+                Some((_, sum)) => *sum += count,
+                None => self.findings.push((class, count)),
+            }
+        }
+    }
+
     fn count(&mut self, class: ClassId) {
         match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
             Some((_, count)) => *count += 1,
@@ -298,7 +321,5 @@ impl Report {
     }
 }
 
-#[cfg(test)]
-mod golden;
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,23 @@
-//! Putting values back into a response: a stream of events, a JSON document, or plain text. Does no I/O.
+//! Putting values back into a response: a stream of events or items, a JSON document, or plain text. Does no I/O.
 
 mod document;
 mod events;
+mod items;
+mod messages;
+mod single;
+mod texts;
 
 use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use self::{document::Document, events::EventStream};
+pub use self::single::EventUnmasker;
+use self::{document::Document, events::EventStream, items::ItemStream, messages::MessageStream};
 use super::{
     token::TokenMap,
     unmask::{Escaping, Pieces, Tokens},
 };
-use crate::{protocol::Endpoint, sse::EventTooLong};
+use crate::{eventstream::EventStreamError, json::split, protocol::Endpoint, sse::EventTooLong};
 
 /// Most bytes of a JSON response, which is held until it is whole.
 pub const BODY_LIMIT: usize = 64 << 20;
@@ -26,13 +31,18 @@ pub enum Framing {
     Json,
     /// Server-sent events.
     Sse,
+    /// JSON documents one after the other, as lines or as items of an array.
+    Items,
+    /// AWS's event messages.
+    Messages,
     /// One plain text.
     Text,
 }
 
 impl Framing {
-    /// The framing that a `content-type` value stands for; what is neither JSON nor events is text.
-    pub fn of_content_type(value: &str) -> Self {
+    /// The framing that a `content-type` value stands for in an answer of `endpoint`; what is neither JSON nor events
+    /// is text.
+    pub fn of(endpoint: &Endpoint, value: &str) -> Self {
         let essence = value.split(';').next().unwrap_or_default().trim();
         let is = |name: &str| essence.eq_ignore_ascii_case(name);
         let suffix = essence
@@ -40,13 +50,31 @@ impl Framing {
             .unwrap_or_default();
         if is("text/event-stream") {
             Self::Sse
+        } else if is("application/vnd.amazon.eventstream") {
+            Self::Messages
+        } else if LINES.iter().any(|name| is(name)) {
+            Self::Items
         } else if is("application/json") || suffix.eq_ignore_ascii_case("+json") {
-            Self::Json
+            match endpoint.answer.array {
+                true => Self::Items,
+                false => Self::Json,
+            }
         } else {
             Self::Text
         }
     }
 }
+
+/// Content types of JSON documents by the line.
+const LINES: &[&str] = &[
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+    "application/stream+json",
+];
 
 /// A response that can't be unmasked; the provider's side is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +88,12 @@ pub enum UnmaskError {
     /// One event of the stream is too long.
     #[error(transparent)]
     EventTooLong(#[from] EventTooLong),
+    /// A stream of AWS's messages is broken.
+    #[error(transparent)]
+    EventStream(#[from] EventStreamError),
+    /// One item of the stream is too long.
+    #[error(transparent)]
+    ItemTooLong(#[from] split::TooLong),
 }
 
 /// Puts the values of one exchange back into its response.
@@ -78,17 +112,19 @@ enum Body {
     Text(Pieces),
     Document(Document),
     Events(Box<EventStream>),
+    Items(Box<ItemStream>),
+    Messages(Box<MessageStream>),
 }
 
 impl Unmasker {
     /// For a response of `endpoint`, with the default limits.
-    pub fn new(endpoint: Endpoint, framing: Framing, tokens: Arc<TokenMap>) -> Self {
+    pub fn new(endpoint: &'static Endpoint, framing: Framing, tokens: Arc<TokenMap>) -> Self {
         Self::with_limits(endpoint, framing, tokens, BODY_LIMIT, EVENT_LIMIT)
     }
 
     /// With limits in bytes for a JSON body and for one event of a stream.
     pub fn with_limits(
-        endpoint: Endpoint,
+        endpoint: &'static Endpoint,
         framing: Framing,
         tokens: Arc<TokenMap>,
         body_limit: usize,
@@ -99,6 +135,10 @@ impl Unmasker {
             _ if tokens.is_empty() => Body::Untouched,
             Framing::Json => Body::Document(Document::new(endpoint, body_limit)),
             Framing::Sse => Body::Events(Box::new(EventStream::new(endpoint, event_limit))),
+            Framing::Items => Body::Items(Box::new(ItemStream::new(endpoint, event_limit))),
+            Framing::Messages => {
+                Body::Messages(Box::new(MessageStream::new(endpoint, event_limit)))
+            }
             Framing::Text => Body::Text(Pieces::new(Escaping::None)),
         };
         Self { tokens, body }
@@ -119,6 +159,8 @@ impl Unmasker {
             Body::Text(text) => out.extend_from_slice(&text.push(&self.tokens, chunk)),
             Body::Document(document) => document.push(chunk)?,
             Body::Events(events) => events.push(&self.tokens, chunk, out)?,
+            Body::Items(items) => items.push(&self.tokens, chunk, out)?,
+            Body::Messages(messages) => messages.push(&self.tokens, chunk, out)?,
         }
         Ok(())
     }
@@ -133,6 +175,8 @@ impl Unmasker {
             Body::Text(text) => out.extend_from_slice(&text.finish(&self.tokens, b"")),
             Body::Document(document) => document.finish(&self.tokens, out),
             Body::Events(events) => events.finish(&self.tokens, out),
+            Body::Items(items) => items.finish(&self.tokens, out),
+            Body::Messages(messages) => messages.finish(&self.tokens, out),
         }
         Ok(())
     }

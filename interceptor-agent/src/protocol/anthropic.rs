@@ -1,35 +1,86 @@
-//! Anthropic: Messages and token counting.
+//! Anthropic: messages, token counting, message batches, text completions; what can be read of files and models.
 
 pub mod stream;
 
 use super::{
     Endpoint,
-    route::{Route, Row},
+    response::{self, Answer},
+    route::{
+        Mount,
+        Route::{Body, NoBody, SidePath},
+        Row,
+    },
     schema::{Looks, Place, Schema, opaque},
 };
 
+pub(super) const MOUNTS: &[Mount] = &[("/v1", ROUTES), ("/api", AGENT)];
+
+/// Below `/v1`; other makers' hosts have copies of these.
 pub(super) const ROUTES: &[Row] = &[
-    (
-        &["POST"],
-        "/v1/messages",
-        Route::Body(Endpoint::AnthropicMessages),
-    ),
-    (
-        &["POST"],
-        "/v1/messages/count_tokens",
-        Route::Body(Endpoint::AnthropicCountTokens),
-    ),
-    (&["POST"], "/v1/files", Route::Body(Endpoint::Generic)),
-    (&["GET"], "/v1/models", Route::NoBody),
-    (&["GET"], "/v1/models/{}", Route::NoBody),
-    (&["GET", "HEAD"], "/api/hello", Route::NoBody),
-    (&["GET", "POST"], "/api/claude_code/*", Route::SidePath),
-    (&["GET", "POST"], "/api/eval/*", Route::SidePath),
-    (&["GET", "POST"], "/api/event_logging/*", Route::SidePath),
+    (&["POST"], "/messages", Body(&MESSAGES)),
+    (&["POST"], "/messages/count_tokens", Body(&COUNT_TOKENS)),
+    (&["POST"], "/messages/batches", Body(&BATCHES)),
+    (&["GET"], "/messages/batches", NoBody(&OBJECT)),
+    (&["GET", "DELETE"], "/messages/batches/{}", NoBody(&OBJECT)),
+    (&["POST"], "/messages/batches/{}/cancel", Body(&OBJECT)),
+    (&["GET"], "/messages/batches/{}/results", NoBody(&BATCHES)),
+    (&["POST"], "/complete", Body(&COMPLETE)),
+    (&["POST"], "/files", Body(&OBJECT)),
+    (&["GET"], "/files", NoBody(&OBJECT)),
+    (&["GET", "DELETE"], "/files/{}", NoBody(&OBJECT)),
+    (&["GET"], "/files/{}/content", NoBody(&OBJECT)),
+    (&["GET"], "/models", NoBody(&OBJECT)),
+    (&["GET"], "/models/{}", NoBody(&OBJECT)),
 ];
 
+/// Claude Code: reachability, account, telemetry.
+const AGENT: &[Row] = &[
+    (&["GET", "HEAD"], "/hello", NoBody(&OBJECT)),
+    (&["GET", "POST"], "/claude_code/*", SidePath),
+    (&["GET", "POST"], "/eval/*", SidePath),
+    (&["GET", "POST"], "/event_logging/*", SidePath),
+];
+
+/// `POST /v1/messages`
+pub static MESSAGES: Endpoint = Endpoint {
+    name: "anthropic_messages",
+    request: &CONVERSATION,
+    answer: &MESSAGE,
+};
+
+/// `POST /v1/messages/count_tokens`
+pub static COUNT_TOKENS: Endpoint = Endpoint {
+    name: "anthropic_count_tokens",
+    answer: &WHOLE,
+    ..MESSAGES
+};
+
+/// `POST /v1/messages/batches`, and its results, which are lines of JSON.
+pub static BATCHES: Endpoint = Endpoint {
+    name: "anthropic_batches",
+    request: &Schema {
+        first: &[],
+        turns: "requests",
+        ..CONVERSATION
+    },
+    answer: &WHOLE,
+};
+
+/// `POST /v1/complete`
+pub static COMPLETE: Endpoint = Endpoint {
+    name: "anthropic_complete",
+    ..MESSAGES
+};
+
+/// Files, models, a batch: what they are, not what they hold.
+pub static OBJECT: Endpoint = Endpoint {
+    name: "anthropic_object",
+    answer: &WHOLE,
+    ..MESSAGES
+};
+
 /// Request bodies. `thinking` is signed, and the API refuses a body in which it changed.
-pub const SCHEMA: Schema = Schema {
+const CONVERSATION: Schema = Schema {
     first: &["system", "tools", "output_format", "output_config"],
     turns: "messages",
     structure: &[
@@ -40,6 +91,8 @@ pub const SCHEMA: Schema = Schema {
         "source",
         "cache_control",
         "citations",
+        "requests",
+        "params",
     ],
     opaque: &[
         opaque("type", Looks::Name, Place::Anywhere),
@@ -52,4 +105,27 @@ pub const SCHEMA: Schema = Schema {
         opaque("data", Looks::Base64, Place::BinaryMedia),
     ],
     json_text: &[],
+};
+
+/// A message, whole or as a stream.
+const MESSAGE: Answer = Answer {
+    stream: Some(&stream::STREAM),
+    ..WHOLE
+};
+
+pub(super) const WHOLE: Answer = Answer {
+    sealed: &[
+        "thinking",
+        "thinking_delta",
+        "redacted_thinking",
+        "signature_delta",
+    ],
+    opaque: &[
+        "thinking",
+        "signature",
+        "encrypted_content",
+        "encrypted_index",
+    ],
+    free: &["input"],
+    ..response::PLAIN
 };

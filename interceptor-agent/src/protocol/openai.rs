@@ -1,80 +1,275 @@
-//! OpenAI and the hosts that copy its API: Chat Completions.
+//! OpenAI and the hosts that copy its API.
 
-pub mod batch;
-pub mod stream;
+mod body;
+pub mod chat;
+pub mod files;
+pub mod realtime;
+pub mod responses;
+pub mod threads;
 
 use super::{
-    Endpoint,
-    route::{Route, Row},
-    schema::{Looks, Place, Schema, opaque},
+    Endpoint, anthropic,
+    response::{self, Answer},
+    route::{
+        Mount,
+        Route::{Body, NoBody, SidePath, UpgradeRequired, WebSocket},
+        Row,
+    },
 };
 
+/// Some hosts leave `/v1` out; some speak Anthropic's API beside OpenAI's.
+pub(super) const MOUNTS: &[Mount] = &[
+    ("/v1", ROUTES),
+    ("", ROUTES),
+    ("/beta", ROUTES),
+    ("/v1", anthropic::ROUTES),
+    ("/anthropic/v1", anthropic::ROUTES),
+    ("", AGENT),
+];
+
+/// Below `/v1`, or wherever else a host has them.
 pub(super) const ROUTES: &[Row] = &[
+    (&["POST"], "/chat/completions", Body(&CHAT)),
+    (&["GET"], "/chat/completions", NoBody(&CHAT)),
+    (&["GET", "DELETE"], "/chat/completions/{}", NoBody(&CHAT)),
+    (&["POST"], "/chat/completions/{}", Body(&OBJECT)),
+    (&["GET"], "/chat/completions/{}/messages", NoBody(&CHAT)),
+    (&["POST"], "/completions", Body(&COMPLETIONS)),
+    (&["POST"], "/fim/completions", Body(&COMPLETIONS)),
+    (&["POST"], "/responses", Body(&RESPONSES)),
+    (&["GET"], "/responses", UpgradeRequired),
+    (&["POST"], "/responses/compact", Body(&COMPACT)),
+    (&["POST"], "/responses/input_tokens", Body(&INPUT_TOKENS)),
+    (&["GET", "DELETE"], "/responses/{}", NoBody(&RESPONSES)),
+    (&["POST"], "/responses/{}/cancel", Body(&RESPONSES)),
+    (&["GET"], "/responses/{}/input_items", NoBody(&ITEMS)),
+    (&["POST"], "/conversations", Body(&ITEMS)),
+    (&["GET", "DELETE"], "/conversations/{}", NoBody(&OBJECT)),
+    (&["POST"], "/conversations/{}", Body(&OBJECT)),
+    (&["POST"], "/conversations/{}/items", Body(&ITEMS)),
+    (&["GET"], "/conversations/{}/items", NoBody(&ITEMS)),
+    (
+        &["GET", "DELETE"],
+        "/conversations/{}/items/{}",
+        NoBody(&ITEMS),
+    ),
+    (&["POST"], "/embeddings", Body(&EMBEDDINGS)),
+    (&["POST"], "/moderations", Body(&MODERATIONS)),
+    (&["POST"], "/images/generations", Body(&IMAGES)),
+    (&["POST"], "/images/edits|variations", Body(&IMAGES)),
+    (&["POST"], "/audio/speech", Body(&SPEECH)),
     (
         &["POST"],
-        "/v1/chat/completions",
-        Route::Body(Endpoint::OpenAiChat),
+        "/audio/transcriptions|translations",
+        Body(&files::TRANSCRIPTION),
     ),
-    (&["POST"], "/v1/files", Route::Body(Endpoint::Generic)),
+    (&["GET"], "/realtime", WebSocket(&realtime::REALTIME)),
+    (&["POST"], "/batches", Body(&OBJECT)),
+    (&["GET"], "/batches", NoBody(&OBJECT)),
+    (&["GET"], "/batches/{}", NoBody(&OBJECT)),
+    (&["POST"], "/batches/{}/cancel", Body(&OBJECT)),
+    (&["POST"], "/files", Body(&OBJECT)),
+    (&["GET"], "/files", NoBody(&OBJECT)),
+    (&["GET", "DELETE"], "/files/{}", NoBody(&OBJECT)),
+    (&["GET"], "/files/{}/content", NoBody(&CONTENT)),
+    (&["POST"], "/uploads", Body(&OBJECT)),
+    (&["POST"], "/uploads/{}/cancel|complete", Body(&OBJECT)),
+    (&["POST"], "/uploads/{}/parts", Body(&files::PIECE)),
+    (
+        &["GET"],
+        "/assistants|threads|vector_stores",
+        NoBody(&OBJECT),
+    ),
+    (&["POST"], "/assistants", Body(&ASSISTANTS)),
+    (&["POST"], "/assistants/{}", Body(&ASSISTANTS)),
+    (
+        &["GET", "DELETE"],
+        "/assistants|threads|vector_stores/{}",
+        NoBody(&OBJECT),
+    ),
+    (&["POST"], "/threads", Body(&THREADS)),
+    (&["POST"], "/threads/runs", Body(&RUNS)),
+    (&["POST"], "/threads/{}", Body(&OBJECT)),
+    (&["POST"], "/threads/{}/messages", Body(&THREADS)),
+    (&["GET"], "/threads/{}/messages", NoBody(&THREADS)),
+    (&["POST"], "/threads/{}/messages/{}", Body(&THREADS)),
+    (
+        &["GET", "DELETE"],
+        "/threads/{}/messages/{}",
+        NoBody(&THREADS),
+    ),
+    (&["POST"], "/threads/{}/runs", Body(&RUNS)),
+    (&["GET"], "/threads/{}/runs", NoBody(&RUNS)),
+    (&["POST"], "/threads/{}/runs/{}", Body(&RUNS)),
+    (&["GET"], "/threads/{}/runs/{}", NoBody(&RUNS)),
     (
         &["POST"],
-        "/v1/audio/transcriptions",
-        Route::Body(Endpoint::Generic),
+        "/threads/{}/runs/{}/cancel|submit_tool_outputs",
+        Body(&RUNS),
+    ),
+    (&["GET"], "/threads/{}/runs/{}/steps", NoBody(&RUNS)),
+    (&["GET"], "/threads/{}/runs/{}/steps/{}", NoBody(&RUNS)),
+    (&["POST"], "/vector_stores", Body(&OBJECT)),
+    (&["POST"], "/vector_stores/{}", Body(&OBJECT)),
+    (&["POST"], "/vector_stores/{}/search", Body(&SEARCH)),
+    (
+        &["POST"],
+        "/vector_stores/{}/files|file_batches",
+        Body(&OBJECT),
+    ),
+    (&["GET"], "/vector_stores/{}/files", NoBody(&OBJECT)),
+    (
+        &["GET", "DELETE"],
+        "/vector_stores/{}/files|file_batches/{}",
+        NoBody(&OBJECT),
+    ),
+    (&["POST"], "/vector_stores/{}/files/{}", Body(&OBJECT)),
+    (
+        &["GET"],
+        "/vector_stores/{}/files/{}/content",
+        NoBody(&SEARCH),
     ),
     (
         &["POST"],
-        "/v1/audio/translations",
-        Route::Body(Endpoint::Generic),
+        "/vector_stores/{}/file_batches/{}/cancel",
+        Body(&OBJECT),
     ),
     (
-        &["POST"],
-        "/v1/images/edits",
-        Route::Body(Endpoint::Generic),
+        &["GET"],
+        "/vector_stores/{}/file_batches/{}/files",
+        NoBody(&OBJECT),
     ),
-    (
-        &["POST"],
-        "/v1/images/variations",
-        Route::Body(Endpoint::Generic),
-    ),
-    (&["GET"], "/v1/models", Route::NoBody),
-    (&["GET"], "/v1/models/{}", Route::NoBody),
-    (&["GET"], "/v1/responses", Route::UpgradeRequired),
-    // Codex: account, plugins and telemetry, on chatgpt.com and ab.chatgpt.com.
-    (&["GET", "POST"], "/backend-api/wham/*", Route::SidePath),
-    (&["GET", "POST"], "/backend-api/plugins/*", Route::SidePath),
+    (&["GET"], "/models", NoBody(&OBJECT)),
+    (&["GET", "DELETE"], "/models/{}", NoBody(&OBJECT)),
+];
+
+/// Codex: account, plugins and telemetry, on chatgpt.com and ab.chatgpt.com.
+const AGENT: &[Row] = &[
+    (&["GET", "POST"], "/backend-api/wham/*", SidePath),
+    (&["GET", "POST"], "/backend-api/plugins/*", SidePath),
     (
         &["GET", "POST"],
         "/backend-api/codex/analytics-events/*",
-        Route::SidePath,
+        SidePath,
     ),
-    (&["POST"], "/otlp/v1/*", Route::SidePath),
+    (&["POST"], "/otlp/v1/*", SidePath),
 ];
 
-/// Request bodies of Chat Completions.
-pub const SCHEMA: Schema = Schema {
-    first: &["tools", "functions", "response_format"],
-    turns: "messages",
-    structure: &[
-        "tools",
-        "functions",
-        "messages",
-        "content",
-        "tool_calls",
-        "function",
-        "function_call",
-        "image_url",
-        "input_audio",
-        "file",
-        "audio",
-        "prediction",
-    ],
+/// `POST /v1/chat/completions`
+pub static CHAT: Endpoint = Endpoint {
+    name: "openai_chat",
+    request: &body::CHAT,
+    answer: &COMPLETION,
+};
+
+/// `POST /v1/completions`, Mistral's and DeepSeek's FIM
+pub static COMPLETIONS: Endpoint = Endpoint {
+    name: "openai_completions",
+    request: &body::PLAIN,
+    answer: &COMPLETION,
+};
+
+/// `POST /v1/responses`
+pub static RESPONSES: Endpoint = Endpoint {
+    name: "openai_responses",
+    request: &body::RESPONSES,
+    answer: &Answer {
+        stream: Some(&responses::STREAM),
+        ..WHOLE
+    },
+};
+
+/// `POST /v1/responses/compact`
+pub static COMPACT: Endpoint = Endpoint {
+    name: "openai_compact",
+    request: &body::RESPONSES,
+    answer: &WHOLE,
+};
+
+/// `POST /v1/responses/input_tokens`
+pub static INPUT_TOKENS: Endpoint = Endpoint {
+    name: "openai_input_tokens",
+    request: &body::RESPONSES,
+    answer: &WHOLE,
+};
+
+/// Conversations and their items
+pub static ITEMS: Endpoint = Endpoint {
+    name: "openai_items",
+    request: &body::ITEMS,
+    answer: &WHOLE,
+};
+
+/// `POST /v1/embeddings`
+pub static EMBEDDINGS: Endpoint = plain("openai_embeddings");
+
+/// `POST /v1/moderations`
+pub static MODERATIONS: Endpoint = plain("openai_moderations");
+
+/// `POST /v1/images/generations`
+pub static IMAGES: Endpoint = plain("openai_images");
+
+/// `POST /v1/audio/speech`
+pub static SPEECH: Endpoint = plain("openai_speech");
+
+/// `POST /v1/vector_stores/{}/search`
+pub static SEARCH: Endpoint = plain("openai_search");
+
+/// Batches, files, vector stores, metadata: what they are, not what they hold
+pub static OBJECT: Endpoint = plain("openai_object");
+
+/// A file's own bytes: nothing is known about them.
+pub static CONTENT: Endpoint = plain("openai_content");
+
+/// Assistants
+pub static ASSISTANTS: Endpoint = Endpoint {
+    name: "openai_assistants",
+    request: &body::THREADS,
+    answer: &WHOLE,
+};
+
+/// Threads and their messages
+pub static THREADS: Endpoint = Endpoint {
+    name: "openai_threads",
+    request: &body::THREADS,
+    answer: &WHOLE,
+};
+
+/// Runs of assistants on threads
+pub static RUNS: Endpoint = Endpoint {
+    name: "openai_runs",
+    request: &body::THREADS,
+    answer: &Answer {
+        stream: Some(&threads::STREAM),
+        ..WHOLE
+    },
+};
+
+const fn plain(name: &'static str) -> Endpoint {
+    Endpoint {
+        name,
+        request: &body::PLAIN,
+        answer: &WHOLE,
+    }
+}
+
+/// Answers whose choices may come in chunks.
+pub(super) const COMPLETION: Answer = Answer {
+    stream: Some(&chat::STREAM),
+    ..WHOLE
+};
+
+/// Reasoning that hosts sign, seal or encrypt comes back as it was; the media are none of ours.
+const WHOLE: Answer = Answer {
     opaque: &[
-        opaque("type", Looks::Name, Place::Anywhere),
-        opaque("role", Looks::Name, Place::Anywhere),
-        opaque("encrypted_content", Looks::Base64, Place::Anywhere),
-        // Drawn at random, and one in fifty of its length reads as a payment card.
-        opaque("seed", Looks::Number, Place::Anywhere),
-        opaque("data", Looks::Base64, Place::Below("input_audio")),
+        "encrypted_content",
+        "thought_signature",
+        "reasoning_details",
+        "b64_json",
+        "partial_image_b64",
+        "obfuscation",
     ],
+    free: &["input", "arguments", "metadata", "variables"],
     json_text: &["arguments"],
+    ..response::PLAIN
 };

@@ -1,16 +1,20 @@
 //! What to do with a request, by its method and path. The paths themselves are data of each provider.
 
-use super::{Endpoint, Protocol, anthropic, openai};
+use std::borrow::Cow;
+
+use super::{Endpoint, Protocol, bedrock};
 
 /// What a path means for the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The body is masked and the answer unmasked.
-    Body(Endpoint),
-    /// A known path that takes no body; a request that has one is refused.
-    NoBody,
+    /// The body, if there is one, is masked and the answer unmasked.
+    Body(&'static Endpoint),
+    /// A known path that takes no body, answered as this endpoint answers; a request that has one is refused.
+    NoBody(&'static Endpoint),
     /// Traffic of a coding agent that is not LLM API: telemetry, feature flags. Policy decides.
     SidePath,
+    /// A WebSocket whose messages are masked and unmasked, as this endpoint's bodies and events are.
+    WebSocket(&'static Endpoint),
     /// A WebSocket that clients give up for SSE when answered 426.
     UpgradeRequired,
     /// Nothing is known about what such a request carries.
@@ -21,8 +25,8 @@ impl Route {
     /// Its name in the audit: paths themselves can hold anything.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Body(endpoint) => endpoint.name(),
-            Self::NoBody => "no_body",
+            Self::Body(endpoint) | Self::WebSocket(endpoint) => endpoint.name,
+            Self::NoBody(_) => "no_body",
             Self::SidePath => "side_path",
             Self::UpgradeRequired => "websocket",
             Self::Unknown => "unknown_path",
@@ -32,26 +36,98 @@ impl Route {
 
 /// One line of a provider's table: methods, path, meaning.
 ///
-/// A path is compared literally, but a last segment `{}` stands for any one segment and `*` for any rest.
+/// A path is compared segment by segment, literally, but for
+/// - `a|b`, which is either;
+/// - `{}`, any one segment;
+/// - `{}:verb`, any one segment with this behind its only colon;
+/// - a last `*`, any rest.
 pub(super) type Row = (&'static [&'static str], &'static str, Route);
 
-/// Looks up a request. `path` is without query, the host's base path already stripped.
+/// Rows, and the path that they stand below; its segments are read as those of a row.
+pub(super) type Mount = (&'static str, &'static [Row]);
+
+/// A path that a configuration adds to its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extra {
+    method: String,
+    path: String,
+    route: Route,
+}
+
+/// Not a path that can be added; the text says what is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a path like /v1/chat or /models/{{}}:run: {{}} stands for one segment; no dots, query or escapes"
+)]
+pub struct BadPath;
+
+impl Extra {
+    /// Requests of this method to this path, below the host's base path, in the syntax of the tables without `*`.
+    ///
+    /// # Errors
+    /// When no request could have such a path.
+    pub fn new(method: &str, path: &str, route: Route) -> Result<Self, BadPath> {
+        let sample = path.replace("{}", "x").replace('|', "-");
+        match is_plain(&sample) {
+            true => Ok(Self {
+                method: method.to_owned(),
+                path: path.to_owned(),
+                route,
+            }),
+            false => Err(BadPath),
+        }
+    }
+}
+
+/// Looks up a request, first among the `extra` paths of its host. `path` is without query, the host's base path already
+/// stripped.
 ///
 /// Paths that a server could read in two ways (empty or dot segments, percent escapes) are [`Route::Unknown`].
-pub fn route(protocol: Protocol, method: &str, path: &str, is_websocket_upgrade: bool) -> Route {
-    let rows = match protocol {
-        Protocol::Anthropic => anthropic::ROUTES,
-        Protocol::OpenAi => openai::ROUTES,
-        Protocol::None => return Route::Unknown,
+pub fn route(
+    protocol: Protocol,
+    extra: &[Extra],
+    method: &str,
+    path: &str,
+    is_websocket_upgrade: bool,
+) -> Route {
+    let path = &*match protocol {
+        Protocol::Bedrock => bedrock::with_plain_model(path),
+        _ => Cow::Borrowed(path),
     };
     if !is_plain(path) {
         return Route::Unknown;
     }
-    let mut known = rows.iter().filter(|(methods, pattern, route)| {
-        let upgrades = *route == Route::UpgradeRequired;
-        upgrades == is_websocket_upgrade && methods.contains(&method) && matches(pattern, path)
+    let added = extra.iter().filter(|extra| extra.method == method);
+    let added = added.map(|extra| ("", extra.path.as_str(), extra.route));
+    let built_in = protocol.mounts().iter().flat_map(|(mount, rows)| {
+        let rows = rows.iter().filter(|row| row.0.contains(&method));
+        rows.map(|row| (*mount, row.1, row.2))
     });
-    known.next().map_or(Route::Unknown, |(_, _, route)| *route)
+    let mut known = added.chain(built_in).filter(|(mount, pattern, route)| {
+        let upgrades = matches!(route, Route::WebSocket(_) | Route::UpgradeRequired);
+        upgrades == is_websocket_upgrade && matches(mount, pattern, path)
+    });
+    known.next().map_or(Route::Unknown, |(.., route)| route)
+}
+
+/// The endpoints that a protocol's paths lead to.
+pub(super) fn endpoints(protocol: Protocol) -> impl Iterator<Item = &'static Endpoint> {
+    let rows = protocol.mounts().iter().flat_map(|mount| mount.1);
+    rows.filter_map(|row| match row.2 {
+        Route::Body(endpoint) | Route::NoBody(endpoint) | Route::WebSocket(endpoint) => {
+            Some(endpoint)
+        }
+        _ => None,
+    })
+}
+
+/// Whether a path of a provider leads a body to this endpoint.
+#[cfg(test)]
+pub fn takes_body(endpoint: &Endpoint) -> bool {
+    let mounts = Protocol::all().flat_map(Protocol::mounts);
+    mounts
+        .flat_map(|mount| mount.1)
+        .any(|row| matches!(row.2, Route::Body(known) if known == endpoint))
 }
 
 fn is_plain(path: &str) -> bool {
@@ -62,113 +138,30 @@ fn is_plain(path: &str) -> bool {
     })
 }
 
-fn matches(pattern: &str, path: &str) -> bool {
-    let rest = |prefix: &str| path.strip_prefix(prefix);
-    if let Some(prefix) = pattern.strip_suffix('*') {
-        rest(prefix).is_some()
-    } else if let Some(prefix) = pattern.strip_suffix("{}") {
-        rest(prefix).is_some_and(|segment| !segment.contains('/'))
-    } else {
-        pattern == path
+fn matches(mount: &str, pattern: &str, path: &str) -> bool {
+    let mut wanted = mount.split('/').skip(1).chain(pattern.split('/').skip(1));
+    let mut segments = path.split('/').skip(1);
+    loop {
+        match (wanted.next(), segments.next()) {
+            (Some("*"), Some(_)) | (None, None) => return true,
+            (Some(wanted), Some(segment)) if is_segment(wanted, segment) => {}
+            _ => return false,
+        }
     }
+}
+
+fn is_segment(wanted: &str, segment: &str) -> bool {
+    wanted
+        .split('|')
+        .any(|wanted| match wanted.strip_prefix("{}") {
+            Some("") => true,
+            // `{}:verb`
+            Some(verb) => segment
+                .strip_suffix(verb)
+                .is_some_and(|name| !name.is_empty() && !name.contains(':')),
+            None => wanted == segment,
+        })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plain(protocol: Protocol, method: &str, path: &str) -> Route {
-        route(protocol, method, path, false)
-    }
-
-    #[test]
-    fn anthropic_paths() {
-        let anthropic = |method, path| plain(Protocol::Anthropic, method, path);
-        assert_eq!(
-            anthropic("POST", "/v1/messages"),
-            Route::Body(Endpoint::AnthropicMessages)
-        );
-        assert_eq!(
-            anthropic("POST", "/v1/messages/count_tokens"),
-            Route::Body(Endpoint::AnthropicCountTokens)
-        );
-        for (method, path) in [
-            ("GET", "/v1/models"),
-            ("GET", "/v1/models/claude-x"),
-            ("HEAD", "/api/hello"),
-        ] {
-            assert_eq!(anthropic(method, path), Route::NoBody, "{path}");
-        }
-        for path in [
-            "/api/claude_code/metrics",
-            "/api/eval/sdk-a1",
-            "/api/event_logging/v2/batch",
-        ] {
-            assert_eq!(anthropic("POST", path), Route::SidePath, "{path}");
-        }
-        for (method, path) in [
-            ("GET", "/v1/messages"),
-            ("POST", "/v1/messages/batches"),
-            ("OPTIONS", "/v1/messages"),
-        ] {
-            assert_eq!(anthropic(method, path), Route::Unknown, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn openai_paths() {
-        let openai = |method, path| plain(Protocol::OpenAi, method, path);
-        assert_eq!(
-            openai("POST", "/v1/chat/completions"),
-            Route::Body(Endpoint::OpenAiChat)
-        );
-        assert_eq!(openai("GET", "/v1/models/gpt-5:latest"), Route::NoBody);
-        assert_eq!(openai("GET", "/v1/models/a/b"), Route::Unknown);
-        assert_eq!(openai("GET", "/v1/responses"), Route::Unknown);
-        assert_eq!(
-            route(Protocol::OpenAi, "GET", "/v1/responses", true),
-            Route::UpgradeRequired
-        );
-        assert_eq!(
-            route(Protocol::OpenAi, "POST", "/v1/chat/completions", true),
-            Route::Unknown
-        );
-    }
-
-    #[test]
-    fn a_path_that_reads_in_two_ways_is_unknown() {
-        for path in [
-            "",
-            "v1/messages",
-            "//v1/messages",
-            "/v1//messages",
-            "/v1/./messages",
-            "/v1/x/../messages",
-            "/v1/messages/",
-            "/v1/messages/.",
-            "/v1/m%65ssages",
-            "/v1/messages%2f",
-            "/v1/messages;x",
-            "/v1\\messages",
-            "/v1/messages?x",
-            "/api/claude_code/../../v1/messages",
-            "/api/claude_code/",
-            "/V1/messages",
-            "/v1/messages#",
-        ] {
-            assert_eq!(
-                plain(Protocol::Anthropic, "POST", path),
-                Route::Unknown,
-                "{path}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_host_without_an_adapter_has_no_paths() {
-        assert_eq!(
-            plain(Protocol::None, "POST", "/v1/messages"),
-            Route::Unknown
-        );
-    }
-}
+mod tests;

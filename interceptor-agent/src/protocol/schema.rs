@@ -38,6 +38,8 @@ pub enum Looks {
     Number,
     /// Base64, plain or URL-safe.
     Base64,
+    /// Base64 of a picture, or a list of them: it begins as one does.
+    Image,
 }
 
 /// Where in the API's structure an [`Opaque`] key stands.
@@ -49,7 +51,7 @@ pub enum Place {
     Type(&'static str),
     /// In an object that is the value of this key.
     Below(&'static str),
-    /// In an object whose `media_type` names a format without readable text.
+    /// In an object whose media type (see [`MEDIA_TYPE_KEYS`]) names a format without readable text.
     BinaryMedia,
 }
 
@@ -61,6 +63,12 @@ pub const GENERIC: Schema = Schema {
     opaque: &[],
     json_text: &[],
 };
+
+/// Keys whose value is the media type of what stands beside it.
+pub const MEDIA_TYPE_KEYS: &[&str] = &["media_type", "mimeType", "mime_type"];
+
+/// How pictures begin in base64: PNG, JPEG, GIF, WebP (RIFF).
+pub const IMAGE_STARTS: &[&str] = &["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR"];
 
 /// Formats whose content is left alone: what they show can't be found by looking at their bytes.
 const BINARY_MEDIA: &[&str] = &[

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::paced::Paced;
 use super::record::Seen;
-use super::{anthropic, openai, upload};
+use super::{anthropic, bedrock, openai, upload};
 use crate::coding;
 
 /// The characters of one streamed delta.
@@ -93,7 +93,7 @@ impl Ask {
 pub(super) struct Answer {
     status: StatusCode,
     content_type: &'static str,
-    pieces: Vec<String>,
+    pieces: Vec<Bytes>,
     knobs: Knobs,
 }
 
@@ -102,7 +102,7 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             content_type: "application/json",
-            pieces: vec![body.to_string()],
+            pieces: vec![body.to_string().into()],
             knobs: knobs.clone(),
         }
     }
@@ -111,6 +111,15 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             content_type: "text/event-stream; charset=utf-8",
+            pieces: pieces.into_iter().map(Bytes::from).collect(),
+            knobs: knobs.clone(),
+        }
+    }
+
+    pub(super) fn messages(knobs: &Knobs, pieces: Vec<Bytes>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "application/vnd.amazon.eventstream",
             pieces,
             knobs: knobs.clone(),
         }
@@ -120,7 +129,7 @@ impl Answer {
         let mut response = Response::builder()
             .status(self.status)
             .header("content-type", self.content_type);
-        let mut pieces: Vec<Bytes> = self.pieces.into_iter().map(Bytes::from).collect();
+        let mut pieces = self.pieces;
         if let Some(coding) = self.knobs.coding {
             response = response.header("content-encoding", coding);
             let coded = coding::encoded(coding, &pieces.concat()).await;
@@ -148,6 +157,10 @@ pub(super) fn answer(seen: &Seen) -> Answer {
             Answer::json(&ask.knobs, &json!({ "input_tokens": seen.plain.len() }))
         }
         ("POST", "/v1/chat/completions") => openai::chat(&ask),
+        ("POST", path) if path.starts_with("/model/") => match bedrock::answer(&ask, path) {
+            Some(answer) => answer,
+            None => Answer::json(&ask.knobs, &json!({ "inputTokens": 7 })),
+        },
         ("POST", path) if upload::PATHS.contains(&path) => upload::form(seen),
         ("GET", "/v1/models") => Answer::json(&ask.knobs, &json!({ "object": "list", "data": [] })),
         ("GET", "/") => Answer::json(&ask.knobs, &json!({ "stub": true })),

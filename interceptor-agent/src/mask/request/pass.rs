@@ -120,7 +120,7 @@ impl<'m> Pass<'m> {
         let Some((body, endpoint)) = protocol::batched(doc.root()) else {
             return self.document(&layer, doc.root(), &GENERIC);
         };
-        self.document(&layer, body, endpoint.schema())?;
+        self.document(&layer, body, endpoint.request)?;
         let mut result = Ok(());
         walk::free_beside(doc.root(), body, &mut |span| {
             if result.is_ok() {

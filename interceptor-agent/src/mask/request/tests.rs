@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use bytes::Bytes;
 
 use super::*;
-use crate::mask::detector::Action;
+use crate::{
+    mask::detector::Action,
+    protocol::{anthropic, openai},
+};
 
 const ID: &str = "i-0123456789abcdef0";
 const OTHER: &str = "i-0fedcba9876543210";
@@ -28,7 +31,7 @@ fn with_action(class: &str, action: Action, mode: Mode) -> Masker {
     )
 }
 
-fn mask(endpoint: Endpoint, body: &str) -> (String, TokenMap) {
+fn mask(endpoint: &'static Endpoint, body: &str) -> (String, TokenMap) {
     let mut masking = masker().begin();
     let masked = masking
         .body(endpoint, &Bytes::from(body.to_owned()))
@@ -41,18 +44,14 @@ fn mask(endpoint: Endpoint, body: &str) -> (String, TokenMap) {
 }
 
 fn messages(body: &str) -> String {
-    mask(Endpoint::AnthropicMessages, body).0
+    mask(&anthropic::MESSAGES, body).0
 }
 
 #[test]
 fn nothing_found_is_the_same_buffer() {
     let raw = Bytes::from_static(br#"{"max_tokens":1.0,"n":12345678901234567890,"messages":[{"role":"user","content":"hello\u0020"}]}"#);
     let masker = masker();
-    let Outcome::Unchanged(same) = masker
-        .begin()
-        .body(Endpoint::AnthropicMessages, &raw)
-        .unwrap()
-    else {
+    let Outcome::Unchanged(same) = masker.begin().body(&anthropic::MESSAGES, &raw).unwrap() else {
         panic!("nothing was to be found");
     };
     assert_eq!(same.into_bytes().as_ptr(), raw.as_ptr());
@@ -64,7 +63,7 @@ fn only_values_change() {
         r#"{{ "temperature": 1.0, "messages": [{{"content":"stop {ID}\u002c {OTHER} and {ID}" , "role":"user"}}]}}"#
     );
     let expected = body.replace(ID, "EC2_001").replace(OTHER, "EC2_002");
-    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    let (masked, tokens) = mask(&anthropic::MESSAGES, &body);
     assert_eq!(masked, expected);
     assert_eq!(
         tokens.iter().collect::<Vec<_>>(),
@@ -113,7 +112,7 @@ fn a_conversation_that_grows_keeps_its_tokens() {
 #[test]
 fn a_literal_that_looks_like_a_token_keeps_its_number_to_itself() {
     let (masked, tokens) = mask(
-        Endpoint::AnthropicMessages,
+        &anthropic::MESSAGES,
         &format!(r#"{{"messages":[{{"content":"{ID} is not EC2_001"}}]}}"#),
     );
     assert!(masked.contains("EC2_002 is not EC2_001"), "{masked}");
@@ -125,7 +124,7 @@ fn a_literal_equal_to_an_earlier_token_gets_a_token_of_its_own() {
     let body = format!(
         r#"{{"messages":[{{"content":"{ID}"}},{{"content":"EC2_001 and EC2\\_001 and EC2_009"}}]}}"#
     );
-    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    let (masked, tokens) = mask(&anthropic::MESSAGES, &body);
     assert!(
         masked.contains(r#""EC2_002 and EC2_003 and EC2_009""#),
         "{masked}"
@@ -146,7 +145,7 @@ fn thinking_stays_and_tool_input_is_masked_key_and_number_too() {
         r#"{{"messages":[{{"content":[{{"type":"thinking","thinking":"about {ID}","signature":"c2ln"}},
         {{"type":"tool_use","id":"toolu_1","name":"n","input":{{"{OTHER}":"x","id":"{ID}","card":4111111111111111}}}}]}}]}}"#
     );
-    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    let (masked, tokens) = mask(&anthropic::MESSAGES, &body);
     assert!(masked.contains(&format!("about {ID}")), "{masked}");
     assert!(
         masked.contains(r#"{"EC2_001":"x","id":"EC2_002","card":"CARD_001"}"#),
@@ -158,28 +157,28 @@ fn thinking_stays_and_tool_input_is_masked_key_and_number_too() {
 #[test]
 fn no_word_of_the_api_carries_a_value() {
     for (endpoint, member) in [
-        (Endpoint::AnthropicMessages, r#""model":"VALUE""#),
-        (Endpoint::AnthropicMessages, r#""role":"VALUE""#),
+        (&anthropic::MESSAGES, r#""model":"VALUE""#),
+        (&anthropic::MESSAGES, r#""role":"VALUE""#),
         (
-            Endpoint::AnthropicMessages,
+            &anthropic::MESSAGES,
             r#""content":[{"type":"VALUE","id":"VALUE","tool_use_id":"VALUE"}]"#,
         ),
         (
-            Endpoint::AnthropicMessages,
+            &anthropic::MESSAGES,
             r#""content":[{"encrypted_content":"to VALUE","encrypted_index":"to VALUE"}]"#,
         ),
         (
-            Endpoint::AnthropicMessages,
+            &anthropic::MESSAGES,
             r#""source":{"media_type":"image/VALUE","data":"to VALUE"}"#,
         ),
-        (Endpoint::OpenAiChat, r#""seed":"VALUE""#),
-        (Endpoint::OpenAiChat, r#""tool_call_id":"VALUE""#),
+        (&openai::CHAT, r#""seed":"VALUE""#),
+        (&openai::CHAT, r#""tool_call_id":"VALUE""#),
         (
-            Endpoint::OpenAiChat,
+            &openai::CHAT,
             r#""image_url":{"url":"data:image/VALUE;base64,aaaa"}"#,
         ),
         (
-            Endpoint::OpenAiChat,
+            &openai::CHAT,
             r#""image_url":{"url":"data:image/png;x=VALUE;base64,aaaa"}"#,
         ),
     ] {
@@ -212,7 +211,7 @@ fn arguments_are_masked_inside_their_own_json() {
     let body = format!(
         r#"{{"messages":[{{"tool_calls":[{{"function":{{"name":"f","arguments":"{arguments}"}}}}]}}]}}"#
     );
-    let (masked, tokens) = mask(Endpoint::OpenAiChat, &body);
+    let (masked, tokens) = mask(&openai::CHAT, &body);
     assert!(
         masked
             .contains(r#"{\"id\": \"EC2_001\", \"card\": \"CARD_001\", \"note\":\"a\\nEC2_002\"}"#),
@@ -224,7 +223,7 @@ fn arguments_are_masked_inside_their_own_json() {
     );
     let broken = body.replace(r#"{\"id\""#, r#"\"id\""#);
     assert!(
-        mask(Endpoint::OpenAiChat, &broken)
+        mask(&openai::CHAT, &broken)
             .0
             .contains(r#"\"id\": \"EC2_001\""#)
     );
@@ -271,7 +270,7 @@ fn a_blocked_class_refuses_by_name_only() {
     let body = |mode| {
         with_action("ec2_instance", Action::Block, mode)
             .begin()
-            .body(Endpoint::AnthropicMessages, &raw)
+            .body(&anthropic::MESSAGES, &raw)
     };
     let error = body(Mode::Enforce).unwrap_err();
     assert_eq!(
@@ -290,7 +289,7 @@ fn modes_that_do_not_enforce_count_and_leave_everything() {
     for (mode, masked) in [(Mode::DryRun, 2), (Mode::ReportOnly, 0)] {
         let masker = Masker::new(Detectors::builtin(), mode);
         let mut masking = masker.begin();
-        let outcome = masking.body(Endpoint::AnthropicMessages, &raw).unwrap();
+        let outcome = masking.body(&anthropic::MESSAGES, &raw).unwrap();
         assert!(
             matches!(outcome, Outcome::Unchanged(ref bytes) if bytes.as_ref() == raw),
             "{mode:?}"
@@ -334,7 +333,7 @@ fn a_bare_text_shares_the_tokens_of_the_body() {
     let mut masking = masker().begin();
     masking
         .body(
-            Endpoint::AnthropicMessages,
+            &anthropic::MESSAGES,
             &Bytes::from(format!(r#"{{"messages":"{ID}"}}"#)),
         )
         .unwrap();
@@ -350,7 +349,7 @@ fn what_is_not_json_is_refused_and_says_where() {
     let refused = |body: &'static [u8]| {
         masker()
             .begin()
-            .body(Endpoint::AnthropicMessages, &Bytes::from_static(body))
+            .body(&anthropic::MESSAGES, &Bytes::from_static(body))
             .unwrap_err()
     };
     assert_eq!(
@@ -366,7 +365,7 @@ fn what_is_not_json_is_refused_and_says_where() {
 #[test]
 fn values_side_by_side_share_a_token() {
     let body = format!("{{\"system\":\"{PEM}{PEM}.\"}}").replace('\n', "\\n");
-    let (masked, tokens) = mask(Endpoint::AnthropicMessages, &body);
+    let (masked, tokens) = mask(&anthropic::MESSAGES, &body);
     assert_eq!(masked, r#"{"system":"PRIVATE_KEY_001."}"#);
     assert_eq!(
         tokens.value("PRIVATE_KEY_001"),
@@ -381,7 +380,7 @@ fn what_a_replacement_brings_to_light_is_masked_too() {
     let line = "account: 123456789012";
     let (before, digits) = line.split_at(9);
     let (masked, _) = mask(
-        Endpoint::AnthropicMessages,
+        &anthropic::MESSAGES,
         &format!("{{\"system\":\"{before}{key} {digits}\"}}").replace('\n', "\\n"),
     );
     assert_eq!(

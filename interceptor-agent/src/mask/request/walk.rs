@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 
 use crate::{
     json::{Kind, Value},
-    protocol::schema::{Looks, Place, Schema, is_binary_media},
+    protocol::schema::{IMAGE_STARTS, Looks, MEDIA_TYPE_KEYS, Place, Schema, is_binary_media},
 };
 
 /// A piece of a document that is looked at as one text.
@@ -163,7 +163,7 @@ impl<'d, V: FnMut(Span<'d>)> Walk<'_, &mut V> {
 struct Object<'d> {
     value: Value<'d>,
     kind: OnceCell<Option<Value<'d>>>,
-    media_type: OnceCell<Option<Value<'d>>>,
+    is_binary: OnceCell<bool>,
 }
 
 impl<'d> Object<'d> {
@@ -171,7 +171,7 @@ impl<'d> Object<'d> {
         Self {
             value,
             kind: OnceCell::new(),
-            media_type: OnceCell::new(),
+            is_binary: OnceCell::new(),
         }
     }
 
@@ -184,6 +184,19 @@ impl<'d> Object<'d> {
             .all(|other| other.inner_raw() == first.inner_raw())
             .then_some(first)
     }
+
+    /// Whether it says, in one way or another but never differently, that its content is not text.
+    fn is_binary(&self) -> bool {
+        let media = self.value.entries().filter(|(name, _)| {
+            let mut keys = MEDIA_TYPE_KEYS.iter();
+            keys.any(|key| name.is_str(key))
+        });
+        let binary =
+            media.map(|(_, media)| media.text().is_some_and(|name| is_binary_media(&name)));
+        let [mut any, mut all] = [false, true];
+        binary.for_each(|binary| (any, all) = (true, all && binary));
+        any && all
+    }
 }
 
 fn looks(value: Value, like: Looks) -> bool {
@@ -191,6 +204,11 @@ fn looks(value: Value, like: Looks) -> bool {
         (Kind::String, Looks::Any) | (Kind::Number, Looks::Any | Looks::Number) => true,
         (Kind::String, Looks::Name) => is_plain_name(value.inner_raw()),
         (Kind::String, Looks::Base64) => is_base64(value),
+        (Kind::String, Looks::Image) => {
+            let mut starts = IMAGE_STARTS.iter();
+            starts.any(|start| value.inner_raw().starts_with(start)) && is_base64(value)
+        }
+        (Kind::Array, Looks::Image) => value.items().all(|item| looks(item, like)),
         _ => false,
     }
 }
@@ -202,10 +220,9 @@ fn stands(object: Option<&Object>, below: &str, place: Place) -> bool {
         Place::Type(name) => object
             .and_then(|object| *object.kind.get_or_init(|| object.only("type")))
             .is_some_and(|kind| kind.is_str(name)),
-        Place::BinaryMedia => object
-            .and_then(|object| *object.media_type.get_or_init(|| object.only("media_type")))
-            .and_then(Value::text)
-            .is_some_and(|media_type| is_binary_media(&media_type)),
+        Place::BinaryMedia => {
+            object.is_some_and(|object| *object.is_binary.get_or_init(|| object.is_binary()))
+        }
     }
 }
 
@@ -243,16 +260,19 @@ fn is_plain_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{json, protocol::Endpoint};
+    use crate::{
+        json,
+        protocol::{Endpoint, GENERIC, anthropic, openai},
+    };
 
     /// The raw text of each span, unit by unit.
-    fn spans(endpoint: Endpoint, body: &str) -> Vec<String> {
+    fn spans(endpoint: &Endpoint, body: &str) -> Vec<String> {
         let doc = json::parse(body.as_bytes()).unwrap();
         let mut units_seen = Vec::new();
-        for unit in units(doc.root(), endpoint.schema()) {
+        for unit in units(doc.root(), endpoint.request) {
             let mut seen: Vec<&str> = Vec::new();
             for entry in &unit {
-                entry.walk(endpoint.schema(), &mut |span| {
+                entry.walk(endpoint.request, &mut |span| {
                     seen.push(match span {
                         Span::Text(value) | Span::Json(value) => &body[value.inner()],
                         Span::Member { key, value } => &body[key.range().start..value.range().end],
@@ -268,7 +288,7 @@ mod tests {
     fn units_come_in_canonical_order() {
         let body = r#"{"model":"m","messages":[{"content":"u1","role":"user"},{"role":"assistant","content":[{"type":"text","text":"a1"}]}],
             "metadata":{"user_id":"x"},"tools":[{"name":"t","input_schema":{"properties":{"p":{"description":"d"}}}}],"system":"s"}"#;
-        let seen = spans(Endpoint::AnthropicMessages, body);
+        let seen = spans(&anthropic::MESSAGES, body);
         assert_eq!(
             seen,
             [
@@ -286,7 +306,7 @@ mod tests {
         let body = r#"{"messages":[{"role":"r","content":[{"type":"tool_use","id":"toolu","name":"n","input":{"id":"i","type":[1,"t"]}},
             {"type":"tool_result","tool_use_id":"toolu","content":[{"type":"text","text":"out"}]}]}]}"#;
         assert_eq!(
-            spans(Endpoint::AnthropicMessages, body),
+            spans(&anthropic::MESSAGES, body),
             [r#"toolu n "id":"i" type 1 t toolu out"#]
         );
     }
@@ -299,7 +319,7 @@ mod tests {
             {"type":"image","source":{"type":"base64","media_type":"image/png","data":"yes 3"}},
             {"type":"document","source":{"type":"base64","media_type":"text/plain","data":"eWVz"}}]}]}"#;
         assert_eq!(
-            spans(Endpoint::AnthropicMessages, body),
+            spans(&anthropic::MESSAGES, body),
             ["yes1 yes2 base64 image/png base64 image/png yes 3 base64 text/plain eWVz"]
         );
     }
@@ -310,7 +330,7 @@ mod tests {
             {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,bm8="}},{"type":"input_audio",
             "input_audio":{"data":"bm8=","format":"wav"}},{"type":"text","text":"t"}]}],"seed":7,"top_k":5,"new_field":{"type":"y"}}"#;
         assert_eq!(
-            spans(Endpoint::OpenAiChat, body),
+            spans(&openai::CHAT, body),
             ["c f {}", "wav t", r#"5 "type":"y""#]
         );
     }
@@ -318,21 +338,18 @@ mod tests {
     #[test]
     fn odd_shapes_are_text() {
         assert_eq!(
-            spans(Endpoint::AnthropicMessages, r#"["a",{"role":"b"}]"#),
+            spans(&anthropic::MESSAGES, r#"["a",{"role":"b"}]"#),
             [r#"a "role":"b""#]
         );
         assert_eq!(
             spans(
-                Endpoint::AnthropicMessages,
+                &anthropic::MESSAGES,
                 r#"{"messages":"m","type":{"id":"i"},"Odd Key":1}"#
             ),
             [r#"m "id":"i" Odd Key 1"#]
         );
         assert_eq!(
-            spans(
-                Endpoint::Generic,
-                r#"{"model":"m","messages":[{"role":"r"}]}"#
-            ),
+            spans(&GENERIC, r#"{"model":"m","messages":[{"role":"r"}]}"#),
             [r#""model":"m" messages "role":"r""#]
         );
     }

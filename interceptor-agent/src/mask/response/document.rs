@@ -10,19 +10,19 @@ use super::{
 };
 use crate::{
     json::{self, Doc},
-    protocol::{Endpoint, response},
+    protocol::{Endpoint, response::Answer},
 };
 
 pub(super) struct Document {
-    endpoint: Endpoint,
+    answer: &'static Answer,
     body: Vec<u8>,
     limit: usize,
 }
 
 impl Document {
-    pub(super) fn new(endpoint: Endpoint, limit: usize) -> Self {
+    pub(super) fn new(endpoint: &'static Endpoint, limit: usize) -> Self {
         Self {
-            endpoint,
+            answer: endpoint.answer,
             body: Vec::new(),
             limit,
         }
@@ -39,16 +39,17 @@ impl Document {
     pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
         let body = std::mem::take(&mut self.body);
         match json::parse(&body) {
-            Ok(doc) => out.extend_from_slice(&unmask(self.endpoint, tokens, &doc)),
+            Ok(doc) => out.extend_from_slice(&unmask(self.answer, tokens, &doc)),
             // A gateway's HTML page, most likely.
             Err(_) => out.extend_from_slice(&tokens.unmask(&body, Escaping::None)),
         }
     }
 }
 
-fn unmask<'a>(endpoint: Endpoint, tokens: &Tokens, doc: &Doc<'a>) -> Cow<'a, [u8]> {
+/// A whole document with values put back.
+pub(super) fn unmask<'a>(answer: &Answer, tokens: &Tokens, doc: &Doc<'a>) -> Cow<'a, [u8]> {
     let mut splice = Splice::new(doc.raw());
-    response::texts(endpoint, doc.root(), &mut |text, nested| {
+    answer.texts(doc.root(), &mut |text, nested| {
         let raw = text.inner_raw().as_bytes();
         splice.put(text.inner(), &tokens.unmask(raw, escaping(nested)));
     });

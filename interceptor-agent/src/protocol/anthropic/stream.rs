@@ -2,55 +2,91 @@
 
 use crate::{
     json::Value,
-    protocol::response::{Channel, Ends, PieceEvent, Step, index},
+    protocol::response::{self, Channel, Ends, PieceEvent, Step, Stream, index},
+};
+
+/// Messages, and completions of the API before them.
+pub(in crate::protocol) static STREAM: Stream = Stream {
+    step,
+    piece,
+    gives_way: false,
+    kinds: &[
+        "text_delta",
+        "input_json_delta",
+        "compaction_delta",
+        "completion",
+        "citations_delta",
+        "thinking_delta",
+        "signature_delta",
+        "content_block_start",
+        "content_block_stop",
+        "message_start",
+        "message_delta",
+        "message_stop",
+        "ping",
+        "error",
+    ],
 };
 
 /// Kind of delta, the string that carries the piece, and whether that is JSON.
-const DELTAS: [(&str, &str, bool); 2] = [
+const DELTAS: [(&str, &str, bool); 3] = [
     ("text_delta", "text", false),
     ("input_json_delta", "partial_json", true),
+    ("compaction_delta", "content", false),
 ];
 
-/// Reads one event.
-pub fn step<'d>(event: Value<'d>) -> Step<'d> {
+/// The text of an event by itself.
+const COMPLETION: Channel = Channel::text(0, "completion");
+
+fn step<'d>(event: Value<'d>) -> Step<'d> {
     let mut step = Step::default();
-    let is = |kind: &str| event.get("type").is_some_and(|value| value.is_str(kind));
-    if is("content_block_delta") {
-        step.pieces.extend(piece(event, event.get("delta")));
-    } else if is("content_block_start") {
-        let text = event
-            .get("content_block")
-            .filter(|block| block.get("type").is_some_and(|kind| kind.is_str("text")))
-            .and_then(|block| block.get("text"));
-        step.pieces
-            .extend(text.map(|text| (channel(event, 0), text)));
-    } else if is("content_block_stop") {
-        step.ends.insert(Ends::Block(index(event)));
-    } else if is("message_delta") || is("message_stop") || is("error") {
-        step.ends.insert(Ends::All);
+    let kind = event.get("type").and_then(Value::text).unwrap_or_default();
+    match &*kind {
+        "content_block_delta" => delta(event, &mut step),
+        "content_block_start" => {
+            let block = event.get("content_block");
+            let block = block.filter(|block| is(*block, "text"));
+            step.piece(channel(event, 0), block.and_then(|block| block.get("text")));
+        }
+        "content_block_stop" => _ = step.ends.insert(Ends::Block(index(event))),
+        "completion" => {
+            step.piece(COMPLETION, event.get("completion"));
+            if response::has(event, "stop_reason") {
+                step.ends.insert(Ends::All);
+            }
+        }
+        "message_delta" | "message_stop" | "error" => _ = step.ends.insert(Ends::All),
+        _ => {}
     }
     step
 }
 
-fn piece<'d>(event: Value<'d>, delta: Option<Value<'d>>) -> Option<(Channel, Value<'d>)> {
-    let delta = delta?;
-    let kind = delta.get("type")?;
-    let row = DELTAS.iter().position(|(name, ..)| kind.is_str(name))?;
-    Some((channel(event, row), delta.get(DELTAS[row].1)?))
+fn delta<'d>(event: Value<'d>, step: &mut Step<'d>) {
+    let Some(delta) = event.get("delta") else {
+        return;
+    };
+    if let Some(row) = DELTAS.iter().position(|row| is(delta, row.0)) {
+        step.piece(channel(event, row), delta.get(DELTAS[row].1));
+    }
+}
+
+fn is(object: Value<'_>, kind: &str) -> bool {
+    object.get("type").is_some_and(|value| value.is_str(kind))
 }
 
 fn channel(event: Value<'_>, row: usize) -> Channel {
     let (_, field, nested) = DELTAS[row];
     Channel {
-        block: index(event),
-        tool: None,
-        field,
         nested,
+        ..Channel::text(index(event), field)
     }
 }
 
-/// A `content_block_delta` for one more piece of `channel`.
-pub fn piece_event(channel: Channel) -> PieceEvent {
+/// A `content_block_delta`: the piece may have stood in the block's start.
+fn piece(channel: Channel, like: Value<'_>, piece: Value<'_>) -> PieceEvent {
+    if channel == COMPLETION {
+        return response::like(like, piece, &["type", "id", "stop_reason", "model"], &[]);
+    }
     let Channel { block, field, .. } = channel;
     let kind = DELTAS
         .iter()

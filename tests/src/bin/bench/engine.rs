@@ -7,7 +7,7 @@ use bytes::Bytes;
 use interceptor_agent::mask::Mode;
 use interceptor_agent::mask::detector::Detectors;
 use interceptor_agent::mask::request::Masker;
-use interceptor_agent::protocol::Endpoint;
+use interceptor_agent::protocol::anthropic;
 
 use crate::rounds::median;
 use crate::texts;
@@ -63,7 +63,7 @@ pub fn measure(rounds: usize) -> Result<Vec<Speed>> {
 
 fn mask(masker: &Masker, body: &Bytes) -> Result<()> {
     let mut masking = masker.begin();
-    masking.body(Endpoint::AnthropicMessages, body)?;
+    masking.body(&anthropic::MESSAGES, body)?;
     masking.finish();
     Ok(())
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use interceptor_agent::mask::Mode;
 use interceptor_agent::mask::detector::Detectors;
 use interceptor_agent::mask::request::Masker;
-use interceptor_agent::protocol::Endpoint;
+use interceptor_agent::protocol::anthropic;
 use serde_json::{Value, json};
 
 /// What people and coding agents write, with nothing in it that must be masked.
@@ -80,7 +80,7 @@ impl Answer {
     pub fn new() -> Result<Self> {
         let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
         let mut masking = masker.begin();
-        let masked = masking.body(Endpoint::AnthropicMessages, &request(4096)?)?;
+        let masked = masking.body(&anthropic::MESSAGES, &request(4096)?)?;
         let (tokens, _) = masking.finish();
         ensure!(
             tokens.len() == FINDINGS,

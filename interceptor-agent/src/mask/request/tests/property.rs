@@ -57,7 +57,7 @@ proptest! {
         choices in prop::collection::vec(any::<u8>(), 1..40),
     ) {
         let turns: Vec<_> = texts.iter().map(|text| format!(r#"{{"content":"{}"}}"#, escaped(text, &choices))).collect();
-        let (masked, tokens) = mask(Endpoint::AnthropicMessages, &format!(r#"{{"messages":[{}]}}"#, turns.join(",")));
+        let (masked, tokens) = mask(&anthropic::MESSAGES, &format!(r#"{{"messages":[{}]}}"#, turns.join(",")));
         let doc = json::parse(masked.as_bytes()).expect("masking keeps JSON");
         let turns = doc.root().get("messages").expect("the key is kept");
         for (turn, original) in turns.items().zip(&texts) {
@@ -72,11 +72,11 @@ proptest! {
     ) {
         let asked = format!("account 123456789012 with {ID} and {OTHER} at 10.0.0.1, card 4111111111111111");
         let turn = |text: &str| format!(r#"{{"content":"{}"}}"#, text.replace('\n', "\\n"));
-        let tokens = mask(Endpoint::AnthropicMessages, &format!(r#"{{"messages":[{}]}}"#, turn(&asked))).1;
+        let tokens = mask(&anthropic::MESSAGES, &format!(r#"{{"messages":[{}]}}"#, turn(&asked))).1;
         let names = ["ACCOUNT_001", "EC2_001", "EC2_002", "PRIVATE_IP_001", "CARD_001"];
         let said: String = said.iter().map(|(before, name, after)| format!("{before}{}{after}", names[*name])).collect();
         let answer = turn(&unmask(&said, &tokens));
-        let (masked, again) = mask(Endpoint::AnthropicMessages, &format!(r#"{{"messages":[{},{answer}]}}"#, turn(&asked)));
+        let (masked, again) = mask(&anthropic::MESSAGES, &format!(r#"{{"messages":[{},{answer}]}}"#, turn(&asked)));
         prop_assert!(masked.ends_with(&format!("{}]}}", turn(&said))), "{} in {}", said, masked);
         prop_assert_eq!(again, tokens);
     }
@@ -84,7 +84,7 @@ proptest! {
     #[test]
     fn no_escaping_hides_a_value(before in "[ -~é\\n]{0,8}", after in "[ -~é\\n]{0,8}", choices in prop::collection::vec(any::<u8>(), 1..40)) {
         let text = escaped(&format!("{before} {ID}, {after}"), &choices);
-        let (masked, _) = mask(Endpoint::AnthropicMessages, &format!(r#"{{"system":"{text}"}}"#));
+        let (masked, _) = mask(&anthropic::MESSAGES, &format!(r#"{{"system":"{text}"}}"#));
         let doc = json::parse(masked.as_bytes()).expect("masking keeps JSON");
         let system = doc.root().get("system").and_then(|system| system.text()).expect("the text is kept");
         prop_assert!(system.contains("EC2_0") && !system.contains(ID), "{}", system);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::mask::unmask::tests::{json_escaped, map, text, whole};
+use crate::protocol::gemini;
 
 /// One text of a stream, and how the provider happens to send it.
 #[derive(Clone, Debug)]
@@ -62,15 +63,19 @@ fn shape() -> impl Strategy<Value = Shape> {
 impl Sent {
     /// The pieces as they stand in the JSON of the events.
     fn pieces(&self) -> Vec<String> {
-        let text = match self.tool {
-            true => format!(r#"{{"k":"{}"}}"#, json_escaped(&self.text, self.escapes[1])),
-            false => self.text.clone(),
-        };
-        let chars: Vec<char> = text.chars().collect();
+        let chars: Vec<char> = self.pieces_text().chars().collect();
         cut(&chars, &self.cuts)
             .iter()
             .map(|piece| json_escaped(&piece.iter().collect::<String>(), self.escapes[0]))
             .collect()
+    }
+
+    /// The text that the pieces make, itself not read as JSON.
+    fn pieces_text(&self) -> String {
+        match self.tool {
+            true => format!(r#"{{"k":"{}"}}"#, json_escaped(&self.text, self.escapes[1])),
+            false => self.text.clone(),
+        }
     }
 
     fn expected(&self) -> Value {
@@ -141,7 +146,7 @@ fn openai(choices: &[Vec<Sent>], shape: &Shape) -> Vec<(Option<&'static str>, St
             r#"{{"id":"c1", "choices":[{{"index":{choice},"delta":{{{delta}}},"finish_reason":{finish}}}]}}"#
         )
     };
-    let mut queues: Vec<Vec<String>> = Vec::new();
+    let mut queues = Vec::new();
     for (choice, texts) in choices.iter().enumerate() {
         let mut deltas = Vec::new();
         for (index, text) in texts.iter().enumerate() {
@@ -162,9 +167,63 @@ fn openai(choices: &[Vec<Sent>], shape: &Shape) -> Vec<(Option<&'static str>, St
             .map(|delta| chunk(choice, delta, "null"))
             .collect();
         chunks.push(chunk(choice, &last.unwrap_or_default(), "\"stop\""));
-        chunks.reverse();
         queues.push(chunks);
     }
+    let mut events = mixed(queues, shape);
+    events.push((None, "[DONE]".to_owned()));
+    events
+}
+
+/// An output item each, mixed, and its whole again when it is done.
+fn responses(items: &[Sent], shape: &Shape) -> Vec<(Option<&'static str>, String)> {
+    let mut queues = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let (kind, field) = match item.tool {
+            true => ("function_call_arguments", "arguments"),
+            false => ("output_text", "text"),
+        };
+        let event = |end: &str, field: &str, text: &str| {
+            format!(
+                r#"{{"type":"response.{kind}.{end}", "output_index":{index},"content_index":0,"{field}":"{text}"}}"#
+            )
+        };
+        let pieces = item.pieces();
+        let mut events: Vec<_> = pieces
+            .iter()
+            .map(|piece| event("delta", "delta", piece))
+            .collect();
+        events.push(event("done", field, &pieces.concat()));
+        queues.push(events);
+    }
+    mixed(queues, shape)
+}
+
+/// A candidate each, which says something or calls a tool with it.
+fn candidates(candidates: &[Sent], shape: &Shape) -> Vec<(Option<&'static str>, String)> {
+    let mut queues = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let chunk = |part: &str, end: &str| {
+            format!(
+                r#"{{"candidates":[{{"content":{{"parts":[{part}]}}, "index":{index}{end}}}]}}"#
+            )
+        };
+        let part = |piece: &String| match candidate.tool {
+            true => format!(
+                r#"{{"functionCall":{{"partialArgs":[{{"jsonPath":"$.k","stringValue":"{piece}","willContinue":true}}],"willContinue":true}}}}"#
+            ),
+            false => format!(r#"{{"text":"{piece}"}}"#),
+        };
+        let pieces = candidate.pieces();
+        let mut chunks: Vec<_> = pieces.iter().map(|piece| chunk(&part(piece), "")).collect();
+        chunks.push(chunk("", r#","finishReason":"STOP""#));
+        queues.push(chunks);
+    }
+    mixed(queues, shape)
+}
+
+/// Events of several sequences, in an order that the shape says.
+fn mixed(mut queues: Vec<Vec<String>>, shape: &Shape) -> Vec<(Option<&'static str>, String)> {
+    queues.iter_mut().for_each(|queue| queue.reverse());
     let mut events = Vec::new();
     for pick in shape.order.iter().cycle() {
         queues.retain(|queue| !queue.is_empty());
@@ -172,27 +231,28 @@ fn openai(choices: &[Vec<Sent>], shape: &Shape) -> Vec<(Option<&'static str>, St
             break;
         }
         let at = pick.index(queues.len());
-        events.extend(queues[at].pop().map(|chunk| (None, chunk)));
+        events.extend(queues[at].pop().map(|event| (None, event)));
     }
-    events.push((None, "[DONE]".to_owned()));
     events
+}
+
+/// The JSON of each event.
+fn data(stream: &str) -> Vec<Value> {
+    let lines = stream.replace("\r\n", "\n").replace('\r', "\n");
+    let data = lines.split("\n\n").map(|event| {
+        let data = event.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.collect::<Vec<_>>().join("\n")
+    });
+    data.filter(|data| !data.is_empty() && data != "[DONE]")
+        .map(|data| serde_json::from_str(&data).unwrap())
+        .collect()
 }
 
 /// Reads a stream as a client does: no piece may come after its text has ended.
 fn read(stream: &str) -> BTreeMap<Key, String> {
     let mut texts = BTreeMap::<Key, String>::new();
     let mut ended = BTreeSet::new();
-    let lines = stream.replace("\r\n", "\n").replace('\r', "\n");
-    for event in lines.split("\n\n") {
-        let data: Vec<&str> = event
-            .lines()
-            .filter_map(|line| line.strip_prefix("data: "))
-            .collect();
-        let data = data.join("\n");
-        if data.is_empty() || data == "[DONE]" {
-            continue;
-        }
-        let event: Value = serde_json::from_str(&data).unwrap();
+    for event in data(stream) {
         let mut add = |key: Key, piece: &Value| {
             let Some(piece) = piece.as_str() else { return };
             assert!(!ended.contains(&key.0), "{key:?} goes on after its end");
@@ -230,8 +290,12 @@ fn read(stream: &str) -> BTreeMap<Key, String> {
     texts
 }
 
-fn unmask(endpoint: Endpoint, stream: &str, shape: &Shape) -> String {
-    let mut unmasker = Unmasker::new(endpoint, Framing::Sse, map());
+fn unmask(endpoint: &'static Endpoint, stream: &str, shape: &Shape) -> String {
+    unmask_as(endpoint, Framing::Sse, stream, shape)
+}
+
+fn unmask_as(endpoint: &'static Endpoint, framing: Framing, stream: &str, shape: &Shape) -> String {
+    let mut unmasker = Unmasker::new(endpoint, framing, map());
     let mut out = BytesMut::new();
     for chunk in cut(stream.as_bytes(), &shape.cuts) {
         unmasker.push(chunk, &mut out).unwrap();
@@ -264,7 +328,7 @@ proptest! {
     #[test]
     fn anthropic_streams(blocks in prop::collection::vec(sent(text()), 1..4), shape in shape()) {
         let stream = stream(&anthropic(&blocks), &shape);
-        let texts = read(&unmask(Endpoint::AnthropicMessages, &stream, &shape));
+        let texts = read(&unmask(&anthropic::MESSAGES, &stream, &shape));
         for (index, block) in (0..).zip(&blocks) {
             let field = if block.tool { "partial_json" } else { "text" };
             prop_assert_eq!(parsed(block, &texts[&(index, None, field)]), block.expected());
@@ -274,7 +338,7 @@ proptest! {
     #[test]
     fn openai_streams(choices in prop::collection::vec(choice(sent(text())), 1..4), shape in shape()) {
         let stream = stream(&openai(&choices, &shape), &shape);
-        let texts = read(&unmask(Endpoint::OpenAiChat, &stream, &shape));
+        let texts = read(&unmask(&openai::CHAT, &stream, &shape));
         for (choice, sent) in (0..).zip(&choices) {
             for (index, text) in (0..).zip(sent) {
                 let key = match text.tool {
@@ -287,15 +351,67 @@ proptest! {
     }
 
     #[test]
+    fn responses_streams(items in prop::collection::vec(sent(text()), 1..4), shape in shape()) {
+        let stream = stream(&responses(&items, &shape), &shape);
+        let unmasked = unmask(&openai::RESPONSES, &stream, &shape);
+        let mut texts = vec![String::new(); items.len()];
+        let mut done = 0;
+        for event in data(&unmasked) {
+            let index = usize::try_from(event["output_index"].as_u64().unwrap()).unwrap();
+            if let Some(piece) = event["delta"].as_str() {
+                texts[index].push_str(piece);
+                continue;
+            }
+            // The whole agrees with its pieces, all of which are there by now.
+            let whole = event["text"].as_str().or(event["arguments"].as_str());
+            prop_assert_eq!(whole, Some(texts[index].as_str()));
+            prop_assert_eq!(parsed(&items[index], &texts[index]), items[index].expected());
+            done += 1;
+        }
+        prop_assert_eq!(done, items.len());
+    }
+
+    #[test]
+    fn gemini_streams(sent in prop::collection::vec(sent(text()), 1..4), shape in shape(), as_array: bool) {
+        let events = candidates(&sent, &shape);
+        let chunks: Vec<Value> = if as_array {
+            let items: Vec<_> = events.into_iter().map(|(_, item)| item).collect();
+            let stream = format!("[{}\n]\n", items.join("\n,\r\n"));
+            serde_json::from_str(&unmask_as(&gemini::STREAM, Framing::Items, &stream, &shape)).unwrap()
+        } else {
+            data(&unmask(&gemini::STREAM, &stream(&events, &shape), &shape))
+        };
+        let mut texts = vec![Some(String::new()); sent.len()];
+        for candidate in chunks.iter().map(|chunk| &chunk["candidates"][0]) {
+            let text = &mut texts[usize::try_from(candidate["index"].as_u64().unwrap()).unwrap()];
+            let part = &candidate["content"]["parts"][0];
+            let argument = &part["functionCall"]["partialArgs"][0]["stringValue"];
+            if let Some(piece) = part["text"].as_str().or(argument.as_str()) {
+                text.as_mut().unwrap().push_str(piece);
+            }
+            if candidate["finishReason"].is_string() {
+                let sent = &sent[usize::try_from(candidate["index"].as_u64().unwrap()).unwrap()];
+                let text = text.take().unwrap();
+                match sent.tool {
+                    // The pieces are of a text that happens to be JSON, in which values stand as they are.
+                    true => prop_assert_eq!(text, whole(&sent.pieces_text())),
+                    false => prop_assert_eq!(text, whole(&sent.text)),
+                }
+            }
+        }
+        prop_assert!(texts.iter().all(Option::is_none));
+    }
+
+    #[test]
     fn nothing_to_put_back_means_the_same_bytes(
         blocks in prop::collection::vec(harmless(), 1..4),
         choices in prop::collection::vec(choice(harmless()), 1..4),
         shape in shape(),
     ) {
         let anthropic = stream(&anthropic(&blocks), &shape);
-        prop_assert_eq!(unmask(Endpoint::AnthropicMessages, &anthropic, &shape), anthropic);
+        prop_assert_eq!(unmask(&anthropic::MESSAGES, &anthropic, &shape), anthropic);
         let openai = stream(&openai(&choices, &shape), &shape);
-        prop_assert_eq!(unmask(Endpoint::OpenAiChat, &openai, &shape), openai);
+        prop_assert_eq!(unmask(&openai::CHAT, &openai, &shape), openai);
     }
 
     #[test]
@@ -305,7 +421,7 @@ proptest! {
         let body = format!(
             r#"{{"n": 1.0,"choices":[{{"message":{{"content":"{plain}","tool_calls":[{{"function":{{"arguments":"{nested}"}}}}]}}}}]}}"#
         );
-        let out = run(Endpoint::OpenAiChat, Framing::Json, map(), body.as_bytes(), size);
+        let out = run(&openai::CHAT, Framing::Json, map(), body.as_bytes(), size);
         let value: Value = serde_json::from_str(&out).unwrap();
         let message = &value["choices"][0]["message"];
         prop_assert_eq!(&message["content"], &whole(&text));

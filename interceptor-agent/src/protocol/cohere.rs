@@ -1,0 +1,80 @@
+//! Cohere: chat, embeddings, reranking.
+
+pub mod stream;
+
+use super::{
+    Endpoint, openai,
+    response::{self, Answer},
+    route::{
+        Mount,
+        Route::{Body, NoBody},
+        Row,
+    },
+    schema::{Looks, Place, Schema, opaque},
+};
+
+pub(super) const MOUNTS: &[Mount] = &[
+    ("/v2", CHATS),
+    ("/v1|v2", ROUTES),
+    ("/compatibility/v1", openai::ROUTES),
+];
+
+/// Version 1 has another chat.
+const CHATS: &[Row] = &[(&["POST"], "/chat", Body(&CHAT))];
+
+const ROUTES: &[Row] = &[
+    (&["POST"], "/embed", Body(&EMBED)),
+    (&["POST"], "/rerank", Body(&RERANK)),
+    (&["POST"], "/tokenize|detokenize", Body(&TOKENIZE)),
+    (&["POST"], "/check-api-key", NoBody(&OBJECT)),
+    (&["GET"], "/models", NoBody(&OBJECT)),
+    (&["GET"], "/models/{}", NoBody(&OBJECT)),
+];
+
+/// `POST /v2/chat`
+pub static CHAT: Endpoint = Endpoint {
+    name: "cohere_chat",
+    request: &MESSAGES,
+    answer: &Answer {
+        stream: Some(&stream::STREAM),
+        ..WHOLE
+    },
+};
+
+/// `POST /v2/embed`
+pub static EMBED: Endpoint = whole("cohere_embed");
+
+/// `POST /v2/rerank`
+pub static RERANK: Endpoint = whole("cohere_rerank");
+
+/// `POST /v1/tokenize`, `POST /v1/detokenize`
+pub static TOKENIZE: Endpoint = whole("cohere_tokenize");
+
+/// Models, keys: what they are
+pub static OBJECT: Endpoint = whole("cohere_object");
+
+const fn whole(name: &'static str) -> Endpoint {
+    Endpoint {
+        name,
+        request: &MESSAGES,
+        answer: &WHOLE,
+    }
+}
+
+const MESSAGES: Schema = Schema {
+    first: &["tools", "documents", "response_format"],
+    turns: "messages",
+    structure: &["messages", "content", "tool_calls", "function", "image_url"],
+    opaque: &[
+        opaque("type", Looks::Name, Place::Anywhere),
+        opaque("role", Looks::Name, Place::Anywhere),
+        opaque("seed", Looks::Number, Place::Anywhere),
+    ],
+    json_text: &["arguments"],
+};
+
+const WHOLE: Answer = Answer {
+    free: &["arguments", "parameters", "document"],
+    json_text: &["arguments"],
+    ..response::PLAIN
+};

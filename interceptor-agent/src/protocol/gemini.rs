@@ -1,0 +1,149 @@
+//! Google's Gemini API: contents of parts, as proto JSON, in camel or snake case.
+
+pub mod stream;
+
+use super::{
+    Endpoint, openai,
+    response::{self, Answer},
+    route::{
+        Mount,
+        Route::{Body, NoBody},
+        Row,
+    },
+    schema::{Looks, Place, Schema, opaque},
+};
+
+pub(super) const MOUNTS: &[Mount] = &[
+    ("/v1|v1alpha|v1beta/models|tunedModels", MODELS),
+    ("/v1|v1alpha|v1beta", ROUTES),
+    ("/v1beta/openai", openai::ROUTES),
+];
+
+/// Below wherever models stand.
+pub(super) const MODELS: &[Row] = &[
+    (&["POST"], "/{}:generateContent", Body(&GENERATE)),
+    (&["POST"], "/{}:streamGenerateContent", Body(&STREAM)),
+    (&["POST"], "/{}:countTokens", Body(&COUNT_TOKENS)),
+    (&["POST"], "/{}:computeTokens", Body(&COUNT_TOKENS)),
+    (&["POST"], "/{}:embedContent", Body(&EMBED)),
+    (&["POST"], "/{}:batchEmbedContents", Body(&EMBED)),
+    (&["POST"], "/{}:asyncBatchEmbedContent", Body(&BATCH)),
+    (&["POST"], "/{}:batchGenerateContent", Body(&BATCH)),
+    (&["POST"], "/{}:predict", Body(&PREDICT)),
+    (&["POST"], "/{}:predictLongRunning", Body(&PREDICT)),
+    (&["POST"], "/{}:fetchPredictOperation", Body(&PREDICT)),
+    (&["GET"], "/{}/operations/{}", NoBody(&OBJECT)),
+    (&["GET"], "/{}", NoBody(&OBJECT)),
+];
+
+/// Beside the models.
+pub(super) const ROUTES: &[Row] = &[
+    (
+        &["GET"],
+        "/models|tunedModels|files|batches",
+        NoBody(&OBJECT),
+    ),
+    (&["POST"], "/cachedContents", Body(&CACHED)),
+    (&["GET"], "/cachedContents", NoBody(&CACHED)),
+    (&["PATCH"], "/cachedContents/{}", Body(&CACHED)),
+    (&["GET", "DELETE"], "/cachedContents/{}", NoBody(&CACHED)),
+    (&["GET", "DELETE"], "/files|batches/{}", NoBody(&OBJECT)),
+    (&["POST"], "/batches/{}:cancel", Body(&OBJECT)),
+    (&["GET"], "/operations/{}", NoBody(&OBJECT)),
+];
+
+/// `:generateContent`
+pub static GENERATE: Endpoint = Endpoint {
+    name: "gemini_generate",
+    request: &CONTENTS,
+    answer: &CANDIDATES,
+};
+
+/// `:streamGenerateContent`: an array of what `:generateContent` answers, or events with `alt=sse`
+pub static STREAM: Endpoint = Endpoint {
+    name: "gemini_stream",
+    request: &CONTENTS,
+    answer: &Answer {
+        array: true,
+        ..CANDIDATES
+    },
+};
+
+/// `:countTokens`
+pub static COUNT_TOKENS: Endpoint = whole("gemini_count_tokens");
+
+/// `:embedContent`, `:batchEmbedContents`
+pub static EMBED: Endpoint = whole("gemini_embed");
+
+/// `:batchGenerateContent`: requests that are answered later
+pub static BATCH: Endpoint = whole("gemini_batch");
+
+/// `:predict`: models that make no text
+pub static PREDICT: Endpoint = whole("gemini_predict");
+
+/// `/cachedContents`
+pub static CACHED: Endpoint = whole("gemini_cached");
+
+/// Models, files, operations: what they are
+pub static OBJECT: Endpoint = whole("gemini_object");
+
+const fn whole(name: &'static str) -> Endpoint {
+    Endpoint {
+        name,
+        request: &CONTENTS,
+        answer: &WHOLE,
+    }
+}
+
+const CONTENTS: Schema = Schema {
+    first: &["systemInstruction", "system_instruction", "tools"],
+    turns: "contents",
+    structure: &[
+        "systemInstruction",
+        "system_instruction",
+        "content",
+        "contents",
+        "parts",
+        "inlineData",
+        "inline_data",
+        "functionResponse",
+        "function_response",
+        // Counted, embedded or answered in a batch.
+        "generateContentRequest",
+        "batch",
+        "inputConfig",
+        "input_config",
+        "requests",
+        "request",
+        // Predicted.
+        "instances",
+        "image",
+        "video",
+    ],
+    opaque: &[
+        opaque("role", Looks::Name, Place::Anywhere),
+        opaque("thoughtSignature", Looks::Base64, Place::Anywhere),
+        opaque("thought_signature", Looks::Base64, Place::Anywhere),
+        opaque("data", Looks::Base64, Place::BinaryMedia),
+        opaque("bytesBase64Encoded", Looks::Base64, Place::BinaryMedia),
+    ],
+    json_text: &[],
+};
+
+const CANDIDATES: Answer = Answer {
+    stream: Some(&stream::STREAM),
+    ..WHOLE
+};
+
+const WHOLE: Answer = Answer {
+    opaque: &[
+        "thoughtSignature",
+        "thought_signature",
+        "modelVersion",
+        "responseId",
+        "finishReason",
+        "bytesBase64Encoded",
+    ],
+    free: &["args", "metadata"],
+    ..response::PLAIN
+};
