@@ -123,6 +123,132 @@ fn arguments(answer: &str) -> String {
         .collect()
 }
 
+/// Both times the same texts and, of streams, the same kinds of events in the same order.
+#[test]
+fn more_python_sdks_see_what_they_see_without_us() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let (client, direct) = (world.client(&agent.bundle()), world.direct_client());
+    for sdk in ["responses", "gemini", "cohere"] {
+        for (model, stream) in [
+            ("stub", false),
+            ("stub", true),
+            ("stub-cut", true),
+            ("stub-tool", false),
+            ("stub-tool-cut", true),
+        ] {
+            let ask = json!({ "sdk": sdk, "model": model, "text": TEXT, "stream": stream });
+            let expected = direct.python("more_sdks.py", &ask)?;
+            world.upstream.record().clear();
+            let got = client.python("more_sdks.py", &ask)?;
+            assert_eq!(got, expected, "{ask}");
+            let told = match model.contains("tool") {
+                true => got["tool"]["text"] == TEXT,
+                false => got["text"] == format!("You said: {TEXT}"),
+            };
+            assert!(told, "{ask} {got}");
+            let record = world.upstream.record();
+            let seen = record
+                .last()
+                .context("the provider got it")?
+                .json()
+                .to_string();
+            assert!(seen.contains("EC2_001 at PRIVATE_IP_001"), "{seen}");
+            assert_eq!(canary::leaks(&record.everything()), [""; 0], "{ask}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_stream_that_is_an_array_comes_item_by_item() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    let body = json!({ "contents": [{ "role": "user", "parts": [{ "text": TEXT }] }] });
+    for (http, model) in [("--http1.1", "stub-cut"), ("--http2", "stub-slow")] {
+        let url = format!(
+            "https://generativelanguage.googleapis.com/v1beta/models/{model}:streamGenerateContent"
+        );
+        let ran = client.curl([http, "--no-buffer", "--data", &body.to_string(), &url])?;
+        let chunks: Vec<Value> =
+            serde_json::from_str(&ran.stdout).with_context(|| format!("{ran:?}"))?;
+        let text = |chunk: &Value| {
+            let text = chunk.pointer("/candidates/0/content/parts/0/text");
+            text.and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let said: String = chunks.iter().map(text).collect();
+        assert_eq!(said, format!("You said: {TEXT}"), "{http}");
+        assert!(chunks.len() > 5, "{chunks:?}");
+    }
+    assert_eq!(
+        canary::leaks(&world.upstream.record().everything()),
+        [""; 0]
+    );
+    Ok(())
+}
+
+/// What has no name of its own is named in the config.
+fn named(protocol: &str) -> Options {
+    let tables = format!("[[hosts]]\nhost = \"www.example.com\"\nprotocol = \"{protocol}\"");
+    Options {
+        tables,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn lines_of_json_come_one_by_one() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &named("ollama"))?;
+    let client = world.client(&agent.bundle());
+    for (model, stream) in [("stub", true), ("stub-cut", true), ("stub", false)] {
+        let url = "https://www.example.com/api/chat";
+        let ran = client.curl(["--data", &body(model, stream), url])?;
+        let lines = ran.stdout.lines().map(serde_json::from_str::<Value>);
+        let lines: Vec<Value> = lines.collect::<Result<_, _>>()?;
+        let text = |line: &Value| {
+            line["message"]["content"]
+                .as_str()
+                .unwrap_or("?")
+                .to_owned()
+        };
+        let said: String = lines.iter().map(text).collect();
+        assert_eq!(said, format!("You said: {TEXT}"), "{model} {stream}");
+        assert_eq!(lines.len() > 1, stream);
+    }
+    assert_masked(&world)
+}
+
+#[test]
+fn a_tool_over_mcp_is_called_with_tokens_and_answers_with_values() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &named("mcp"))?;
+    let client = world.client(&agent.bundle());
+    let arguments = json!({ "text": TEXT, "id": "10.77.31.8" });
+    let call = json!({ "jsonrpc": "2.0", "id": 4_111_111_111_111_111_u64, "method": "tools/call",
+        "params": { "name": "echo", "arguments": arguments } });
+    let ran = client.curl(["--data", &call.to_string(), "https://www.example.com/mcp"])?;
+    let events = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = events.map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let [progress, answer] = &events[..] else {
+        anyhow::bail!("{ran:?}");
+    };
+    let said = format!("You said: {TEXT}");
+    assert_eq!(progress["params"]["message"], said);
+    assert_eq!(answer["id"], call["id"]);
+    assert_eq!(answer["result"]["content"][0]["text"], said);
+    assert_eq!(answer["result"]["structuredContent"], arguments);
+    let record = world.upstream.record();
+    let seen = record.last().context("the server got it")?.json();
+    assert_eq!(seen["params"]["arguments"]["text"], MASKED);
+    assert_eq!(canary::leaks(&record.everything()), [""; 0]);
+    Ok(())
+}
+
 #[test]
 fn python_sdks_over_each_http_version() -> Result<()> {
     let world = World::new()?;

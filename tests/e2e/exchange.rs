@@ -148,6 +148,25 @@ fn an_error_of_the_provider_says_the_value_that_the_client_sent() -> Result<()> 
 }
 
 #[test]
+fn a_known_path_that_needs_no_body_goes_without_one() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    for http in ["--http1.1", "--http2"] {
+        let url = "https://api.openai.com/v1/responses/resp_1/cancel";
+        client.curl([http, "--request", "POST", url])?;
+        let seen = world.upstream.record().last();
+        let seen = seen.context("the provider got it")?;
+        assert_eq!(
+            (seen.method.as_str(), seen.body.len()),
+            ("POST", 0),
+            "{http}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn an_unknown_path_is_refused_in_the_providers_shape_and_not_sent() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;

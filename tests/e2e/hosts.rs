@@ -205,9 +205,9 @@ fn each_path_gets_its_own_answer() -> Result<()> {
     let post = ["--data", "{}"];
     let (anthropic, openai) = ("https://api.anthropic.com", "https://api.openai.com");
     let cases: [(&[&str], &str, &str, u16, &str); 9] = [
-        (&post, anthropic, "/v1/complete", 403, "permission_error"),
-        (&post, openai, "/v1/audio/speech", 403, "unknown_path"),
-        (&[], openai, "/v1/chat/completions", 403, "unknown_path"),
+        (&post, anthropic, "/v9/complete", 403, "permission_error"),
+        (&post, openai, "/v9/speech", 403, "unknown_path"),
+        (&[], openai, "/v1/completions", 403, "unknown_path"),
         (&post, openai, "/v1//chat/completions", 403, "unknown_path"),
         (
             &post,

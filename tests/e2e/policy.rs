@@ -61,7 +61,7 @@ fn where_nothing_is_enforced_bytes_pass_and_findings_are_told() -> Result<()> {
         post(
             &world,
             &agent,
-            "https://api.anthropic.com/v1/complete",
+            "https://api.anthropic.com/v9/complete",
             &ask(TEXT),
         )?;
         assert_eq!(
@@ -143,7 +143,7 @@ fn paths_of_which_nothing_is_known_pass_masked_or_not_at_all() -> Result<()> {
         let world = World::new()?;
         let tables = format!("[mask]\nunknown_path = \"{policy}\"\nside_path = \"allow\"");
         let agent = Agent::start(&world, &options("enforce", &tables))?;
-        let url = "https://api.openai.com/v1/audio/speech";
+        let url = "https://api.openai.com/v9/speech";
         let ran = post(
             &world,
             &agent,

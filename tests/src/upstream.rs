@@ -1,15 +1,20 @@
 //! The stub LLM provider: real TLS, HTTP/1.1 and HTTP/2, IPv4 and IPv6, on a thread in a namespace of its own.
 //!
-//! It writes down every byte it gets ([`Record`]) and answers Anthropic Messages and OpenAI Chat Completions,
-//! plain and streaming, by giving the user's text back. [`answer::Knobs`] says what a model name can ask for.
+//! It writes down every byte it gets ([`Record`]) and answers Anthropic Messages, OpenAI Chat Completions and Responses, Gemini,
+//! Cohere, Ollama and MCP, plain and streaming, by giving the user's text back. [`answer::Knobs`] says what a model name can ask for.
 
 pub mod answer;
 mod anthropic;
 mod bedrock;
+mod cohere;
 pub mod flaw;
+mod gemini;
+mod mcp;
+mod ollama;
 mod openai;
 mod paced;
 mod record;
+mod responses;
 mod server;
 mod tls;
 mod upload;

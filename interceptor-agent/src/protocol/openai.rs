@@ -22,6 +22,8 @@ pub(super) const MOUNTS: &[Mount] = &[
     ("/v1", ROUTES),
     ("", ROUTES),
     ("/beta", ROUTES),
+    ("/v1", OTHERS),
+    ("", OTHERS),
     ("/v1", anthropic::ROUTES),
     ("/anthropic/v1", anthropic::ROUTES),
     ("", AGENT),
@@ -35,7 +37,6 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/chat/completions/{}", Body(&OBJECT)),
     (&["GET"], "/chat/completions/{}/messages", NoBody(&CHAT)),
     (&["POST"], "/completions", Body(&COMPLETIONS)),
-    (&["POST"], "/fim/completions", Body(&COMPLETIONS)),
     (&["POST"], "/responses", Body(&RESPONSES)),
     (&["GET"], "/responses", UpgradeRequired),
     (&["POST"], "/responses/compact", Body(&COMPACT)),
@@ -141,6 +142,24 @@ pub(super) const ROUTES: &[Row] = &[
     ),
     (&["GET"], "/models", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/models/{}", NoBody(&OBJECT)),
+];
+
+/// What Mistral, xAI, DeepSeek and OpenRouter have beside it.
+const OTHERS: &[Row] = &[
+    (&["POST"], "/fim/completions", Body(&COMPLETIONS)),
+    (&["POST"], "/agents/completions", Body(&CHAT)),
+    (&["POST"], "/chat/moderations", Body(&MODERATIONS)),
+    (&["POST"], "/classifications", Body(&MODERATIONS)),
+    (&["GET"], "/chat/deferred-completion/{}", NoBody(&CHAT)),
+    (&["POST"], "/tokenize-text", Body(&EMBEDDINGS)),
+    (
+        &["GET"],
+        "/api-key|key|credits|generation|language-models|embedding-models|image-generation-models",
+        NoBody(&OBJECT),
+    ),
+    (&["GET"], "/auth/key", NoBody(&OBJECT)),
+    (&["GET"], "/user/balance", NoBody(&OBJECT)),
+    (&["GET"], "/models/{}/{}/endpoints", NoBody(&OBJECT)),
 ];
 
 /// Codex: account, plugins and telemetry, on chatgpt.com and ab.chatgpt.com.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::paced::Paced;
 use super::record::Seen;
-use super::{anthropic, bedrock, openai, upload};
+use super::{anthropic, bedrock, cohere, gemini, mcp, ollama, openai, responses, upload};
 use crate::coding;
 
 /// The characters of one streamed delta.
@@ -67,12 +67,17 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    fn new(body: Value) -> Self {
-        let model = body["model"].as_str().unwrap_or("stub").to_owned();
+    /// Of a body and a path, which names the model where the body doesn't.
+    fn new(body: Value, path: &str) -> Self {
+        let in_path = || path.rsplit('/').next()?.split_once(':');
+        let in_path = in_path().map_or("stub", |(model, _)| model);
+        let model = body["model"].as_str().unwrap_or(in_path).to_owned();
+        let turns = ["messages", "input", "contents"];
+        let turns = turns.iter().find_map(|key| body.get(key));
         Self {
             knobs: Knobs::parse(&model),
             model,
-            text: last_user_text(&body["messages"]),
+            text: last_user_text(turns.unwrap_or(&Value::Null)),
             stream: body["stream"] == true,
             body,
         }
@@ -125,6 +130,14 @@ impl Answer {
         }
     }
 
+    /// The same, as another type of content.
+    pub(super) fn of_type(self, content_type: &'static str) -> Self {
+        Self {
+            content_type,
+            ..self
+        }
+    }
+
     pub(super) async fn into_response(self) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
         let mut response = Response::builder()
             .status(self.status)
@@ -149,8 +162,8 @@ impl Answer {
 
 /// Routes a request; unknown paths are 404, as with the real ones.
 pub(super) fn answer(seen: &Seen) -> Answer {
-    let ask = Ask::new(seen.json());
-    let path = seen.target.split('?').next().unwrap_or_default();
+    let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
+    let ask = Ask::new(seen.json(), path);
     let mut answer = match (seen.method.as_str(), path) {
         ("POST", "/v1/messages") => anthropic::messages(&ask),
         ("POST", "/v1/messages/count_tokens") => {
@@ -162,6 +175,14 @@ pub(super) fn answer(seen: &Seen) -> Answer {
             None => Answer::json(&ask.knobs, &json!({ "inputTokens": 7 })),
         },
         ("POST", path) if upload::PATHS.contains(&path) => upload::form(seen),
+        ("POST", "/v1/responses") => responses::responses(&ask),
+        ("POST", "/v2/chat") => cohere::chat(&ask),
+        ("POST", "/api/chat") => ollama::chat(&ask),
+        ("POST", "/mcp") => mcp::call(&ask),
+        ("POST", path) if path.ends_with(":generateContent") => gemini::whole(&ask),
+        ("POST", path) if path.ends_with(":streamGenerateContent") => {
+            gemini::stream(&ask, query.contains("alt=sse"))
+        }
         ("GET", "/v1/models") => Answer::json(&ask.knobs, &json!({ "object": "list", "data": [] })),
         ("GET", "/") => Answer::json(&ask.knobs, &json!({ "stub": true })),
         _ => {
@@ -201,13 +222,15 @@ pub(super) fn deltas(text: &str) -> impl Iterator<Item = String> + use<> {
 }
 
 fn last_user_text(messages: &Value) -> String {
+    if let Value::String(text) = messages {
+        return text.clone();
+    }
     let messages = messages.as_array().map(Vec::as_slice).unwrap_or_default();
     let last = messages
         .iter()
         .rev()
         .find(|message| message["role"] == "user" || message["role"] == "tool");
-    last.map(|message| text(&message["content"]))
-        .unwrap_or_default()
+    last.map(text).unwrap_or_default()
 }
 
 /// Strings, text blocks and tool results, one a line.
@@ -224,6 +247,7 @@ fn text(content: &Value) -> String {
             block
                 .get("text")
                 .or_else(|| block.get("content"))
+                .or_else(|| block.get("parts"))
                 .unwrap_or(&Value::Null),
         ),
         _ => String::new(),

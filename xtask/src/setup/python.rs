@@ -21,7 +21,7 @@ pub fn venv(env: &Env) -> Result<Done> {
     }
     begin(
         "Python clients",
-        "installing the anthropic and openai SDKs from PyPI",
+        "installing the SDKs of anthropic, openai, google and cohere from PyPI",
     );
     Sh::new(python())
         .args(["-m", "venv", "--clear"])

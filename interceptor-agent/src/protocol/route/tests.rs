@@ -170,6 +170,12 @@ fn some_paths_take_no_body() {
         (Protocol::OpenAi, "GET", "/v1/responses/resp_1"),
         (Protocol::OpenAi, "DELETE", "/v1/conversations/c/items/i"),
         (Protocol::OpenAi, "GET", "/v1/threads/t/runs/r/steps/s"),
+        (
+            Protocol::OpenAi,
+            "GET",
+            "/v1/models/maker/model:free/endpoints",
+        ),
+        (Protocol::OpenAi, "GET", "/user/balance"),
         (Protocol::Gemini, "GET", "/v1beta/models/gemini-2.5-pro"),
         (Protocol::Ollama, "GET", "/api/tags"),
         (Protocol::Mcp, "GET", "/mcp"),
