@@ -105,6 +105,9 @@ async fn forward(
     let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);
+    if answered.is_grpc() {
+        head::for_grpc(&mut parts.headers);
+    }
     head::set_length(&mut parts.headers, masked.body.len());
     if masked.changed {
         sign::again(policy.signer.as_ref(), &mut parts, masked.body.as_bytes())?;

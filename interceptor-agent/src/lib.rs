@@ -30,6 +30,7 @@ pub mod opening;
 pub mod original_dst;
 pub mod passthrough;
 pub mod prefixed;
+pub mod protobuf;
 pub mod protocol;
 pub mod proxy;
 pub mod refusal;

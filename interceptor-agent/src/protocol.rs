@@ -5,6 +5,7 @@ pub mod azure;
 pub mod bedrock;
 pub mod cohere;
 pub mod gemini;
+pub mod grpc;
 pub mod mcp;
 pub mod ollama;
 pub mod openai;

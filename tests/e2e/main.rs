@@ -17,6 +17,7 @@ mod exchange;
 mod fidelity;
 mod getpeername;
 mod getsockname;
+mod grpc;
 mod hand_off;
 mod hosts;
 mod ingress;

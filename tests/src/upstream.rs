@@ -9,6 +9,7 @@ mod bedrock;
 mod cohere;
 pub mod flaw;
 mod gemini;
+mod grpc;
 mod mcp;
 mod ollama;
 mod openai;

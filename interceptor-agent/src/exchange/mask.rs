@@ -81,12 +81,11 @@ async fn masked(
         (None, Err(refusal)) => as_it_came(refusal).map(|_| None)?,
         (Some(_), Err(refusal)) => Some(as_it_came(refusal)?),
         (Some(endpoint), Ok(plain)) => {
+            let unread = terms.decisions.unreadable != PathPolicy::Block;
             let masked = match head::form_boundary(&parts.headers) {
+                _ if endpoint.is_grpc() => masking.grpc(&plain, unread),
                 Ok(None) => masking.body(endpoint, &plain),
-                Ok(Some(boundary)) => {
-                    let unread = terms.decisions.unreadable != PathPolicy::Block;
-                    masking.form(&boundary, &plain, unread)
-                }
+                Ok(Some(boundary)) => masking.form(&boundary, &plain, unread),
                 Err(error) => Err(error.into()),
             };
             Some(masked.map_err(Refusal::from).or_else(as_it_came)?)

@@ -121,7 +121,11 @@ impl<'l> Record<'l> {
             });
         }
         self.link.app.metrics.refused(refusal.reason.as_str());
-        let mut response = refusal.response(self.link.host.protocol, &self.id);
+        let is_grpc = matches!(self.route, Some(Route::Body(endpoint)) if endpoint.is_grpc());
+        let mut response = match is_grpc && self.link.target.http2 {
+            true => refusal.grpc_response(&self.id),
+            false => refusal.response(self.link.host.protocol, &self.id),
+        };
         if refusal.reason == Reason::BadRequest && !self.link.target.http2 {
             // Nobody knows where such a request ends, and so where the next one begins (RFC 9112 §6.1).
             let close = HeaderValue::from_static("close");

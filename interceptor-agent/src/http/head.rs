@@ -83,6 +83,12 @@ pub fn strip_hop(headers: &mut HeaderMap) {
     });
 }
 
+/// What gRPC needs of this hop: trailers, and answers that are not compressed.
+pub fn for_grpc(headers: &mut HeaderMap) {
+    remove(headers, |name| name.as_str() == "grpc-accept-encoding");
+    headers.insert(header::TE, header::HeaderValue::from_static("trailers"));
+}
+
 /// Removes fields, and leaves the others in their order: `HeaderMap::remove` puts the last one into the gap.
 pub fn remove(headers: &mut HeaderMap, gone: impl Fn(&HeaderName) -> bool) {
     if !headers.keys().any(&gone) {

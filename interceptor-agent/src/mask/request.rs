@@ -5,6 +5,7 @@
 
 mod find;
 mod form;
+mod grpc;
 mod known;
 mod pass;
 mod splice;
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     json::{self, JsonError},
     multipart::FormError,
+    protobuf::GrpcError,
     protocol::Endpoint,
 };
 
@@ -257,8 +259,14 @@ pub enum MaskError {
         /// Which one, from 1.
         part: usize,
     },
-    /// A value stands in what holds a form together, where a token can't.
-    #[error("in the form's boundary, or so that a token would make one")]
+    /// The client's messages of gRPC can't be read.
+    #[error("the request body is {0}")]
+    NotGrpc(GrpcError),
+    /// Bytes of a message are neither text, nor a message, nor a format that is left alone.
+    #[error("a field is neither UTF-8 text, nor a message, nor known media")]
+    UnreadableBytes,
+    /// A value stands where a token can't: in a form's boundary, in a number of protobuf.
+    #[error("in what holds the body together, or in a number")]
     Unmaskable,
     /// Policy refuses requests with this class.
     #[error("the request contains {class}, which policy blocks")]
@@ -272,6 +280,12 @@ pub enum MaskError {
         /// Name of the class.
         class: &'static str,
     },
+}
+
+impl From<GrpcError> for MaskError {
+    fn from(error: GrpcError) -> Self {
+        Self::NotGrpc(error)
+    }
 }
 
 impl From<FormError> for MaskError {

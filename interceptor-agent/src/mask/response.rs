@@ -2,6 +2,7 @@
 
 mod document;
 mod events;
+mod grpc;
 mod items;
 mod messages;
 mod single;
@@ -12,12 +13,18 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 pub use self::single::EventUnmasker;
-use self::{document::Document, events::EventStream, items::ItemStream, messages::MessageStream};
+use self::{
+    document::Document, events::EventStream, grpc::GrpcStream, items::ItemStream,
+    messages::MessageStream,
+};
 use super::{
     token::TokenMap,
     unmask::{Escaping, Pieces, Tokens},
 };
-use crate::{eventstream::EventStreamError, json::split, protocol::Endpoint, sse::EventTooLong};
+use crate::{
+    eventstream::EventStreamError, json::split, protobuf::GrpcError, protocol::Endpoint,
+    sse::EventTooLong,
+};
 
 /// Most bytes of a JSON response, which is held until it is whole.
 pub const BODY_LIMIT: usize = 64 << 20;
@@ -35,6 +42,8 @@ pub enum Framing {
     Items,
     /// AWS's event messages.
     Messages,
+    /// Messages of gRPC.
+    Grpc,
     /// One plain text.
     Text,
 }
@@ -52,6 +61,8 @@ impl Framing {
             Self::Sse
         } else if is("application/vnd.amazon.eventstream") {
             Self::Messages
+        } else if endpoint.is_grpc() && (is("application/grpc") || is("application/grpc+proto")) {
+            Self::Grpc
         } else if LINES.iter().any(|name| is(name)) {
             Self::Items
         } else if is("application/json") || suffix.eq_ignore_ascii_case("+json") {
@@ -91,6 +102,9 @@ pub enum UnmaskError {
     /// A stream of AWS's messages is broken.
     #[error(transparent)]
     EventStream(#[from] EventStreamError),
+    /// A message of gRPC is too long or compressed.
+    #[error(transparent)]
+    Grpc(#[from] GrpcError),
     /// One item of the stream is too long.
     #[error(transparent)]
     ItemTooLong(#[from] split::TooLong),
@@ -114,6 +128,7 @@ enum Body {
     Events(Box<EventStream>),
     Items(Box<ItemStream>),
     Messages(Box<MessageStream>),
+    Grpc(Box<GrpcStream>),
 }
 
 impl Unmasker {
@@ -139,9 +154,15 @@ impl Unmasker {
             Framing::Messages => {
                 Body::Messages(Box::new(MessageStream::new(endpoint, event_limit)))
             }
+            Framing::Grpc => Body::Grpc(Box::new(GrpcStream::new(endpoint, event_limit))),
             Framing::Text => Body::Text(Pieces::new(Escaping::None)),
         };
         Self { tokens, body }
+    }
+
+    /// Whether trailers are part of the answer, not of its coded form.
+    pub fn keeps_trailers(&self) -> bool {
+        matches!(self.body, Body::Grpc(_))
     }
 
     /// Whether the body passes as it is, so that its length is known.
@@ -161,6 +182,7 @@ impl Unmasker {
             Body::Events(events) => events.push(&self.tokens, chunk, out)?,
             Body::Items(items) => items.push(&self.tokens, chunk, out)?,
             Body::Messages(messages) => messages.push(&self.tokens, chunk, out)?,
+            Body::Grpc(messages) => messages.push(&self.tokens, chunk, out)?,
         }
         Ok(())
     }
@@ -177,6 +199,7 @@ impl Unmasker {
             Body::Events(events) => events.finish(&self.tokens, out),
             Body::Items(items) => items.finish(&self.tokens, out),
             Body::Messages(messages) => messages.finish(&self.tokens, out),
+            Body::Grpc(messages) => messages.finish(&self.tokens, out),
         }
         Ok(())
     }

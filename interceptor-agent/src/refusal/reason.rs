@@ -61,6 +61,8 @@ reasons! {
     NotJson "not_json" 400 "the body is not JSON" "Send a JSON body in UTF-8.";
     /// The body is a form that can't be cut into parts without doubt.
     NotForm "not_form" 400 "the form can't be cut into its parts without doubt" "Send it as RFC 7578 has it: nothing before or behind the parts, and names without quotes.";
+    /// The body is no gRPC that can be read.
+    NotGrpc "not_grpc" 400 "the body is not plain gRPC" "Send whole messages without compression.";
     /// Content that can't be read, where policy doesn't let it pass.
     Unreadable "unreadable" 415 "it has content that can't be read, and so can't be masked" "Send text as UTF-8, or ask your platform team; they can set mask.unreadable.";
     /// The body's content coding can't be undone.
