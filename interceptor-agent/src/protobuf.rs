@@ -8,7 +8,7 @@ use std::ops::Range;
 pub const MAX_DEPTH: usize = 64;
 
 /// One field of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     /// Its number and wire type, and a length where it has one.
     pub head: Range<usize>,
@@ -19,10 +19,12 @@ pub struct Field {
 }
 
 /// What a field holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// A number of any kind, as its bits.
-    Number(u64),
+    /// A number, as its bits: a varint.
+    Integer(u64),
+    /// A number of eight or four bytes, as a double or a float.
+    Real(f64),
     /// A string, bytes, a message, or numbers one behind another.
     Bytes(Range<usize>),
 }
@@ -39,9 +41,9 @@ pub fn fields(raw: &[u8]) -> Option<Vec<Field>> {
             return None;
         }
         let value = match wire {
-            0 => Value::Number(varint(raw, &mut at)?),
-            1 => Value::Number(u64::from_le_bytes(*take(raw, &mut at)?)),
-            5 => Value::Number(u32::from_le_bytes(*take(raw, &mut at)?).into()),
+            0 => Value::Integer(varint(raw, &mut at)?),
+            1 => Value::Real(f64::from_le_bytes(*take(raw, &mut at)?)),
+            5 => Value::Real(f32::from_le_bytes(*take(raw, &mut at)?).into()),
             2 => {
                 let length = usize::try_from(varint(raw, &mut at)?).ok()?;
                 let end = at.checked_add(length).filter(|end| *end <= raw.len())?;
@@ -52,7 +54,7 @@ pub fn fields(raw: &[u8]) -> Option<Vec<Field>> {
         };
         let head = match &value {
             Value::Bytes(bytes) => start..bytes.start,
-            Value::Number(_) => start..at,
+            _ => start..at,
         };
         if let Value::Bytes(bytes) = &value {
             at = bytes.end;
@@ -174,18 +176,21 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_encoding_guide() {
-        assert_eq!(values(b"\x08\x96\x01"), Some(vec![(1, Value::Number(150))]));
+        assert_eq!(
+            values(b"\x08\x96\x01"),
+            Some(vec![(1, Value::Integer(150))])
+        );
         assert_eq!(
             values(b"\x12\x07testing"),
             Some(vec![(2, Value::Bytes(2..9))])
         );
-        let nested = values(b"\x1a\x03\x08\x96\x01\x09\x01\0\0\0\0\0\0\0\x0d\x02\0\0\0").unwrap();
-        let expected = [
+        let rest = b"\x1a\x03\x08\x96\x01\x09\0\0\0\0\0\0\xf0\x3f\x0d\0\0\0\x40";
+        let expected = vec![
             (3, Value::Bytes(2..5)),
-            (1, Value::Number(1)),
-            (1, Value::Number(2)),
+            (1, Value::Real(1.0)),
+            (1, Value::Real(2.0)),
         ];
-        assert_eq!(nested, expected);
+        assert_eq!(values(rest), Some(expected));
         assert_eq!(values(b""), Some(vec![]));
     }
 
@@ -237,7 +242,7 @@ mod tests {
             }
             let read: Vec<_> = fields(&raw).unwrap().into_iter().map(|field| match field.value {
                 Value::Bytes(range) => (field.number, raw[range].to_vec()),
-                Value::Number(_) => unreachable!("only bytes were written"),
+                _ => (field.number, Vec::new()),
             }).collect();
             prop_assert_eq!(read, parts);
         }

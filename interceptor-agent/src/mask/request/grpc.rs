@@ -9,8 +9,10 @@ use crate::{
     protobuf::{self, GrpcError, MAX_DEPTH, Value},
 };
 
-/// Numbers of fewer digits are nobody's account.
-const SHORT: u64 = 10_000_000;
+/// Numbers of fewer digits are seeds and counts.
+const LEAST_DIGITS: usize = 11;
+/// Reals from here on are rounded.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl Masking<'_> {
     /// Masks a body of whole messages. With `unread`, bytes that are neither text, message nor known media pass as they are.
@@ -51,16 +53,15 @@ impl Masking<'_> {
         let mut out = Vec::new();
         let mut copied = 0;
         for field in protobuf::fields(raw).unwrap_or_default() {
-            match field.value {
-                Value::Number(bits) => self.number(bits)?,
-                Value::Bytes(range) => {
-                    let end = range.end;
-                    if let Some(masked) = self.bytes(&raw[range], unread, depth)? {
-                        out.extend_from_slice(&raw[copied..field.head.start]);
-                        protobuf::write(field.number, &masked, &mut out);
-                        copied = end;
-                    }
-                }
+            let Value::Bytes(range) = field.value else {
+                self.number(&field.value)?;
+                continue;
+            };
+            let end = range.end;
+            if let Some(masked) = self.bytes(&raw[range], unread, depth)? {
+                out.extend_from_slice(&raw[copied..field.head.start]);
+                protobuf::write(field.number, &masked, &mut out);
+                copied = end;
             }
         }
         if copied == 0 {
@@ -104,17 +105,16 @@ impl Masking<'_> {
     }
 
     /// A number can't be replaced by a token.
-    fn number(&mut self, bits: u64) -> Result<(), MaskError> {
-        let double = f64::from_bits(bits);
-        let written = [
-            (bits >= SHORT).then(|| bits.to_string()),
-            (double.fract() == 0.0 && double.abs() >= SHORT as f64 && double.abs() < 1e18)
-                .then(|| format!("{double:.0}")),
-        ];
-        for number in written.into_iter().flatten() {
-            if self.text(&number)?.is_some() {
-                return Err(MaskError::Unmaskable);
+    fn number(&mut self, number: &Value) -> Result<(), MaskError> {
+        let digits = match number {
+            Value::Integer(bits) => bits.cast_signed().unsigned_abs().to_string(),
+            Value::Real(real) if real.fract() == 0.0 && real.abs() < EXACT => {
+                format!("{:.0}", real.abs())
             }
+            _ => return Ok(()),
+        };
+        if digits.len() >= LEAST_DIGITS && self.text(&digits)?.is_some() {
+            return Err(MaskError::Unmaskable);
         }
         Ok(())
     }

@@ -70,7 +70,7 @@ fn count(raw: &[u8], path: &[u64]) -> usize {
         .map(|field| match field.value {
             Value::Bytes(_) if rest.is_empty() => 1,
             Value::Bytes(range) => count(&raw[range], rest),
-            Value::Number(_) => 0,
+            _ => 0,
         })
         .sum()
 }
@@ -253,7 +253,7 @@ mod tests {
             let said: Vec<u8> = got.iter().flat_map(|message| {
                 (0..4).fold(message.clone(), |outer, _| match &protobuf::fields(&outer).unwrap()[0].value {
                     Value::Bytes(range) => outer[range.clone()].to_vec(),
-                    Value::Number(_) => Vec::new(),
+                    _ => Vec::new(),
                 })
             }).collect();
             let whole = Tokens::new(tokens()).unmask(text.as_bytes(), Escaping::None).into_owned();

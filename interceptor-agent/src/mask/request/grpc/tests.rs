@@ -112,7 +112,9 @@ fn a_value_in_a_number_is_refused() {
             MaskError::Unmaskable
         );
     }
-    assert!(masked(&body(b"\x08\x96\x01\x11\0\0\0\0\0\0\xf0\x3f"), false).is_ok());
+    // 150, 1.0, a temperature of 0.7, and -1.
+    let plain = b"\x08\x96\x01\x11\0\0\0\0\0\0\xf0\x3f\x0d\x33\x33\x33\x3f\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+    assert!(masked(&body(plain), false).is_ok());
 }
 
 proptest! {
