@@ -83,7 +83,16 @@ async fn forward(
     link.guard.next();
     let (parts, ()) = request.into_parts();
 
-    let masked = mask::request(terms, limits.request_body, endpoint, parts, body).await?;
+    let credential = link.host.protocol.credential();
+    let masked = mask::request(
+        terms,
+        limits.request_body,
+        endpoint,
+        credential,
+        parts,
+        body,
+    )
+    .await?;
     record.masked(&masked);
     let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);

@@ -35,17 +35,19 @@ pub(super) struct Masked {
     pub(super) took: Duration,
 }
 
-/// Masks everything that a process could put text into; a body decodes to at most `limit` bytes. The body comes first: its tokens are numbered without regard
+/// Masks everything that a process could put text into, but for `credential`, a parameter of the query; a body decodes to at
+/// most `limit` bytes. The body comes first: its tokens are numbered without regard
 /// to headers, which change from request to request.
 pub(super) async fn request(
     terms: &Arc<Terms>,
     limit: usize,
     endpoint: Option<&'static Endpoint>,
+    credential: Option<&'static str>,
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let long = body.len() > LONG || parts.headers.contains_key(CONTENT_ENCODING);
-    let work = masked(Arc::clone(terms), limit, endpoint, parts, body);
+    let work = masked(Arc::clone(terms), limit, endpoint, credential, parts, body);
     if !long {
         return work.await;
     }
@@ -58,6 +60,7 @@ async fn masked(
     terms: Arc<Terms>,
     limit: usize,
     endpoint: Option<&'static Endpoint>,
+    credential: Option<&'static str>,
     mut parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
@@ -82,7 +85,7 @@ async fn masked(
             Some(masked.or_else(as_it_came)?)
         }
     };
-    match head(&mut masking, &mut parts) {
+    match head(&mut masking, &mut parts, credential) {
         Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
         _ => {}
     }
@@ -117,9 +120,13 @@ async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, By
 }
 
 /// Masks the values of headers, and refuses what can't be masked.
-fn head(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
+fn head(
+    masking: &mut Masking<'_>,
+    parts: &mut Parts,
+    credential: Option<&str>,
+) -> Result<(), Refusal> {
     mask_headers(masking, parts)?;
-    refuse_elsewhere(masking, parts)
+    refuse_elsewhere(masking, parts, credential)
 }
 
 fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
@@ -138,11 +145,16 @@ fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refu
 }
 
 /// Where a token would ask for something else than was meant, a value that must not leave refuses the request.
-fn refuse_elsewhere(masking: &mut Masking<'_>, parts: &Parts) -> Result<(), Refusal> {
+fn refuse_elsewhere(
+    masking: &mut Masking<'_>,
+    parts: &Parts,
+    credential: Option<&str>,
+) -> Result<(), Refusal> {
     let target = parts
         .uri
         .path_and_query()
         .map_or("", http::uri::PathAndQuery::as_str);
+    let target = &*head::without_parameter(target, credential);
     let names = parts
         .headers
         .keys()
@@ -177,7 +189,7 @@ mod tests {
             .header(name, value);
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-        head(&mut masker.begin(), &mut parts).map(|()| parts)
+        head(&mut masker.begin(), &mut parts, Some("key")).map(|()| parts)
     }
 
     #[test]
@@ -214,8 +226,10 @@ mod tests {
     #[test]
     fn what_says_where_a_request_goes_carries_no_value() {
         let target = format!("/v1/messages?at={ID}");
+        let behind = format!("/v1/messages?key=x&my_key={ID}&key=x");
         let cases = [
             ("POST", target.as_str(), "x-note"),
+            ("POST", behind.as_str(), "x-note"),
             ("POST", "/v1/messages?user=ann%40example.com", "x-note"),
             ("POST", "/v1/%69-0123456789abcdef0", "x-note"),
             ("POST", "/", ID),
@@ -231,5 +245,7 @@ mod tests {
             );
         }
         assert!(masked("POST", "/v1/messages?beta=true&q=100%", "x-note", b"").is_ok());
+        let credential = format!("/v1beta/models?key={ID}&alt=sse&key={ID}");
+        assert!(masked("POST", &credential, "x-note", b"").is_ok());
     }
 }
