@@ -160,7 +160,7 @@ pub(super) fn answer(seen: &Seen) -> Answer {
         ("POST", "/v1/messages/count_tokens") => {
             Answer::json(&ask.knobs, &json!({ "input_tokens": seen.plain.len() }))
         }
-        ("POST", "/v1/chat/completions") => openai::chat(&ask),
+        ("POST", path) if path.ends_with("/chat/completions") => openai::chat(&ask),
         ("POST", "/v1/responses") => responses::responses(&ask),
         ("POST", "/v2/chat") => cohere::chat(&ask),
         ("POST", "/api/chat") => ollama::chat(&ask),
