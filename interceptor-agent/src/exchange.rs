@@ -97,7 +97,16 @@ async fn forward(
     link.guard.next();
     let (parts, ()) = request.into_parts();
 
-    let masked = mask::request(terms, limits.request_body, endpoint, parts, body).await?;
+    let credential = link.host.protocol.credential();
+    let masked = mask::request(
+        terms,
+        limits.request_body,
+        endpoint,
+        credential,
+        parts,
+        body,
+    )
+    .await?;
     record.masked(&masked);
     if masked.report.unreadable > 0 {
         passes_unread(link, terms);
@@ -170,7 +179,10 @@ fn endpoint(
             let what = "a piece of a larger upload: what stands across its ends can't be seen";
             return Err(Refusal::new(Reason::Unreadable, what));
         }
-        Route::Body(endpoint) => return Ok(((!bodyless).then_some(endpoint), endpoint)),
+        Route::Body(endpoint) => return Ok((Some(endpoint), endpoint)),
+        Route::OptionalBody(endpoint) => {
+            return Ok(((!bodyless).then_some(endpoint), endpoint));
+        }
         Route::NoBody(endpoint) if bodyless => return Ok((None, endpoint)),
         Route::NoBody(_) => {
             return Err(Refusal::new(Reason::BadRequest, "this path takes no body"));

@@ -55,6 +55,10 @@ pub fn bind_one(
         Some(Protocol::TCP),
     )?;
     prepare(&socket)?;
+    if address.ip().is_loopback() {
+        // BBR, which many hosts have by default, paces by timers what never leaves the machine. Accepted sockets inherit it.
+        let _ = socket.set_tcp_congestion(b"reno");
+    }
     socket.set_reuse_address(true)?;
     match address {
         SocketAddr::V4(_) => socket.set_freebind_v4(true)?,

@@ -106,6 +106,11 @@ impl Protocol {
         self.row().3
     }
 
+    /// The parameter of a query in which a request may carry its credential for the provider.
+    pub fn credential(self) -> Option<&'static str> {
+        matches!(self, Self::Gemini | Self::Vertex).then_some("key")
+    }
+
     fn mounts(self) -> &'static [route::Mount] {
         self.row().2
     }

@@ -187,11 +187,14 @@ fn with_no_descriptor_left_it_goes_on() -> Result<()> {
     let agent = Agent::start(&world, &options())?;
     let pid = agent.pid();
     let (before, _) = descriptors(pid)?;
-    let (said, _) = between(&world, &agent, "v4", ECHOED, |stream| {
+    // Nothing passes before, so that no pipe is kept from then.
+    let script = format!("while not sign.exists(): time.sleep(0.01){ECHOED}");
+    let (said, _) = between(&world, &agent, "v4", &script, |stream| {
         let limited = Command::new("prlimit")
             .args(["--pid", &pid.to_string(), "--nofile=4:"])
             .status()?;
         ensure!(limited.success(), "prlimit, of Debian's util-linux, failed");
+        fs::write(sign(&world), "")?;
         echo(stream)
     })?;
     assert_eq!(said, format!("{} True\n", 64 * ((1 << 20) + 1)));

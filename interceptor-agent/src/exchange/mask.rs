@@ -38,17 +38,19 @@ pub(super) struct Masked {
     pub(super) took: Duration,
 }
 
-/// Masks everything that a process could put text into; a body decodes to at most `limit` bytes. The body comes first: its tokens are numbered without regard
+/// Masks everything that a process could put text into, but for `credential`, a parameter of the query; a body decodes to at
+/// most `limit` bytes. The body comes first: its tokens are numbered without regard
 /// to headers, which change from request to request.
 pub(super) async fn request(
     terms: &Arc<Terms>,
     limit: usize,
     endpoint: Option<&'static Endpoint>,
+    credential: Option<&'static str>,
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let long = body.len() > LONG || parts.headers.contains_key(CONTENT_ENCODING);
-    let work = masked(Arc::clone(terms), limit, endpoint, parts, body);
+    let work = masked(Arc::clone(terms), limit, endpoint, credential, parts, body);
     if !long {
         return work.await;
     }
@@ -61,6 +63,7 @@ async fn masked(
     terms: Arc<Terms>,
     limit: usize,
     endpoint: Option<&'static Endpoint>,
+    credential: Option<&'static str>,
     mut parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
@@ -93,7 +96,7 @@ async fn masked(
     };
     let known = endpoint.and_then(|endpoint| account(endpoint, parts.uri.path()));
     let known = known.map(str::to_owned).unwrap_or_default();
-    let head_changed = match head(&mut masking, &mut parts, &known) {
+    let head_changed = match head(&mut masking, &mut parts, &known, credential) {
         Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
         changed => changed.unwrap_or_default(),
     };
@@ -130,9 +133,14 @@ async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, By
 }
 
 /// Masks the values of headers, and refuses what can't be masked. Whether anything changed.
-fn head(masking: &mut Masking<'_>, parts: &mut Parts, known: &str) -> Result<bool, Refusal> {
+fn head(
+    masking: &mut Masking<'_>,
+    parts: &mut Parts,
+    known: &str,
+    credential: Option<&str>,
+) -> Result<bool, Refusal> {
     let changed = mask_headers(masking, parts)?;
-    refuse_elsewhere(masking, parts, known).map(|()| changed)
+    refuse_elsewhere(masking, parts, known, credential).map(|()| changed)
 }
 
 fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Refusal> {
@@ -152,15 +160,21 @@ fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Re
     Ok(changed)
 }
 
-/// Where a token would ask for something else than was meant, a value that must not leave refuses the request; but for one
-/// that the provider knows, since it is who asks.
-fn refuse_elsewhere(masking: &mut Masking<'_>, parts: &Parts, known: &str) -> Result<(), Refusal> {
+/// Where a token would ask for something else than was meant, a value that must not leave refuses the request; but for
+/// those that say to the provider who asks.
+fn refuse_elsewhere(
+    masking: &mut Masking<'_>,
+    parts: &Parts,
+    known: &str,
+    credential: Option<&str>,
+) -> Result<(), Refusal> {
     let target = parts
         .uri
         .path_and_query()
         .map_or("", http::uri::PathAndQuery::as_str);
+    let target = head::without_parameter(target, credential);
     let target = &match known {
-        "" => Cow::Borrowed(target),
+        "" => target,
         known => target.replacen(known, "", 1).into(),
     };
     let names = parts
@@ -197,7 +211,7 @@ mod tests {
             .header(name, value);
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-        head(&mut masker.begin(), &mut parts, "").map(|_| parts)
+        head(&mut masker.begin(), &mut parts, "", Some("key")).map(|_| parts)
     }
 
     #[test]
@@ -234,8 +248,10 @@ mod tests {
     #[test]
     fn what_says_where_a_request_goes_carries_no_value() {
         let target = format!("/v1/messages?at={ID}");
+        let behind = format!("/v1/messages?key=x&my_key={ID}&key=x");
         let cases = [
             ("POST", target.as_str(), "x-note"),
+            ("POST", behind.as_str(), "x-note"),
             ("POST", "/v1/messages?user=ann%40example.com", "x-note"),
             ("POST", "/v1/%69-0123456789abcdef0", "x-note"),
             ("POST", "/", ID),
@@ -251,5 +267,7 @@ mod tests {
             );
         }
         assert!(masked("POST", "/v1/messages?beta=true&q=100%", "x-note", b"").is_ok());
+        let credential = format!("/v1beta/models?key={ID}&alt=sse&key={ID}");
+        assert!(masked("POST", &credential, "x-note", b"").is_ok());
     }
 }

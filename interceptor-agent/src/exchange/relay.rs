@@ -94,7 +94,8 @@ pub(super) async fn open(
     let limits = &policy.limits;
     let client = hyper::upgrade::on(&mut request);
     let (parts, ()) = request.into_parts();
-    let masked = mask::request(terms, limits.request_body, None, parts, Bytes::new()).await?;
+    let (limit, credential) = (limits.request_body, link.host.protocol.credential());
+    let masked = mask::request(terms, limit, None, credential, parts, Bytes::new()).await?;
     if masked.changed {
         return Err(Refusal::new(
             Reason::Unmaskable,

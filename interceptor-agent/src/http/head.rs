@@ -136,6 +136,16 @@ pub fn is_text(name: &HeaderName) -> bool {
     !NOT_TEXT.contains(&name.as_str())
 }
 
+/// A request target without the parameters of this name.
+pub fn without_parameter<'t>(target: &'t str, name: Option<&str>) -> Cow<'t, str> {
+    let (Some((path, query)), Some(name)) = (target.split_once('?'), name) else {
+        return target.into();
+    };
+    let is_other = |pair: &&str| pair.split_once('=').is_none_or(|(key, _)| key != name);
+    let others: Vec<_> = query.split('&').filter(is_other).collect();
+    format!("{path}?{}", others.join("&")).into()
+}
+
 /// A request target as its reader has it (RFC 3986 §2.1; `+` in a query is a space). Escapes that are none stay.
 pub fn percent_decoded(target: &str) -> Cow<'_, str> {
     if !target.contains(['%', '+']) {

@@ -7,7 +7,7 @@ use super::{
     response::{self, Answer},
     route::{
         Mount,
-        Route::{Body, NoBody, SidePath},
+        Route::{Body, NoBody, OptionalBody, SidePath},
         Row,
     },
     schema::{Looks, Place, Schema, opaque},
@@ -22,7 +22,11 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/messages/batches", Body(&BATCHES)),
     (&["GET"], "/messages/batches", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/messages/batches/{}", NoBody(&OBJECT)),
-    (&["POST"], "/messages/batches/{}/cancel", Body(&OBJECT)),
+    (
+        &["POST"],
+        "/messages/batches/{}/cancel",
+        OptionalBody(&OBJECT),
+    ),
     (&["GET"], "/messages/batches/{}/results", NoBody(&BATCHES)),
     (&["POST"], "/complete", Body(&COMPLETE)),
     (&["POST"], "/files", Body(&OBJECT)),

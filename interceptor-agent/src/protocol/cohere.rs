@@ -7,7 +7,7 @@ use super::{
     response::{self, Answer},
     route::{
         Mount,
-        Route::{Body, NoBody},
+        Route::{Body, NoBody, OptionalBody},
         Row,
     },
     schema::{Looks, Place, Schema, opaque},
@@ -26,7 +26,7 @@ const ROUTES: &[Row] = &[
     (&["POST"], "/embed", Body(&EMBED)),
     (&["POST"], "/rerank", Body(&RERANK)),
     (&["POST"], "/tokenize|detokenize", Body(&TOKENIZE)),
-    (&["POST"], "/check-api-key", NoBody(&OBJECT)),
+    (&["POST"], "/check-api-key", OptionalBody(&OBJECT)),
     (&["GET"], "/models", NoBody(&OBJECT)),
     (&["GET"], "/models/{}", NoBody(&OBJECT)),
 ];

@@ -7,7 +7,7 @@ use super::{
     response::{self, Answer},
     route::{
         Mount,
-        Route::{Body, NoBody},
+        Route::{Body, NoBody, OptionalBody},
         Row,
     },
     schema::{Looks, Place, Schema, opaque},
@@ -49,7 +49,7 @@ pub(super) const ROUTES: &[Row] = &[
     (&["PATCH"], "/cachedContents/{}", Body(&CACHED)),
     (&["GET", "DELETE"], "/cachedContents/{}", NoBody(&CACHED)),
     (&["GET", "DELETE"], "/files|batches/{}", NoBody(&OBJECT)),
-    (&["POST"], "/batches/{}:cancel", Body(&OBJECT)),
+    (&["POST"], "/batches/{}:cancel", OptionalBody(&OBJECT)),
     (&["GET"], "/operations/{}", NoBody(&OBJECT)),
 ];
 

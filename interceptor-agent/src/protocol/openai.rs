@@ -12,7 +12,7 @@ use super::{
     response::{self, Answer},
     route::{
         Mount,
-        Route::{Body, NoBody, SidePath, UpgradeRequired, WebSocket},
+        Route::{Body, NoBody, OptionalBody, SidePath, UpgradeRequired, WebSocket},
         Row,
     },
 };
@@ -42,7 +42,7 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/responses/compact", Body(&COMPACT)),
     (&["POST"], "/responses/input_tokens", Body(&INPUT_TOKENS)),
     (&["GET", "DELETE"], "/responses/{}", NoBody(&RESPONSES)),
-    (&["POST"], "/responses/{}/cancel", Body(&RESPONSES)),
+    (&["POST"], "/responses/{}/cancel", OptionalBody(&RESPONSES)),
     (&["GET"], "/responses/{}/input_items", NoBody(&ITEMS)),
     (&["POST"], "/conversations", Body(&ITEMS)),
     (&["GET", "DELETE"], "/conversations/{}", NoBody(&OBJECT)),
@@ -68,13 +68,17 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/batches", Body(&OBJECT)),
     (&["GET"], "/batches", NoBody(&OBJECT)),
     (&["GET"], "/batches/{}", NoBody(&OBJECT)),
-    (&["POST"], "/batches/{}/cancel", Body(&OBJECT)),
+    (&["POST"], "/batches/{}/cancel", OptionalBody(&OBJECT)),
     (&["POST"], "/files", Body(&OBJECT)),
     (&["GET"], "/files", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/files/{}", NoBody(&OBJECT)),
     (&["GET"], "/files/{}/content", NoBody(&CONTENT)),
     (&["POST"], "/uploads", Body(&OBJECT)),
-    (&["POST"], "/uploads/{}/cancel|complete", Body(&OBJECT)),
+    (
+        &["POST"],
+        "/uploads/{}/cancel|complete",
+        OptionalBody(&OBJECT),
+    ),
     (&["POST"], "/uploads/{}/parts", Body(&files::PIECE)),
     (
         &["GET"],
@@ -106,7 +110,7 @@ pub(super) const ROUTES: &[Row] = &[
     (
         &["POST"],
         "/threads/{}/runs/{}/cancel|submit_tool_outputs",
-        Body(&RUNS),
+        OptionalBody(&RUNS),
     ),
     (&["GET"], "/threads/{}/runs/{}/steps", NoBody(&RUNS)),
     (&["GET"], "/threads/{}/runs/{}/steps/{}", NoBody(&RUNS)),
@@ -133,7 +137,7 @@ pub(super) const ROUTES: &[Row] = &[
     (
         &["POST"],
         "/vector_stores/{}/file_batches/{}/cancel",
-        Body(&OBJECT),
+        OptionalBody(&OBJECT),
     ),
     (
         &["GET"],

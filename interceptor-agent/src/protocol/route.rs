@@ -7,8 +7,10 @@ use super::{Endpoint, Protocol, bedrock};
 /// What a path means for the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The body, if there is one, is masked and the answer unmasked.
+    /// The body is masked and the answer unmasked.
     Body(&'static Endpoint),
+    /// The same, but there may be no body.
+    OptionalBody(&'static Endpoint),
     /// A known path that takes no body, answered as this endpoint answers; a request that has one is refused.
     NoBody(&'static Endpoint),
     /// Traffic of a coding agent that is not LLM API: telemetry, feature flags. Policy decides.
@@ -25,7 +27,9 @@ impl Route {
     /// Its name in the audit: paths themselves can hold anything.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Body(endpoint) | Self::WebSocket(endpoint) => endpoint.name,
+            Self::Body(endpoint) | Self::OptionalBody(endpoint) | Self::WebSocket(endpoint) => {
+                endpoint.name
+            }
             Self::NoBody(_) => "no_body",
             Self::SidePath => "side_path",
             Self::UpgradeRequired => "websocket",
@@ -68,7 +72,13 @@ impl Extra {
     /// When no request could have such a path.
     pub fn new(method: &str, path: &str, route: Route) -> Result<Self, BadPath> {
         let sample = path.replace("{}", "x").replace('|', "-");
-        match is_plain(&sample) {
+        let mut parts = path.split(['/', '|']);
+        let reads = parts.all(|part| {
+            let verb = part.strip_prefix("{}");
+            verb.is_none_or(|verb| verb.is_empty() || verb.starts_with(':'))
+                && part.matches("{}").count() <= usize::from(verb.is_some())
+        });
+        match is_plain(&sample) && reads {
             true => Ok(Self {
                 method: method.to_owned(),
                 path: path.to_owned(),
@@ -114,9 +124,10 @@ pub fn route(
 pub(super) fn endpoints(protocol: Protocol) -> impl Iterator<Item = &'static Endpoint> {
     let rows = protocol.mounts().iter().flat_map(|mount| mount.1);
     rows.filter_map(|row| match row.2 {
-        Route::Body(endpoint) | Route::NoBody(endpoint) | Route::WebSocket(endpoint) => {
-            Some(endpoint)
-        }
+        Route::Body(endpoint)
+        | Route::OptionalBody(endpoint)
+        | Route::NoBody(endpoint)
+        | Route::WebSocket(endpoint) => Some(endpoint),
         _ => None,
     })
 }
@@ -125,9 +136,9 @@ pub(super) fn endpoints(protocol: Protocol) -> impl Iterator<Item = &'static End
 #[cfg(test)]
 pub fn takes_body(endpoint: &Endpoint) -> bool {
     let mounts = Protocol::all().flat_map(Protocol::mounts);
-    mounts
-        .flat_map(|mount| mount.1)
-        .any(|row| matches!(row.2, Route::Body(known) if known == endpoint))
+    mounts.flat_map(|mount| mount.1).any(
+        |row| matches!(row.2, Route::Body(known) | Route::OptionalBody(known) if known == endpoint),
+    )
 }
 
 fn is_plain(path: &str) -> bool {

@@ -169,7 +169,7 @@ pub(super) fn answer(seen: &Seen) -> Answer {
         ("POST", "/v1/messages/count_tokens") => {
             Answer::json(&ask.knobs, &json!({ "input_tokens": seen.plain.len() }))
         }
-        ("POST", "/v1/chat/completions") => openai::chat(&ask),
+        ("POST", path) if path.ends_with("/chat/completions") => openai::chat(&ask),
         ("POST", path) if path.starts_with("/model/") => match bedrock::answer(&ask, path) {
             Some(answer) => answer,
             None => Answer::json(&ask.knobs, &json!({ "inputTokens": 7 })),

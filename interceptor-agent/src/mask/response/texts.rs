@@ -15,6 +15,9 @@ use crate::{
     protocol::response::{Answer, Channel, PieceEvent, Step},
 };
 
+/// Most texts of which something is held at once. The most choices that a provider gives are 128.
+const MOST: usize = 256;
+
 /// The texts that are being streamed.
 pub(super) struct Texts {
     answer: &'static Answer,
@@ -34,8 +37,7 @@ pub(super) struct Owed {
 
 struct Text {
     pieces: Pieces,
-    /// The event that takes to the client what is held when the text ends, and its name; made when something is held
-    /// first.
+    /// The event that takes to the client what is held when the text ends, and its name: like the one whose end is held.
     event: Option<(PieceEvent, Option<String>)>,
 }
 
@@ -132,17 +134,19 @@ impl Texts {
             });
             // A text may come in several pieces of one event; only the last can be its end.
             let goes_on = pieces.peek().is_some_and(|(next, _)| *next == channel);
-            let piece = match ends(channel) && !goes_on {
+            let full = self.holding.len() >= MOST && !self.holding.contains(&channel);
+            let piece = match ends(channel) && !goes_on || full {
                 true => text.pieces.finish(tokens, raw),
                 false => text.pieces.push(tokens, raw),
             };
             splice.put(string.inner(), &piece);
-            if !text.pieces.is_holding() {
-                self.holding.remove(&channel);
-            } else if self.holding.insert(channel) && text.event.is_none() {
+            if text.pieces.is_holding() {
                 let event = (stream.piece)(channel, doc.root(), string);
                 let name = event.name.or(name).map(str::to_owned);
                 text.event = Some((event, name));
+                self.holding.insert(channel);
+            } else {
+                self.holding.remove(&channel);
             }
         });
         if !step.ends.is_empty() {

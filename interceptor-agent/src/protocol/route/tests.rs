@@ -22,12 +22,6 @@ fn bodies_go_to_their_endpoints() {
             "/v1/messages/batches",
             &anthropic::BATCHES,
         ),
-        (
-            Protocol::Anthropic,
-            "/v1/messages/batches/b/cancel",
-            &anthropic::OBJECT,
-        ),
-        (Protocol::Anthropic, "/v1/complete", &anthropic::COMPLETE),
         (Protocol::OpenAi, "/v1/chat/completions", &openai::CHAT),
         (Protocol::OpenAi, "/chat/completions", &openai::CHAT),
         (
@@ -45,20 +39,10 @@ fn bodies_go_to_their_endpoints() {
         ),
         (
             Protocol::OpenAi,
-            "/v1/responses/resp_1/cancel",
-            &openai::RESPONSES,
-        ),
-        (
-            Protocol::OpenAi,
             "/v1/conversations/conv_1/items",
             &openai::ITEMS,
         ),
         (Protocol::OpenAi, "/v1/threads/runs", &openai::RUNS),
-        (
-            Protocol::OpenAi,
-            "/v1/threads/thread_1/runs/run_1/submit_tool_outputs",
-            &openai::RUNS,
-        ),
         (
             Protocol::OpenAi,
             "/v1/threads/thread_1/messages",
@@ -68,11 +52,6 @@ fn bodies_go_to_their_endpoints() {
             Protocol::OpenAi,
             "/v1/vector_stores/vs_1/search",
             &openai::SEARCH,
-        ),
-        (
-            Protocol::OpenAi,
-            "/v1/uploads/upload_1/complete",
-            &openai::OBJECT,
         ),
         (Protocol::OpenAi, "/v1/messages", &anthropic::MESSAGES),
         (
@@ -155,6 +134,41 @@ fn bodies_go_to_their_endpoints() {
         let path = format!("{PROJECT}{path}");
         let found = plain(Protocol::Vertex, "POST", &path);
         assert_eq!(found, Route::Body(endpoint), "{path}");
+    }
+}
+
+#[test]
+fn some_paths_may_go_without_a_body() {
+    for (protocol, path, endpoint) in [
+        (
+            Protocol::Anthropic,
+            "/v1/messages/batches/b/cancel",
+            &anthropic::OBJECT,
+        ),
+        (
+            Protocol::OpenAi,
+            "/v1/responses/resp_1/cancel",
+            &openai::RESPONSES,
+        ),
+        (
+            Protocol::OpenAi,
+            "/v1/uploads/upload_1/complete",
+            &openai::OBJECT,
+        ),
+        (
+            Protocol::OpenAi,
+            "/v1/threads/t/runs/r/submit_tool_outputs",
+            &openai::RUNS,
+        ),
+        (
+            Protocol::Gemini,
+            "/v1beta/batches/b:cancel",
+            &gemini::OBJECT,
+        ),
+        (Protocol::Cohere, "/v1/check-api-key", &cohere::OBJECT),
+    ] {
+        let found = plain(protocol, "POST", path);
+        assert_eq!(found, Route::OptionalBody(endpoint), "{path}");
     }
 }
 
@@ -301,7 +315,8 @@ fn a_hosts_own_paths_come_first() {
 #[test]
 fn a_path_that_no_request_can_have_is_not_added() {
     for path in [
-        "", "v1", "/", "/v1/", "/v1//x", "/v1/*", "/v1?x", "/a/../b", "/%61",
+        "", "v1", "/", "/v1/", "/v1//x", "/v1/*", "/v1?x", "/a/../b", "/%61", "/a{}", "/{}x",
+        "/{}:{}",
     ] {
         assert_eq!(
             Extra::new("POST", path, Route::Unknown),

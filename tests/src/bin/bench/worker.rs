@@ -44,7 +44,7 @@ fn one(runtime: &tokio::runtime::Runtime, job: Job, held: &mut Vec<TcpStream>) -
             connections,
             millis,
         } => runtime.block_on(streams::run(&target, connections, millis)),
-        Job::Download { target, bytes } => runtime.block_on(download::run(&target, bytes)),
+        Job::Download { target, bytes } => download::run(&target, bytes),
         Job::Hold { target, count } => runtime.block_on(hold::run(&target, count, held)),
         Job::Connects { address, count } => connects::run(address, count),
     }
