@@ -20,6 +20,7 @@ use crate::hosts::Hosts;
 use crate::mask::detector::rules::Rules;
 use crate::mask::detector::{Action, Detectors};
 use crate::mask::{Mode, request};
+use crate::sigv4::{Credentials, CredentialsError};
 
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
@@ -44,6 +45,8 @@ pub struct Config {
     pub limits: Limits,
     /// The record of every exchange; none without it.
     pub audit: Option<Audit>,
+    /// Credentials to sign with; without them signed requests that masking changed are refused.
+    pub bedrock: Option<Bedrock>,
     /// Liveness, readiness and metrics.
     pub admin: Admin,
     /// The agent's own log.
@@ -129,6 +132,9 @@ pub struct MaskPolicy {
     pub side_path: PathPolicy,
     /// Most bytes that each policy keeps of where earlier requests had values; with 0, nothing.
     pub cache: usize,
+    /// Content of a known path that can't be read: uploads that are neither text nor known media, and speech on a
+    /// connection that stays open.
+    pub unreadable: PathPolicy,
 }
 
 /// What happens to a request whose path has no text rules.
@@ -194,6 +200,25 @@ pub enum OnFailure {
     Refuse,
     /// They go on, unrecorded; counted.
     Continue,
+}
+
+/// `[bedrock]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bedrock {
+    /// A file as the AWS tools have it, which nobody else can read.
+    pub credentials_file: PathBuf,
+    /// Which of its profiles.
+    pub profile: String,
+}
+
+impl Bedrock {
+    /// Reads the credentials.
+    ///
+    /// # Errors
+    /// See [`CredentialsError`].
+    pub fn load(&self) -> Result<Credentials, CredentialsError> {
+        Credentials::load(&self.credentials_file, &self.profile)
+    }
 }
 
 /// `[admin]`.
@@ -322,6 +347,7 @@ impl Config {
             mode: self.mode,
             unknown_path: self.mask.unknown_path,
             side_path: self.mask.side_path,
+            unreadable: self.mask.unreadable,
             classes: self.mask.classes.clone(),
             hosts: None,
         }
@@ -359,6 +385,7 @@ impl Default for Config {
                 unknown_path: PathPolicy::Block,
                 side_path: PathPolicy::Block,
                 cache: request::CACHE,
+                unreadable: PathPolicy::Block,
             },
             policies: Vec::new(),
             limits: Limits {
@@ -374,6 +401,7 @@ impl Default for Config {
                 connections: 16_384,
             },
             audit: None,
+            bedrock: None,
             admin: Admin { listen: None },
             log: Log {
                 format: LogFormat::Text,

@@ -164,6 +164,7 @@ async fn intercept(
         },
         who: who.unwrap_or_else(|| Who::of(steered.process)),
         guard: HeadGuard::default(),
+        upgraded: Arc::default(),
     };
     if http2 {
         serve_http2(link, &policy.limits, tls).await
@@ -181,13 +182,11 @@ async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
     };
     let io = TokioIo::new(link.guard.watch(tls, limits.header_timeout, too_slow));
     let (ask, asked) = watch::channel(());
-    let connection = http1(limits).serve_connection(
-        io,
-        service_fn(|request| {
-            ask.send_replace(());
-            exchange::run(Arc::clone(&link), request)
-        }),
-    );
+    let service = service_fn(|request| {
+        ask.send_replace(());
+        exchange::run(Arc::clone(&link), request)
+    });
+    let connection = http1(limits).serve_connection(io, service).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => log_end(&ended),
@@ -199,6 +198,7 @@ async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
             }
         }
     }
+    link.upgraded.carry().await;
 }
 
 /// An HTTP/1.1 server within the limits. The time that a head may take is [`HeadGuard`]'s to watch.

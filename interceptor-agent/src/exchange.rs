@@ -2,7 +2,9 @@
 
 mod mask;
 mod record;
+mod relay;
 mod respond;
+mod sign;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -15,12 +17,14 @@ use crate::{
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
     mask::Mode,
-    protocol::{Endpoint, GENERIC, Route, route},
+    protocol::{Endpoint, GENERIC, PIECE, Route, route},
     refusal::{Reason, Refusal},
     upstream::Target,
     who::Who,
 };
 use record::Record;
+use relay::Ends;
+pub use relay::Upgraded;
 
 /// An intercepted connection, as its requests see it.
 pub struct Link {
@@ -34,6 +38,8 @@ pub struct Link {
     pub who: Who,
     /// Sees raw HTTP/1.1 heads.
     pub guard: HeadGuard,
+    /// What the connection has become by a request.
+    pub upgraded: Arc<Upgraded>,
 }
 
 /// Answers one request. Whatever goes wrong before the provider has it ends in a refusal.
@@ -48,7 +54,12 @@ pub async fn run(
     let mut record = Record::begin(&link, terms, &request);
     let expects = request.headers().contains_key(header::EXPECT);
     let response = match forward(&link, &policy, terms, request, &mut body, &mut record).await {
-        Ok(response) => response,
+        Ok((response, None)) => response,
+        Ok((response, Some(ends))) => {
+            let opened = record.opened(Arc::clone(terms), response.status());
+            ends.carry_on(link, opened);
+            return Ok(response);
+        }
         Err(refusal) => {
             let stalled = refusal.reason == Reason::BodyTimeout;
             let response = record.refuse(refusal);
@@ -71,29 +82,51 @@ async fn forward(
     request: Request<()>,
     body: &mut Incoming,
     record: &mut Record<'_>,
-) -> Result<Response<Answer>, Refusal> {
+) -> Result<(Response<Answer>, Option<Ends>), Refusal> {
     let limits = &policy.limits;
     record.admitted(link.app.audit.admit().await?);
     admit(link, terms, &request)?;
     let route = find(link, &request);
     record.routed(route);
+    if let Route::WebSocket(endpoint) = route {
+        return relay::open(link, policy, terms, endpoint, request).await;
+    }
     let (endpoint, answered) = endpoint(link, terms, route, &request, body.is_end_stream())?;
     let body = body::read(body, limits.request_body, limits.body_timeout).await?;
     record.read(body.len());
     link.guard.next();
     let (parts, ()) = request.into_parts();
 
-    let masked = mask::request(terms, limits.request_body, endpoint, parts, body).await?;
+    let credential = link.host.protocol.credential();
+    let masked = mask::request(
+        terms,
+        limits.request_body,
+        endpoint,
+        credential,
+        parts,
+        body,
+    )
+    .await?;
     record.masked(&masked);
+    if masked.report.unreadable > 0 {
+        passes_unread(link, terms);
+    }
     let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);
+    if answered.is_grpc() {
+        head::for_grpc(&mut parts.headers);
+    }
     head::set_length(&mut parts.headers, masked.body.len());
+    if masked.changed {
+        sign::again(policy.signer.as_ref(), &mut parts, masked.body.as_bytes())?;
+    }
 
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
     link.app.learn(link.target.original.0.ip());
-    respond::unmasked(response, answered, masked.tokens, limits.response_body).await
+    let answer = respond::unmasked(response, answered, masked.tokens, limits.response_body);
+    Ok((answer.await?, None))
 }
 
 /// One host, which policy allows, and one reading of the framing.
@@ -140,6 +173,12 @@ fn endpoint(
 ) -> Result<(Option<&'static Endpoint>, &'static Endpoint), Refusal> {
     let decisions = &terms.decisions;
     let (path_policy, reason) = match found {
+        // Opened before anything is read.
+        Route::WebSocket(_) => return Err(Reason::Internal.into()),
+        Route::Body(endpoint) if endpoint == &PIECE && blocks(terms, decisions.unreadable) => {
+            let what = "a piece of a larger upload: what stands across its ends can't be seen";
+            return Err(Refusal::new(Reason::Unreadable, what));
+        }
         Route::Body(endpoint) => return Ok((Some(endpoint), endpoint)),
         Route::OptionalBody(endpoint) => {
             return Ok(((!bodyless).then_some(endpoint), endpoint));
@@ -153,13 +192,25 @@ fn endpoint(
         Route::Unknown => (decisions.unknown_path, Reason::UnknownPath),
     };
     // A WebSocket's frames would pass unmasked once it is open, whatever the policy says of its path.
-    let enforced = path_policy == PathPolicy::Block && decisions.mode == Mode::Enforce;
-    if head::is_websocket(request) || enforced {
+    if head::is_websocket(request) || blocks(terms, path_policy) {
         return Err(reason.into());
     }
-    link.app.metrics.let_through(reason.as_str());
-    if path_policy != PathPolicy::Allow {
-        tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy, masked as any JSON");
-    }
+    let_through(link, path_policy, reason);
     Ok(((!bodyless).then_some(&GENERIC), &GENERIC))
+}
+
+fn blocks(terms: &Terms, policy: PathPolicy) -> bool {
+    policy == PathPolicy::Block && terms.decisions.mode == Mode::Enforce
+}
+
+/// Content went on that nobody could read.
+fn passes_unread(link: &Link, terms: &Terms) {
+    let_through(link, terms.decisions.unreadable, Reason::Unreadable);
+}
+
+fn let_through(link: &Link, policy: PathPolicy, reason: Reason) {
+    link.app.metrics.let_through(reason.as_str());
+    if policy != PathPolicy::Allow {
+        tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy");
+    }
 }

@@ -202,12 +202,12 @@ mod tests {
             ),
             (
                 "bedrock-runtime.eu-central-1.amazonaws.com",
-                Protocol::None,
+                Protocol::Bedrock,
                 "",
             ),
             (
                 "bedrock-runtime.xx-newregion-1.amazonaws.com",
-                Protocol::None,
+                Protocol::Bedrock,
                 "",
             ),
         ] {

@@ -2,8 +2,10 @@
 
 pub mod anthropic;
 pub mod azure;
+pub mod bedrock;
 pub mod cohere;
 pub mod gemini;
+pub mod grpc;
 pub mod mcp;
 pub mod ollama;
 pub mod openai;
@@ -14,6 +16,10 @@ pub mod vertex;
 
 use std::{fmt, str::FromStr};
 
+pub use openai::{
+    files::{PIECE, batched},
+    realtime::has_speech,
+};
 use response::Answer;
 pub use route::{BadPath, Extra, Route, route};
 use schema::Schema;
@@ -31,6 +37,8 @@ pub enum Protocol {
     Gemini,
     /// Google's Vertex AI: Gemini, and other makers' models in their own words.
     Vertex,
+    /// Amazon Bedrock's runtime.
+    Bedrock,
     /// Cohere's API.
     Cohere,
     /// Ollama's API.
@@ -70,6 +78,12 @@ const ROWS: &[Row] = &[
         vertex::MOUNTS,
         &gemini::GENERATE,
     ),
+    (
+        Protocol::Bedrock,
+        "bedrock",
+        bedrock::MOUNTS,
+        &bedrock::CONVERSE,
+    ),
     (Protocol::Cohere, "cohere", cohere::MOUNTS, &cohere::CHAT),
     (Protocol::Ollama, "ollama", ollama::MOUNTS, &ollama::CHAT),
     (Protocol::Mcp, "mcp", mcp::MOUNTS, &mcp::MESSAGE),
@@ -90,6 +104,11 @@ impl Protocol {
     /// The endpoint that takes a conversation, for bodies that come without a path.
     pub fn chat(self) -> &'static Endpoint {
         self.row().3
+    }
+
+    /// The parameter of a query in which a request may carry its credential for the provider.
+    pub fn credential(self) -> Option<&'static str> {
+        matches!(self, Self::Gemini | Self::Vertex).then_some("key")
     }
 
     fn mounts(self) -> &'static [route::Mount] {

@@ -27,7 +27,7 @@ use crate::{
     app::{App, Policy},
     config::Endpoint,
     connection::{self, Arrival},
-    exchange::{self, Link},
+    exchange::{self, Link, Upgraded},
     http::{
         answer::Answer,
         body, head,
@@ -105,6 +105,7 @@ async fn requests(
         own: peer.own_end(),
         who: peer.who().await,
         guard,
+        upgraded: Arc::default(),
         tunnel: Mutex::default(),
     });
     let (ask, asked) = watch::channel(());
@@ -123,6 +124,7 @@ async fn requests(
             connection::log_end(&connection.await);
         }
     }
+    visit.upgraded.carry().await;
     visit.tunnel().take()
 }
 
@@ -145,6 +147,7 @@ struct Visit {
     own: Option<SocketAddr>,
     who: Who,
     guard: HeadGuard,
+    upgraded: Arc<Upgraded>,
     tunnel: Mutex<Option<Tunnel>>,
 }
 
@@ -300,6 +303,7 @@ impl Visit {
             target,
             who: self.who.clone(),
             guard: self.guard.clone(),
+            upgraded: Arc::clone(&self.upgraded),
         })
     }
 

@@ -84,6 +84,37 @@ impl Refusal {
         response
     }
 
+    /// The answer to a call of gRPC, which is all headers ("Trailers-Only").
+    pub fn grpc_response(&self, id: &Id) -> Response<Full<Bytes>> {
+        let status = match self.status().as_u16() {
+            403 => "7",
+            404 => "12",
+            408 | 504 => "4",
+            413 => "8",
+            502 | 503 => "14",
+            400..=499 => "3",
+            _ => "13",
+        };
+        let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'%';
+        let coded = |byte: u8| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        };
+        let message: String = self.message(id).bytes().map(coded).collect();
+        let mut response = Response::new(Full::default());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(ID_HEADER, id.header());
+        headers.insert("grpc-status", HeaderValue::from_static(status));
+        headers.extend(
+            HeaderValue::try_from(message)
+                .map(|said| ("grpc-message", said))
+                .ok()
+                .map(|(name, said)| (http::HeaderName::from_static(name), said)),
+        );
+        response
+    }
+
     /// The answer as the bytes of an HTTP/1.1 response, for a connection on which no HTTP server runs.
     pub fn plain_response(&self, protocol: Protocol, id: &Id) -> Vec<u8> {
         let (status, body) = (self.status(), self.body(protocol, id));
@@ -117,6 +148,7 @@ impl Refusal {
                 "error": { "code": self.status().as_u16(), "message": message, "status": kind },
             }),
             Protocol::Cohere => serde_json::json!({ "id": id.to_string(), "message": message }),
+            Protocol::Bedrock => serde_json::json!({ "__type": kind, "message": message }),
             Protocol::Ollama => serde_json::json!({ "error": message }),
             // The code is the first of those that JSON-RPC leaves to servers.
             Protocol::Mcp => serde_json::json!({
@@ -131,6 +163,7 @@ impl Refusal {
     /// The provider's name for this kind of error.
     fn kind(&self, protocol: Protocol) -> &'static str {
         let anthropic = protocol == Protocol::Anthropic;
+        let aws = protocol == Protocol::Bedrock;
         let google = matches!(protocol, Protocol::Gemini | Protocol::Vertex);
         match self.status().as_u16() {
             403 if google => "PERMISSION_DENIED",
@@ -139,6 +172,12 @@ impl Refusal {
             504 if google => "DEADLINE_EXCEEDED",
             500..=599 if google => "INTERNAL",
             _ if google => "INVALID_ARGUMENT",
+            403 if aws => "AccessDeniedException",
+            404 if aws => "ResourceNotFoundException",
+            503 if aws => "ServiceUnavailableException",
+            504 if aws => "ModelTimeoutException",
+            500..=599 if aws => "InternalServerException",
+            _ if aws => "ValidationException",
             403 if anthropic => "permission_error",
             404 if anthropic => "not_found_error",
             413 if anthropic => "request_too_large",

@@ -6,7 +6,7 @@ mod pool;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -138,7 +138,10 @@ impl Upstream {
                 .map_err(|_| timeout(target, self.patience.answer))?
             {
                 Ok(response) => {
+                    // What has become a WebSocket takes no more requests.
+                    let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                     let back = Arc::clone(&self.pool).keep(target, sender);
+                    let back = back.filter(|_| !upgraded);
                     let pause = self.patience.answer;
                     return Ok(response.map(|body| UpstreamBody::new(body, back, pause)));
                 }
@@ -192,7 +195,7 @@ impl Upstream {
                 .handshake(io)
                 .await
                 .map_err(broken)?;
-            tokio::spawn(connection);
+            tokio::spawn(connection.with_upgrades());
             Ok(Sender::Http1(sender))
         }
     }

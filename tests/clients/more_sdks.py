@@ -1,14 +1,14 @@
-"""Calls OpenAI Responses, Gemini or Cohere with the vendor's SDK.
+"""Calls OpenAI Responses, Azure, Gemini, Vertex or Cohere with the vendor's SDK.
 
-Argument, JSON: sdk (responses, gemini, cohere), model, text, stream. Prints JSON: the text, or the
-arguments of the tool call, and for a stream the kinds of its events, those in a row once.
+Argument, JSON: sdk (responses, azure, gemini, vertex, cohere), text, and calls: a list of model and stream. Prints JSON, of
+each call: the text, or the arguments of the tool call, and of a stream the kinds of its events, those in a row once.
 """
 
 import json
 import sys
 
 ask = json.loads(sys.argv[1])
-text, kinds = "", []
+kinds = []
 
 
 def seen(kind):
@@ -42,15 +42,36 @@ def said_by(response):
     return response.output_text or response.output[0].arguments
 
 
-def gemini():
+def azure():
+    import openai
+
+    endpoint = "https://corp.openai.azure.com"
+    options = {"azure_endpoint": endpoint, "api_version": "2024-10-21", "max_retries": 0, "timeout": 10}
+    client = openai.AzureOpenAI(api_key="test", **options)
+    request = {"model": ask["model"], "messages": [{"role": "user", "content": ask["text"]}]}
+    if not ask["stream"]:
+        message = client.chat.completions.create(**request).choices[0].message
+        return message.content or message.tool_calls[0].function.arguments
+    said = ""
+    for chunk in client.chat.completions.create(stream=True, **request):
+        delta = chunk.choices[0].delta
+        seen("call" if delta.tool_calls else "text")
+        said += delta.content or ""
+        for call in delta.tool_calls or []:
+            said += call.function.arguments or ""
+    return said
+
+
+def gemini(**options):
     from google import genai
 
-    client = genai.Client(api_key="test")
+    client = genai.Client(api_key="test", **options)
     request = {"model": ask["model"], "contents": ask["text"]}
     models = client.models
-    chunks = [models.generate_content(**request)]
     if ask["stream"]:
         chunks = models.generate_content_stream(**request)
+    else:
+        chunks = [models.generate_content(**request)]
     said = ""
     for chunk in chunks:
         for part in chunk.candidates[0].content.parts or []:
@@ -81,6 +102,16 @@ def cohere():
     return said
 
 
-text = {"responses": responses, "gemini": gemini, "cohere": cohere}[ask["sdk"]]()
-tool = json.loads(text) if "tool" in ask["model"] else None
-print(json.dumps({"text": text, "tool": tool, "kinds": kinds}))
+def vertex():
+    return gemini(vertexai=True)
+
+
+sdks = {"responses": responses, "azure": azure, "gemini": gemini, "vertex": vertex, "cohere": cohere}
+got = []
+for call in ask["calls"]:
+    ask |= call
+    kinds.clear()
+    text = sdks[ask["sdk"]]()
+    tool = json.loads(text) if "tool" in ask["model"] else None
+    got.append({"text": text, "tool": tool, "kinds": list(kinds)})
+print(json.dumps(got))

@@ -129,33 +129,35 @@ fn more_python_sdks_see_what_they_see_without_us() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;
     let (client, direct) = (world.client(&agent.bundle()), world.direct_client());
-    for sdk in ["responses", "gemini", "cohere"] {
-        for (model, stream) in [
-            ("stub", false),
-            ("stub", true),
-            ("stub-cut", true),
-            ("stub-tool", false),
-            ("stub-tool-cut", true),
-        ] {
-            let ask = json!({ "sdk": sdk, "model": model, "text": TEXT, "stream": stream });
-            let expected = direct.python("more_sdks.py", &ask)?;
-            world.upstream.record().clear();
-            let got = client.python("more_sdks.py", &ask)?;
-            assert_eq!(got, expected, "{ask}");
+    let calls = [
+        ("stub", false),
+        ("stub", true),
+        ("stub-cut", true),
+        ("stub-tool", false),
+        ("stub-tool-cut", true),
+    ];
+    for sdk in ["responses", "azure", "gemini", "vertex", "cohere"] {
+        let asked = calls.map(|(model, stream)| json!({ "model": model, "stream": stream }));
+        let ask = json!({ "sdk": sdk, "text": TEXT, "calls": asked });
+        let expected = direct.python("more_sdks.py", &ask)?;
+        world.upstream.record().clear();
+        let got = client.python("more_sdks.py", &ask)?;
+        assert_eq!(got, expected, "{sdk}");
+        for (at, (model, _)) in calls.iter().enumerate() {
             let told = match model.contains("tool") {
-                true => got["tool"]["text"] == TEXT,
-                false => got["text"] == format!("You said: {TEXT}"),
+                true => got[at]["tool"]["text"] == TEXT,
+                false => got[at]["text"] == format!("You said: {TEXT}"),
             };
-            assert!(told, "{ask} {got}");
-            let record = world.upstream.record();
-            let seen = record
-                .last()
-                .context("the provider got it")?
-                .json()
-                .to_string();
-            assert!(seen.contains("EC2_001 at PRIVATE_IP_001"), "{seen}");
-            assert_eq!(canary::leaks(&record.everything()), [""; 0], "{ask}");
+            assert!(told, "{sdk} {model} {got}");
         }
+        let record = world.upstream.record();
+        let requests = record.requests();
+        assert_eq!(requests.len(), calls.len(), "{sdk}");
+        for seen in requests {
+            let seen = seen.json().to_string();
+            assert!(seen.contains("EC2_001 at PRIVATE_IP_001"), "{seen}");
+        }
+        assert_eq!(canary::leaks(&record.everything()), [""; 0], "{sdk}");
     }
     Ok(())
 }

@@ -218,7 +218,7 @@ fn each_path_gets_its_own_answer() -> Result<()> {
         ),
         (&post, openai, "/otlp/v1/metrics", 404, "side_path"),
         (&websocket, openai, "/v1/responses", 426, "upgrade_required"),
-        (&websocket, openai, "/v1/realtime", 403, "unknown_path"),
+        (&websocket, openai, "/v1/realtimes", 403, "unknown_path"),
         (
             &["--request", "GET", "--data", "{}"],
             openai,

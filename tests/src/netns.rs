@@ -12,12 +12,15 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::sys;
 
 /// The names that the stub provider answers to, with the last part of their addresses.
-pub const HOSTS: [(&str, u8); 6] = [
+pub const HOSTS: [(&str, u8); 9] = [
     ("api.anthropic.com", 11),
     ("api.openai.com", 12),
     ("llm.corp.example", 13),
+    ("bedrock-runtime.eu-central-1.amazonaws.com", 14),
     ("generativelanguage.googleapis.com", 21),
     ("api.cohere.com", 22),
+    ("corp.openai.azure.com", 23),
+    ("aiplatform.googleapis.com", 24),
     ("www.example.com", 50),
 ];
 

@@ -5,9 +5,11 @@
 
 pub mod answer;
 mod anthropic;
+mod bedrock;
 mod cohere;
 pub mod flaw;
 mod gemini;
+mod grpc;
 mod mcp;
 mod ollama;
 mod openai;
@@ -16,6 +18,8 @@ mod record;
 mod responses;
 mod server;
 mod tls;
+mod upload;
+mod websocket;
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};

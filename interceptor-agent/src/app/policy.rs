@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{Config, Decisions, Endpoint, Limits, Listener, MaskPolicy, Match},
+    config::{Bedrock, Config, Decisions, Endpoint, Limits, Listener, MaskPolicy, Match},
     hosts::Hosts,
     mask::{
         detector::{Detectors, UnknownClass},
         request::Masker,
     },
     proxy::Rules,
+    sigv4::Credentials,
     steering::{
         Steering,
         cgroup::{self, Cgroup},
@@ -33,6 +34,8 @@ pub struct Policy {
     pub upstream: Upstream,
     /// Ports where TLS is expected.
     pub ports: Vec<u16>,
+    /// What signed requests are signed with again.
+    pub signer: Option<Credentials>,
     /// What each listener asks of its clients, and lets them do.
     pub listeners: BTreeMap<Endpoint, Rules>,
     /// What holds where none of `chosen` matches.
@@ -106,6 +109,7 @@ impl Policy {
             ),
             limits,
             ports: config.steering.ports.clone(),
+            signer: config.bedrock.as_ref().map(Bedrock::load).transpose()?,
             listeners: listeners?,
         })
     }

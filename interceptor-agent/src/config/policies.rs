@@ -32,6 +32,8 @@ pub struct Decisions {
     pub unknown_path: PathPolicy,
     /// A known path that is not LLM API.
     pub side_path: PathPolicy,
+    /// Content that can't be read.
+    pub unreadable: PathPolicy,
     /// Only the classes that the operator named.
     pub classes: BTreeMap<String, Action>,
     /// The only LLM hosts that may be called; None: all.
@@ -153,6 +155,7 @@ impl Decisions {
         for (key, own, theirs) in [
             ("unknown_path", self.unknown_path, other.unknown_path),
             ("side_path", self.side_path, other.side_path),
+            ("unreadable", self.unreadable, other.unreadable),
         ] {
             if own.strictness() < theirs.strictness() {
                 return Some(key.to_owned());
@@ -236,6 +239,9 @@ fn rule(section: &mut Section<'_>, top: &Decisions, hosts: &Hosts, classes: &[&s
         side_path: section
             .get("side_path", choice(SIDE_PATH))
             .unwrap_or(top.side_path),
+        unreadable: section
+            .get("unreadable", choice(UNKNOWN_PATH))
+            .unwrap_or(top.unreadable),
         classes: merged,
         hosts: section.filled_list(
             "hosts",

@@ -12,8 +12,8 @@ use super::values::{
     choice, cidr, count, duration, endpoint, path, port, size, socket, text, version,
 };
 use super::{
-    Admin, Audit, Backend, Config, Limits, Log, LogFormat, MaskPolicy, OnFailure, PathPolicy,
-    Reach, Steering, Tls, policies,
+    Admin, Audit, Backend, Bedrock, Config, Limits, Log, LogFormat, MaskPolicy, OnFailure,
+    PathPolicy, Reach, Steering, Tls, policies,
 };
 use crate::hosts::{Host, Hosts};
 use crate::mask::Mode;
@@ -48,6 +48,7 @@ pub(super) fn config(
         policies: default.policies,
         limits: root.section("limits", |section| limits(section, default.limits)),
         audit: root.optional("audit", audit).flatten(),
+        bedrock: root.optional("bedrock", bedrock).flatten(),
         admin: root.section("admin", |section| Admin {
             listen: section.get("listen", socket),
         }),
@@ -80,6 +81,15 @@ pub(super) const UNKNOWN_PATH: &[(&str, PathPolicy)] = &[
 
 pub(super) const SIDE_PATH: &[(&str, PathPolicy)] =
     &[("block", PathPolicy::Block), ("allow", PathPolicy::Allow)];
+
+fn bedrock(section: &mut Section<'_>) -> Option<Bedrock> {
+    let credentials_file = section.required("credentials_file", path);
+    let profile = section.get("profile", text);
+    Some(Bedrock {
+        credentials_file: credentials_file?,
+        profile: profile.unwrap_or_else(|| "default".to_owned()),
+    })
+}
 
 const BACKENDS: &[(&str, Backend)] = &[
     ("auto", Backend::Auto),
@@ -316,6 +326,9 @@ fn mask<'c>(
         side_path: section
             .get("side_path", choice(SIDE_PATH))
             .unwrap_or(default.side_path),
+        unreadable: section
+            .get("unreadable", choice(UNKNOWN_PATH))
+            .unwrap_or(default.unreadable),
         cache: section
             .get("cache", size(0, 1 << 30))
             .unwrap_or(default.cache),

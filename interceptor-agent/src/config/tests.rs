@@ -36,6 +36,7 @@ protocol = "anthropic"
 cache = "1MiB"
 unknown_path = "report"
 side_path = "allow"
+unreadable = "report"
 profiles = ["us", "eu"]
 min_confidence = 0.6
 hard_block = ["private_key"]
@@ -73,6 +74,7 @@ match = { uid = [1000, 2000], unit = ["gitlab-runner.service"], cgroup = ["/ci.s
 mode = "dry-run"
 unknown_path = "block"
 side_path = "block"
+unreadable = "block"
 hosts = ["API.anthropic.com", "*.openai.azure.com"]
 classes.jwt = "allow"
 [[policies]]
@@ -82,6 +84,9 @@ hosts = ["llm.corp.example"]
 [audit]
 file = "/var/log/interceptor/audit.jsonl"
 on_failure = "continue"
+[bedrock]
+credentials_file = "/etc/interceptor/aws"
+profile = "bedrock"
 [admin]
 listen = "[::1]:9901"
 [log]
@@ -184,8 +189,12 @@ fn every_key_is_read() {
     );
     assert_eq!(employee.keywords, ["emp-"]);
     assert_eq!(
-        (config.mask.unknown_path, config.mask.side_path),
-        (PathPolicy::Report, PathPolicy::Allow)
+        (
+            config.mask.unknown_path,
+            config.mask.side_path,
+            config.mask.unreadable
+        ),
+        (PathPolicy::Report, PathPolicy::Allow, PathPolicy::Report)
     );
     assert_eq!(config.mask.cache, 1 << 20);
     assert_eq!(
@@ -210,6 +219,13 @@ fn every_key_is_read() {
             on_failure: OnFailure::Continue,
         })
     );
+    assert_eq!(
+        config.bedrock,
+        Some(Bedrock {
+            credentials_file: "/etc/interceptor/aws".into(),
+            profile: "bedrock".to_owned(),
+        })
+    );
     let [ci, strict] = &config.policies[..] else {
         panic!("{:?}", config.policies)
     };
@@ -221,6 +237,7 @@ fn every_key_is_read() {
             mode: Mode::DryRun,
             unknown_path: PathPolicy::Block,
             side_path: PathPolicy::Block,
+            unreadable: PathPolicy::Block,
             classes: classes(&[
                 ("email", Action::Block),
                 ("employee_id", Action::Report),

@@ -12,13 +12,14 @@ use tokio::runtime::Handle;
 
 use crate::{
     app::Terms,
+    config::PathPolicy,
     http::{coding::Codings, head},
     mask::{
         Mode,
         request::{Masking, Outcome, Report},
         token::TokenMap,
     },
-    protocol::Endpoint,
+    protocol::{Endpoint, bedrock::account},
     refusal::{Reason, Refusal},
     upstream::MaskedBody,
 };
@@ -30,22 +31,26 @@ const LONG: usize = 256 * 1024;
 pub(super) struct Masked {
     pub(super) parts: Parts,
     pub(super) body: MaskedBody,
+    /// Whether it is not what the client sent.
+    pub(super) changed: bool,
     pub(super) tokens: Arc<TokenMap>,
     pub(super) report: Report,
     pub(super) took: Duration,
 }
 
-/// Masks everything that a process could put text into; a body decodes to at most `limit` bytes. The body comes first: its tokens are numbered without regard
+/// Masks everything that a process could put text into, but for `credential`, a parameter of the query; a body decodes to at
+/// most `limit` bytes. The body comes first: its tokens are numbered without regard
 /// to headers, which change from request to request.
 pub(super) async fn request(
     terms: &Arc<Terms>,
     limit: usize,
     endpoint: Option<&'static Endpoint>,
+    credential: Option<&'static str>,
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let long = body.len() > LONG || parts.headers.contains_key(CONTENT_ENCODING);
-    let work = masked(Arc::clone(terms), limit, endpoint, parts, body);
+    let work = masked(Arc::clone(terms), limit, endpoint, credential, parts, body);
     if !long {
         return work.await;
     }
@@ -58,6 +63,7 @@ async fn masked(
     terms: Arc<Terms>,
     limit: usize,
     endpoint: Option<&'static Endpoint>,
+    credential: Option<&'static str>,
     mut parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
@@ -78,14 +84,23 @@ async fn masked(
         (None, Err(refusal)) => as_it_came(refusal).map(|_| None)?,
         (Some(_), Err(refusal)) => Some(as_it_came(refusal)?),
         (Some(endpoint), Ok(plain)) => {
-            let masked = masking.body(endpoint, &plain).map_err(Refusal::from);
-            Some(masked.or_else(as_it_came)?)
+            let unread = terms.decisions.unreadable != PathPolicy::Block;
+            let masked = match head::form_boundary(&parts.headers) {
+                _ if endpoint.is_grpc() => masking.grpc(&plain, unread),
+                Ok(None) => masking.body(endpoint, &plain),
+                Ok(Some(boundary)) => masking.form(&boundary, &plain, unread),
+                Err(error) => Err(error.into()),
+            };
+            Some(masked.map_err(Refusal::from).or_else(as_it_came)?)
         }
     };
-    match head(&mut masking, &mut parts) {
+    let known = endpoint.and_then(|endpoint| account(endpoint, parts.uri.path()));
+    let known = known.map(str::to_owned).unwrap_or_default();
+    let head_changed = match head(&mut masking, &mut parts, &known, credential) {
         Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
-        _ => {}
-    }
+        changed => changed.unwrap_or_default(),
+    };
+    let changed = head_changed || matches!(outcome, Some(Outcome::Masked(_)));
     let (tokens, report) = masking.finish();
     let took = started.elapsed();
     let body = match outcome {
@@ -100,6 +115,7 @@ async fn masked(
     Ok(Masked {
         parts,
         body,
+        changed,
         tokens: Arc::new(tokens),
         report,
         took,
@@ -116,13 +132,19 @@ async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, By
     Ok((codings, plain))
 }
 
-/// Masks the values of headers, and refuses what can't be masked.
-fn head(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
-    mask_headers(masking, parts)?;
-    refuse_elsewhere(masking, parts)
+/// Masks the values of headers, and refuses what can't be masked. Whether anything changed.
+fn head(
+    masking: &mut Masking<'_>,
+    parts: &mut Parts,
+    known: &str,
+    credential: Option<&str>,
+) -> Result<bool, Refusal> {
+    let changed = mask_headers(masking, parts)?;
+    refuse_elsewhere(masking, parts, known, credential).map(|()| changed)
 }
 
-fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refusal> {
+fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Refusal> {
+    let mut changed = false;
     for (name, value) in parts
         .headers
         .iter_mut()
@@ -132,24 +154,36 @@ fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<(), Refu
         if let Some(masked) = masking.text(&text)? {
             *value = HeaderValue::try_from(masked)
                 .map_err(|_| Refusal::new(Reason::Unmaskable, format!("header {name}")))?;
+            changed = true;
         }
     }
-    Ok(())
+    Ok(changed)
 }
 
-/// Where a token would ask for something else than was meant, a value that must not leave refuses the request.
-fn refuse_elsewhere(masking: &mut Masking<'_>, parts: &Parts) -> Result<(), Refusal> {
+/// Where a token would ask for something else than was meant, a value that must not leave refuses the request; but for
+/// those that say to the provider who asks.
+fn refuse_elsewhere(
+    masking: &mut Masking<'_>,
+    parts: &Parts,
+    known: &str,
+    credential: Option<&str>,
+) -> Result<(), Refusal> {
     let target = parts
         .uri
         .path_and_query()
         .map_or("", http::uri::PathAndQuery::as_str);
+    let target = head::without_parameter(target, credential);
+    let target = &match known {
+        "" => target,
+        known => target.replacen(known, "", 1).into(),
+    };
     let names = parts
         .headers
         .keys()
         .map(|name| ("a header's name", Cow::from(name.as_str())));
     let texts = [
         ("the method", parts.method.as_str().into()),
-        ("the path or the query", target.into()),
+        ("the path or the query", target.as_ref().into()),
         ("the path or the query", head::percent_decoded(target)),
     ];
     for (place, text) in texts.into_iter().chain(names) {
@@ -177,7 +211,7 @@ mod tests {
             .header(name, value);
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-        head(&mut masker.begin(), &mut parts).map(|()| parts)
+        head(&mut masker.begin(), &mut parts, "", Some("key")).map(|_| parts)
     }
 
     #[test]
@@ -214,8 +248,10 @@ mod tests {
     #[test]
     fn what_says_where_a_request_goes_carries_no_value() {
         let target = format!("/v1/messages?at={ID}");
+        let behind = format!("/v1/messages?key=x&my_key={ID}&key=x");
         let cases = [
             ("POST", target.as_str(), "x-note"),
+            ("POST", behind.as_str(), "x-note"),
             ("POST", "/v1/messages?user=ann%40example.com", "x-note"),
             ("POST", "/v1/%69-0123456789abcdef0", "x-note"),
             ("POST", "/", ID),
@@ -231,5 +267,7 @@ mod tests {
             );
         }
         assert!(masked("POST", "/v1/messages?beta=true&q=100%", "x-note", b"").is_ok());
+        let credential = format!("/v1beta/models?key={ID}&alt=sse&key={ID}");
+        assert!(masked("POST", &credential, "x-note", b"").is_ok());
     }
 }

@@ -8,13 +8,13 @@ use std::{
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::{Link, mask::Masked};
+use super::{Link, mask::Masked, relay::Seen};
 use crate::{
     app::Terms,
     audit::{self, Ended, Finding, Slot},
     http::answer::Answer,
     id::Id,
-    mask::{Mode, detector::Action},
+    mask::{Mode, detector::Action, request::Report},
     protocol::Route,
     refusal::{Reason, Refusal},
 };
@@ -89,25 +89,26 @@ impl<'l> Record<'l> {
     }
 
     pub(super) fn masked(&mut self, masked: &Masked) {
-        let masker = &self.terms.masker;
-        let done = |class| match masker.action(class) {
-            Action::Mask if masker.mode() == Mode::Enforce => "masked",
-            _ => "reported",
-        };
-        let findings = masked.report.findings.iter();
-        let finding = |&(class, count)| Finding {
-            class: masker.class(class).name,
-            count,
-            done: done(class),
-        };
-        self.findings = findings.map(finding).collect();
-        let counts = self.findings.iter().map(|found| (found.class, found.count));
-        let metrics = &self.link.app.metrics;
-        metrics.masked(masked.took, masked.report.fields, counts);
-        let (all, known) = (masked.report.unit_bytes, masked.report.cached_bytes);
-        metrics.looked_at(all - known, known);
+        self.findings = findings(self.link, self.terms, &masked.report, masked.took);
         self.masking = masked.took;
         self.sent_bytes = Some(masked.body.len() as u64);
+    }
+
+    /// The connection becomes a WebSocket; its audit record is written when that ends.
+    pub(super) fn opened(mut self, terms: Arc<Terms>, status: StatusCode) -> Opened {
+        self.ended = true;
+        self.log(Some(status));
+        let audit = self.audit.take();
+        let audit = audit.map(|(slot, time)| (slot, self.exchange(time, Some(status))));
+        Opened {
+            link: Arc::clone(self.link),
+            terms,
+            id: self.id,
+            started: self.started,
+            refused: None,
+            blocked: None,
+            audit,
+        }
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Response<Answer> {
@@ -120,7 +121,11 @@ impl<'l> Record<'l> {
             });
         }
         self.link.app.metrics.refused(refusal.reason.as_str());
-        let mut response = refusal.response(self.link.host.protocol, &self.id);
+        let is_grpc = matches!(self.route, Some(Route::Body(endpoint)) if endpoint.is_grpc());
+        let mut response = match is_grpc && self.link.target.http2 {
+            true => refusal.grpc_response(&self.id),
+            false => refusal.response(self.link.host.protocol, &self.id),
+        };
         if refusal.reason == Reason::BadRequest && !self.link.target.http2 {
             // Nobody knows where such a request ends, and so where the next one begins (RFC 9112 §6.1).
             let close = HeaderValue::from_static("close");
@@ -208,6 +213,81 @@ impl<'l> Record<'l> {
             masking: self.masking,
         }
     }
+}
+
+/// A WebSocket as it goes.
+pub(super) struct Opened {
+    link: Arc<Link>,
+    terms: Arc<Terms>,
+    id: Id,
+    started: Instant,
+    refused: Option<Reason>,
+    blocked: Option<Finding>,
+    audit: Option<(Slot, audit::Exchange)>,
+}
+
+impl Opened {
+    /// A message may not go on; what to tell the client.
+    pub(super) fn refused(&mut self, refusal: &Refusal) -> String {
+        self.refused = Some(refusal.reason);
+        self.blocked = refusal.class.map(|class| Finding {
+            class,
+            count: 1,
+            done: "blocked",
+        });
+        self.link.app.metrics.refused(refusal.reason.as_str());
+        refusal.message(&self.id)
+    }
+
+    /// Both ends are told.
+    pub(super) fn ended(mut self, seen: &Seen, answer_bytes: u64) {
+        let mut findings = findings(&self.link, &self.terms, &seen.report, seen.took);
+        findings.extend(self.blocked.take());
+        let took = self.started.elapsed();
+        tracing::info!(
+            id = %self.id,
+            host = %self.link.target.host,
+            refused = self.refused.map(Reason::as_str),
+            findings = listed(&findings),
+            masking_us = u64::try_from(seen.took.as_micros()).unwrap_or(u64::MAX),
+            ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "websocket ended"
+        );
+        if let Some((slot, mut exchange)) = self.audit.take() {
+            exchange.refused = self.refused.map(Reason::as_str);
+            exchange.findings = findings;
+            exchange.request_bytes = seen.came;
+            exchange.sent_bytes = Some(seen.went);
+            exchange.masking = seen.took;
+            let ended = Ended {
+                bytes: answer_bytes,
+                whole: self.refused.is_none(),
+                took,
+            };
+            slot.fill(exchange.line(ended, self.link.who.told()));
+        }
+    }
+}
+
+/// What a report says to log and audit; metrics have it at once.
+fn findings(link: &Link, terms: &Terms, report: &Report, took: Duration) -> Vec<Finding> {
+    let masker = &terms.masker;
+    let done = |class| match masker.action(class) {
+        Action::Mask if masker.mode() == Mode::Enforce => "masked",
+        _ => "reported",
+    };
+    let finding = |&(class, count)| Finding {
+        class: masker.class(class).name,
+        count,
+        done: done(class),
+    };
+    let findings: Vec<_> = report.findings.iter().map(finding).collect();
+    let counts = findings.iter().map(|found| (found.class, found.count));
+    let metrics = &link.app.metrics;
+    metrics.masked(took, report.fields, counts);
+    let (all, known) = (report.unit_bytes, report.cached_bytes);
+    metrics.looked_at(all - known, known);
+    findings
 }
 
 /// As `class=count,class=count`.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Host;
 use crate::config::Cidr;
-use crate::protocol::Protocol::{self, Anthropic, Azure, Cohere, Gemini, None, OpenAi, Vertex};
+use crate::protocol::Protocol::{self, Anthropic, Azure, Bedrock, Cohere, Gemini, OpenAi, Vertex};
 
 /// `pattern`, what it speaks, its base path, and what the `*` stands for in the CA's constraint. Without a list the
 /// constraint is the name behind `*.`.
@@ -30,7 +30,12 @@ const ROWS: &[Row] = &[
     ("aiplatform.googleapis.com", Vertex, "", &[]),
     ("*-aiplatform.googleapis.com", Vertex, "", VERTEX_REGIONS),
     ("*.openai.azure.com", Azure, "", &[]),
-    ("bedrock-runtime.*.amazonaws.com", None, "", BEDROCK_REGIONS),
+    (
+        "bedrock-runtime.*.amazonaws.com",
+        Bedrock,
+        "",
+        BEDROCK_REGIONS,
+    ),
 ];
 
 /// Addresses that providers publish for their hosts. Others have none of their own, but a network's front.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use tokio::io::AsyncRead;
@@ -43,6 +44,7 @@ pub struct Unmasking {
     source: UnsyncBoxBody<Bytes, AnswerError>,
     unmasker: Option<Unmasker>,
     out: BytesMut,
+    trailers: Option<HeaderMap>,
 }
 
 impl Answer {
@@ -58,6 +60,7 @@ impl Answer {
             source,
             unmasker: Some(unmasker),
             out: BytesMut::new(),
+            trailers: None,
         }))
     }
 
@@ -116,8 +119,12 @@ impl Unmasking {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => unmasker.push(&data, &mut self.out),
-                    // Trailers of an answer belong to its coded form.
-                    Err(_) => continue,
+                    // Most trailers of an answer belong to its coded form.
+                    Err(frame) => {
+                        let kept = frame.into_trailers().ok();
+                        self.trailers = kept.filter(|_| unmasker.keeps_trailers());
+                        continue;
+                    }
                 },
                 None => {
                     let finished = unmasker.finish(&mut self.out);
@@ -133,7 +140,8 @@ impl Unmasking {
                 return Poll::Ready(Some(Ok(Frame::data(self.out.split().freeze()))));
             }
         }
-        Poll::Ready(None)
+        let trailers = self.trailers.take();
+        Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 }
 
@@ -188,7 +196,9 @@ impl Body for Answer {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Through(body) => body.is_end_stream(),
-            Self::Unmasked(body) => body.unmasker.is_none() && body.out.is_empty(),
+            Self::Unmasked(body) => {
+                body.unmasker.is_none() && body.out.is_empty() && body.trailers.is_none()
+            }
             Self::Counted(body) => body.answer.is_end_stream(),
         }
     }

@@ -7,6 +7,8 @@ use http::{
     header::{self, Entry},
 };
 
+use crate::multipart::{Boundary, FormError};
+
 /// Headers of one hop (RFC 9110 §7.6.1).
 const HOP: [HeaderName; 7] = [
     header::CONNECTION,
@@ -23,12 +25,15 @@ const HOP_BY_HABIT: [&str; 2] = ["keep-alive", "proxy-connection"];
 
 /// Headers that carry credentials for the provider, or that are read here and so say nothing else. A cookie is what the
 /// provider's own front set: Cloudflare's have a version in them that reads as an address, and are void when changed.
-const NOT_TEXT: [&str; 7] = [
+const NOT_TEXT: [&str; 9] = [
     "authorization",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
     "cookie",
+    // A key of the handshake, and where browsers have to put their credentials.
+    "sec-websocket-key",
+    "sec-websocket-protocol",
     "host",
     "content-encoding",
 ];
@@ -78,6 +83,12 @@ pub fn strip_hop(headers: &mut HeaderMap) {
     });
 }
 
+/// What gRPC needs of this hop: trailers, and answers that are not compressed.
+pub fn for_grpc(headers: &mut HeaderMap) {
+    remove(headers, |name| name.as_str() == "grpc-accept-encoding");
+    headers.insert(header::TE, header::HeaderValue::from_static("trailers"));
+}
+
 /// Removes fields, and leaves the others in their order: `HeaderMap::remove` puts the last one into the gap.
 pub fn remove(headers: &mut HeaderMap, gone: impl Fn(&HeaderName) -> bool) {
     if !headers.keys().any(&gone) {
@@ -102,9 +113,37 @@ pub fn set_length(headers: &mut HeaderMap, length: usize) {
     }
 }
 
+/// The boundary of a form's body; `None`: it is no form.
+///
+/// # Errors
+/// When the headers leave open whether it is one, or what the boundary is.
+pub fn form_boundary(headers: &HeaderMap) -> Result<Option<Boundary>, FormError> {
+    let mut found = None;
+    let types = headers.get_all(header::CONTENT_TYPE);
+    let several = types.iter().count() > 1;
+    for value in types {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        found = found.or(Boundary::of_content_type(&value)?);
+    }
+    match found {
+        Some(_) if several => Err(FormError::Boundary),
+        found => Ok(found),
+    }
+}
+
 /// Whether a header's value is text that a process could put anything into.
 pub fn is_text(name: &HeaderName) -> bool {
     !NOT_TEXT.contains(&name.as_str())
+}
+
+/// A request target without the parameters of this name.
+pub fn without_parameter<'t>(target: &'t str, name: Option<&str>) -> Cow<'t, str> {
+    let (Some((path, query)), Some(name)) = (target.split_once('?'), name) else {
+        return target.into();
+    };
+    let is_other = |pair: &&str| pair.split_once('=').is_none_or(|(key, _)| key != name);
+    let others: Vec<_> = query.split('&').filter(is_other).collect();
+    format!("{path}?{}", others.join("&")).into()
 }
 
 /// A request target as its reader has it (RFC 3986 §2.1; `+` in a query is a space). Escapes that are none stay.

@@ -118,7 +118,11 @@ fn answers() {
 fn every_endpoint_has_its_fixtures() {
     let mut missing = Vec::new();
     let cases = cases();
-    for endpoint in Endpoint::all() {
+    // Messages of gRPC are no files to read.
+    for endpoint in Endpoint::all()
+        .into_iter()
+        .filter(|endpoint| !endpoint.is_grpc())
+    {
         let own = || cases.iter().filter(|case| case.endpoint == endpoint);
         let has = |name: &str| own().any(|case| case.folder.join(name).exists());
         let mut need = |there: bool, what: &str| {

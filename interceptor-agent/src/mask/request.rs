@@ -5,6 +5,8 @@
 
 mod cache;
 mod find;
+mod form;
+mod grpc;
 mod known;
 mod look;
 mod pass;
@@ -28,6 +30,8 @@ use super::{
 };
 use crate::{
     json::{self, JsonError},
+    multipart::FormError,
+    protobuf::GrpcError,
     protocol::Endpoint,
 };
 
@@ -136,7 +140,7 @@ impl<'m> State<'m> {
     }
 }
 
-impl Masking<'_> {
+impl<'m> Masking<'m> {
     /// Masks a JSON body. A quick pass does, unless a replacement brings something else to light: then a
     /// thorough one begins anew.
     ///
@@ -144,19 +148,26 @@ impl Masking<'_> {
     /// See [`MaskError`]; the request must not go out.
     pub fn body(&mut self, endpoint: &Endpoint, raw: &Bytes) -> Result<Outcome, MaskError> {
         let doc = json::parse(raw)?;
-        let pass = |state, thorough| {
-            Pass::new(self.masker.finder(), &self.masker.cache, state, thorough)
-                .body(&doc, endpoint.request)
-        };
+        let masked = self.pass(|pass| pass.body(&doc, endpoint.request))?;
+        Ok(match masked {
+            None => Outcome::Unchanged(MaskedBytes(raw.clone())),
+            Some(masked) => Outcome::Masked(MaskedBytes(masked.into())),
+        })
+    }
+
+    fn pass(
+        &mut self,
+        run: impl Fn(Pass<'m>) -> (Result<Option<String>, MaskError>, State<'m>),
+    ) -> Result<Option<String>, MaskError> {
+        let masker = self.masker;
+        let pass =
+            |state, thorough| run(Pass::new(masker.finder(), &masker.cache, state, thorough));
         let (mut result, mut state) = pass(self.state.clone(), false);
         if let Err(MaskError::Incomplete { .. }) = result {
             (result, state) = pass(self.state.clone(), true);
         }
         self.state = state;
-        Ok(match self.enforced(result?) {
-            None => Outcome::Unchanged(MaskedBytes(raw.clone())),
-            Some(masked) => Outcome::Masked(MaskedBytes(masked.into())),
-        })
+        Ok(self.enforced(result?))
     }
 
     /// Masks a text that stands by itself, such as a header's value; None if nothing changes.
@@ -169,6 +180,16 @@ impl Masking<'_> {
             Pass::new(self.masker.finder(), &self.masker.cache, state, true).text(text);
         self.state = state;
         Ok(self.enforced(result?))
+    }
+
+    /// What was seen since the last time this was asked.
+    pub fn take_report(&mut self) -> Report {
+        mem::take(&mut self.state.report)
+    }
+
+    /// The tokens handed out so far.
+    pub fn tokens(&self) -> TokenMap {
+        self.state.numbering.clone().into_map()
     }
 
     /// The tokens handed out, and what was seen. In [`Mode::DryRun`] nothing left masked: no tokens.
@@ -259,6 +280,24 @@ pub enum MaskError {
     /// The client's body is not JSON that can be read without doubt.
     #[error("the request body is {0}")]
     NotJson(JsonError),
+    /// The client's form can't be cut into parts without doubt.
+    #[error("the form is {0}")]
+    NotForm(FormError),
+    /// A part of a form is neither text nor a format that is left alone.
+    #[error("part {part} of the form is neither UTF-8 text nor the media that its type says")]
+    Unreadable {
+        /// Which one, from 1.
+        part: usize,
+    },
+    /// The client's messages of gRPC can't be read.
+    #[error("the request body is {0}")]
+    NotGrpc(GrpcError),
+    /// Bytes of a message are neither text, nor a message, nor a format that is left alone.
+    #[error("a field is neither UTF-8 text, nor a message, nor known media")]
+    UnreadableBytes,
+    /// A value stands where a token can't: in a form's boundary, in a number of protobuf.
+    #[error("in what holds the body together, or in a number")]
+    Unmaskable,
     /// Policy refuses requests with this class.
     #[error("the request contains {class}, which policy blocks")]
     Blocked {
@@ -271,6 +310,18 @@ pub enum MaskError {
         /// Name of the class.
         class: &'static str,
     },
+}
+
+impl From<GrpcError> for MaskError {
+    fn from(error: GrpcError) -> Self {
+        Self::NotGrpc(error)
+    }
+}
+
+impl From<FormError> for MaskError {
+    fn from(error: FormError) -> Self {
+        Self::NotForm(error)
+    }
 }
 
 impl From<JsonError> for MaskError {
@@ -286,6 +337,8 @@ pub struct Report {
     pub fields: usize,
     /// Places where a token was put.
     pub masked: usize,
+    /// Parts of a form that went unread, by policy.
+    pub unreadable: usize,
     /// How often each class was found, in the order of first sight.
     pub findings: Vec<(ClassId, u32)>,
     /// Bytes of the units that a body is made of.
@@ -295,6 +348,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what was seen elsewhere.
+    pub fn add(&mut self, other: Self) {
+        self.fields += other.fields;
+        self.masked += other.masked;
+        self.unreadable += other.unreadable;
+        for (class, count) in other.findings {
+            match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
+                Some((_, sum)) => *sum += count,
+                None => self.findings.push((class, count)),
+            }
+        }
+    }
+
     fn count(&mut self, class: ClassId) {
         match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
             Some((_, count)) => *count += 1,

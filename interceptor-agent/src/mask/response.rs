@@ -2,19 +2,29 @@
 
 mod document;
 mod events;
+mod grpc;
 mod items;
+mod messages;
+mod single;
 mod texts;
 
 use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use self::{document::Document, events::EventStream, items::ItemStream};
+pub use self::single::EventUnmasker;
+use self::{
+    document::Document, events::EventStream, grpc::GrpcStream, items::ItemStream,
+    messages::MessageStream,
+};
 use super::{
     token::TokenMap,
     unmask::{Escaping, Pieces, Tokens},
 };
-use crate::{json::split, protocol::Endpoint, sse::EventTooLong};
+use crate::{
+    eventstream::EventStreamError, json::split, protobuf::GrpcError, protocol::Endpoint,
+    sse::EventTooLong,
+};
 
 /// Most bytes of a JSON response, which is held until it is whole.
 pub const BODY_LIMIT: usize = 64 << 20;
@@ -30,6 +40,10 @@ pub enum Framing {
     Sse,
     /// JSON documents one after the other, as lines or as items of an array.
     Items,
+    /// AWS's event messages.
+    Messages,
+    /// Messages of gRPC.
+    Grpc,
     /// One plain text.
     Text,
 }
@@ -45,6 +59,10 @@ impl Framing {
             .unwrap_or_default();
         if is("text/event-stream") {
             Self::Sse
+        } else if is("application/vnd.amazon.eventstream") {
+            Self::Messages
+        } else if endpoint.is_grpc() && (is("application/grpc") || is("application/grpc+proto")) {
+            Self::Grpc
         } else if LINES.iter().any(|name| is(name)) {
             Self::Items
         } else if is("application/json") || suffix.eq_ignore_ascii_case("+json") {
@@ -81,6 +99,12 @@ pub enum UnmaskError {
     /// One event of the stream is too long.
     #[error(transparent)]
     EventTooLong(#[from] EventTooLong),
+    /// A stream of AWS's messages is broken.
+    #[error(transparent)]
+    EventStream(#[from] EventStreamError),
+    /// A message of gRPC is too long or compressed.
+    #[error(transparent)]
+    Grpc(#[from] GrpcError),
     /// One item of the stream is too long.
     #[error(transparent)]
     ItemTooLong(#[from] split::TooLong),
@@ -103,6 +127,8 @@ enum Body {
     Document(Document),
     Events(Box<EventStream>),
     Items(Box<ItemStream>),
+    Messages(Box<MessageStream>),
+    Grpc(Box<GrpcStream>),
 }
 
 impl Unmasker {
@@ -125,9 +151,18 @@ impl Unmasker {
             Framing::Json => Body::Document(Document::new(endpoint, body_limit)),
             Framing::Sse => Body::Events(Box::new(EventStream::new(endpoint, event_limit))),
             Framing::Items => Body::Items(Box::new(ItemStream::new(endpoint, event_limit))),
+            Framing::Messages => {
+                Body::Messages(Box::new(MessageStream::new(endpoint, event_limit)))
+            }
+            Framing::Grpc => Body::Grpc(Box::new(GrpcStream::new(endpoint, event_limit))),
             Framing::Text => Body::Text(Pieces::new(Escaping::None)),
         };
         Self { tokens, body }
+    }
+
+    /// Whether trailers are part of the answer, not of its coded form.
+    pub fn keeps_trailers(&self) -> bool {
+        matches!(self.body, Body::Grpc(_))
     }
 
     /// Whether the body passes as it is, so that its length is known.
@@ -146,6 +181,8 @@ impl Unmasker {
             Body::Document(document) => document.push(chunk)?,
             Body::Events(events) => events.push(&self.tokens, chunk, out)?,
             Body::Items(items) => items.push(&self.tokens, chunk, out)?,
+            Body::Messages(messages) => messages.push(&self.tokens, chunk, out)?,
+            Body::Grpc(messages) => messages.push(&self.tokens, chunk, out)?,
         }
         Ok(())
     }
@@ -161,6 +198,8 @@ impl Unmasker {
             Body::Document(document) => document.finish(&self.tokens, out),
             Body::Events(events) => events.finish(&self.tokens, out),
             Body::Items(items) => items.finish(&self.tokens, out),
+            Body::Messages(messages) => messages.finish(&self.tokens, out),
+            Body::Grpc(messages) => messages.finish(&self.tokens, out),
         }
         Ok(())
     }

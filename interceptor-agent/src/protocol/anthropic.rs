@@ -29,6 +29,7 @@ pub(super) const ROUTES: &[Row] = &[
     ),
     (&["GET"], "/messages/batches/{}/results", NoBody(&BATCHES)),
     (&["POST"], "/complete", Body(&COMPLETE)),
+    (&["POST"], "/files", Body(&OBJECT)),
     (&["GET"], "/files", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/files/{}", NoBody(&OBJECT)),
     (&["GET"], "/files/{}/content", NoBody(&OBJECT)),
@@ -116,7 +117,7 @@ const MESSAGE: Answer = Answer {
     ..WHOLE
 };
 
-const WHOLE: Answer = Answer {
+pub(super) const WHOLE: Answer = Answer {
     sealed: &[
         "thinking",
         "thinking_delta",

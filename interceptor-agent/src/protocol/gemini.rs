@@ -3,7 +3,7 @@
 pub mod stream;
 
 use super::{
-    Endpoint, openai,
+    Endpoint, grpc, openai,
     response::{self, Answer},
     route::{
         Mount,
@@ -17,6 +17,7 @@ pub(super) const MOUNTS: &[Mount] = &[
     ("/v1|v1alpha|v1beta/models|tunedModels", MODELS),
     ("/v1|v1alpha|v1beta", ROUTES),
     ("/v1beta/openai", openai::ROUTES),
+    grpc::GEMINI_MOUNT,
 ];
 
 /// Below wherever models stand.

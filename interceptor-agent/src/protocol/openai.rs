@@ -2,6 +2,8 @@
 
 mod body;
 pub mod chat;
+pub mod files;
+pub mod realtime;
 pub mod responses;
 pub mod threads;
 
@@ -10,7 +12,7 @@ use super::{
     response::{self, Answer},
     route::{
         Mount,
-        Route::{Body, NoBody, OptionalBody, SidePath, UpgradeRequired},
+        Route::{Body, NoBody, OptionalBody, SidePath, UpgradeRequired, WebSocket},
         Row,
     },
 };
@@ -55,11 +57,19 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/embeddings", Body(&EMBEDDINGS)),
     (&["POST"], "/moderations", Body(&MODERATIONS)),
     (&["POST"], "/images/generations", Body(&IMAGES)),
+    (&["POST"], "/images/edits|variations", Body(&IMAGES)),
     (&["POST"], "/audio/speech", Body(&SPEECH)),
+    (
+        &["POST"],
+        "/audio/transcriptions|translations",
+        Body(&files::TRANSCRIPTION),
+    ),
+    (&["GET"], "/realtime", WebSocket(&realtime::REALTIME)),
     (&["POST"], "/batches", Body(&OBJECT)),
     (&["GET"], "/batches", NoBody(&OBJECT)),
     (&["GET"], "/batches/{}", NoBody(&OBJECT)),
     (&["POST"], "/batches/{}/cancel", OptionalBody(&OBJECT)),
+    (&["POST"], "/files", Body(&OBJECT)),
     (&["GET"], "/files", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/files/{}", NoBody(&OBJECT)),
     (&["GET"], "/files/{}/content", NoBody(&CONTENT)),
@@ -69,6 +79,7 @@ pub(super) const ROUTES: &[Row] = &[
         "/uploads/{}/cancel|complete",
         OptionalBody(&OBJECT),
     ),
+    (&["POST"], "/uploads/{}/parts", Body(&files::PIECE)),
     (
         &["GET"],
         "/assistants|threads|vector_stores",

@@ -1,6 +1,8 @@
 //! What to do with a request, by its method and path. The paths themselves are data of each provider.
 
-use super::{Endpoint, Protocol};
+use std::borrow::Cow;
+
+use super::{Endpoint, Protocol, bedrock};
 
 /// What a path means for the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub enum Route {
     NoBody(&'static Endpoint),
     /// Traffic of a coding agent that is not LLM API: telemetry, feature flags. Policy decides.
     SidePath,
+    /// A WebSocket whose messages are masked and unmasked, as this endpoint's bodies and events are.
+    WebSocket(&'static Endpoint),
     /// A WebSocket that clients give up for SSE when answered 426.
     UpgradeRequired,
     /// Nothing is known about what such a request carries.
@@ -23,7 +27,9 @@ impl Route {
     /// Its name in the audit: paths themselves can hold anything.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Body(endpoint) | Self::OptionalBody(endpoint) => endpoint.name,
+            Self::Body(endpoint) | Self::OptionalBody(endpoint) | Self::WebSocket(endpoint) => {
+                endpoint.name
+            }
             Self::NoBody(_) => "no_body",
             Self::SidePath => "side_path",
             Self::UpgradeRequired => "websocket",
@@ -94,6 +100,10 @@ pub fn route(
     path: &str,
     is_websocket_upgrade: bool,
 ) -> Route {
+    let path = &*match protocol {
+        Protocol::Bedrock => bedrock::with_plain_model(path),
+        _ => Cow::Borrowed(path),
+    };
     if !is_plain(path) {
         return Route::Unknown;
     }
@@ -104,7 +114,7 @@ pub fn route(
         rows.map(|row| (*mount, row.1, row.2))
     });
     let mut known = added.chain(built_in).filter(|(mount, pattern, route)| {
-        let upgrades = *route == Route::UpgradeRequired;
+        let upgrades = matches!(route, Route::WebSocket(_) | Route::UpgradeRequired);
         upgrades == is_websocket_upgrade && matches(mount, pattern, path)
     });
     known.next().map_or(Route::Unknown, |(.., route)| route)
@@ -114,9 +124,10 @@ pub fn route(
 pub(super) fn endpoints(protocol: Protocol) -> impl Iterator<Item = &'static Endpoint> {
     let rows = protocol.mounts().iter().flat_map(|mount| mount.1);
     rows.filter_map(|row| match row.2 {
-        Route::Body(endpoint) | Route::OptionalBody(endpoint) | Route::NoBody(endpoint) => {
-            Some(endpoint)
-        }
+        Route::Body(endpoint)
+        | Route::OptionalBody(endpoint)
+        | Route::NoBody(endpoint)
+        | Route::WebSocket(endpoint) => Some(endpoint),
         _ => None,
     })
 }

@@ -1,7 +1,7 @@
 //! Google's Vertex AI: Gemini's API below projects, and other makers' models in their own words.
 
 use super::{
-    anthropic, gemini, openai,
+    anthropic, gemini, grpc, openai,
     route::{Mount, Route::Body, Row},
 };
 
@@ -29,6 +29,7 @@ pub(super) const MOUNTS: &[Mount] = &[
     ("/v1|v1beta1/projects/{}/locations/{}", gemini::ROUTES),
     // A project that the key says.
     ("/v1|v1beta1/publishers/{}/models", gemini::MODELS),
+    grpc::VERTEX_MOUNT,
 ];
 
 /// The model is in the path, everything else as Anthropic has it.

@@ -68,6 +68,10 @@ impl From<MaskError> for Refusal {
     fn from(error: MaskError) -> Self {
         let (reason, class) = match error {
             MaskError::NotJson(_) => (Reason::NotJson, None),
+            MaskError::NotForm(_) => (Reason::NotForm, None),
+            MaskError::NotGrpc(_) => (Reason::NotGrpc, None),
+            MaskError::Unreadable { .. } | MaskError::UnreadableBytes => (Reason::Unreadable, None),
+            MaskError::Unmaskable => (Reason::Unmaskable, None),
             MaskError::Blocked { class } => (Reason::BlockedClass, Some(class)),
             MaskError::Incomplete { class } => (Reason::Incomplete, Some(class)),
         };

@@ -59,6 +59,12 @@ reasons! {
     BadRequest "bad_request" 400 "the request is malformed" "Send one well-formed HTTP request.";
     /// The body is not JSON.
     NotJson "not_json" 400 "the body is not JSON" "Send a JSON body in UTF-8.";
+    /// The body is a form that can't be cut into parts without doubt.
+    NotForm "not_form" 400 "the form can't be cut into its parts without doubt" "Send it as RFC 7578 has it: nothing before or behind the parts, and names without quotes.";
+    /// The body is no gRPC that can be read.
+    NotGrpc "not_grpc" 400 "the body is not plain gRPC" "Send whole messages without compression.";
+    /// Content that can't be read, where policy doesn't let it pass.
+    Unreadable "unreadable" 415 "it has content that can't be read, and so can't be masked" "Send text as UTF-8, or ask your platform team; they can set mask.unreadable.";
     /// The body's content coding can't be undone.
     Undecodable "undecodable" 415 "the body can't be decoded" "Send it with gzip, br, zstd, deflate or no Content-Encoding.";
     /// The body is longer than is held.
@@ -75,6 +81,8 @@ reasons! {
     Audit "audit_unwritable" 503 "no record of it could be written" "Try again; if that lasts, ask your platform team to see to the file of [audit].";
     /// Something that must be masked is where nothing can be replaced.
     Unmaskable "unmaskable" 403 "a value that must be masked stands where it can't be replaced" "Move it into the body's text, or remove it.";
+    /// A signed request that masking changed.
+    Signed "signed" 403 "it is signed, and masking changed it" "Use a bearer token, or ask your platform team to set bedrock.credentials_file: then the agent signs it again.";
     /// The scan of the masked body found something.
     Incomplete "incomplete" 500 "the masked request still shows a value of a masked class" "Report this with the id; nothing was sent.";
     /// The agent could not mask.

@@ -24,6 +24,11 @@ impl MaskedBody {
         Self(None)
     }
 
+    /// The bytes that will be sent.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.0.as_ref().map_or(0, Bytes::len)

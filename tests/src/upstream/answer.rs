@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::paced::Paced;
 use super::record::Seen;
-use super::{anthropic, cohere, gemini, mcp, ollama, openai, responses};
+use super::{anthropic, bedrock, cohere, gemini, mcp, ollama, openai, responses, upload};
 use crate::coding;
 
 /// The characters of one streamed delta.
@@ -98,7 +98,7 @@ impl Ask {
 pub(super) struct Answer {
     status: StatusCode,
     content_type: &'static str,
-    pieces: Vec<String>,
+    pieces: Vec<Bytes>,
     knobs: Knobs,
 }
 
@@ -107,7 +107,7 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             content_type: "application/json",
-            pieces: vec![body.to_string()],
+            pieces: vec![body.to_string().into()],
             knobs: knobs.clone(),
         }
     }
@@ -116,6 +116,15 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             content_type: "text/event-stream; charset=utf-8",
+            pieces: pieces.into_iter().map(Bytes::from).collect(),
+            knobs: knobs.clone(),
+        }
+    }
+
+    pub(super) fn messages(knobs: &Knobs, pieces: Vec<Bytes>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "application/vnd.amazon.eventstream",
             pieces,
             knobs: knobs.clone(),
         }
@@ -133,7 +142,7 @@ impl Answer {
         let mut response = Response::builder()
             .status(self.status)
             .header("content-type", self.content_type);
-        let mut pieces: Vec<Bytes> = self.pieces.into_iter().map(Bytes::from).collect();
+        let mut pieces = self.pieces;
         if let Some(coding) = self.knobs.coding {
             response = response.header("content-encoding", coding);
             let coded = coding::encoded(coding, &pieces.concat()).await;
@@ -160,7 +169,12 @@ pub(super) fn answer(seen: &Seen) -> Answer {
         ("POST", "/v1/messages/count_tokens") => {
             Answer::json(&ask.knobs, &json!({ "input_tokens": seen.plain.len() }))
         }
-        ("POST", "/v1/chat/completions") => openai::chat(&ask),
+        ("POST", path) if path.ends_with("/chat/completions") => openai::chat(&ask),
+        ("POST", path) if path.starts_with("/model/") => match bedrock::answer(&ask, path) {
+            Some(answer) => answer,
+            None => Answer::json(&ask.knobs, &json!({ "inputTokens": 7 })),
+        },
+        ("POST", path) if upload::PATHS.contains(&path) => upload::form(seen),
         ("POST", "/v1/responses") => responses::responses(&ask),
         ("POST", "/v2/chat") => cohere::chat(&ask),
         ("POST", "/api/chat") => ollama::chat(&ask),

@@ -9,13 +9,13 @@ const SIGNATURE: &str = "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pk+stub/si
 
 pub(super) fn messages(ask: &Ask) -> Answer {
     if ask.stream {
-        stream(ask)
+        Answer::events(&ask.knobs, events(ask))
     } else {
         Answer::json(&ask.knobs, &whole(ask))
     }
 }
 
-fn whole(ask: &Ask) -> Value {
+pub(super) fn whole(ask: &Ask) -> Value {
     let mut content = Vec::new();
     if ask.knobs.thinking {
         content
@@ -35,7 +35,7 @@ fn whole(ask: &Ask) -> Value {
     message
 }
 
-fn stream(ask: &Ask) -> Answer {
+pub(super) fn events(ask: &Ask) -> Vec<String> {
     let mut events = vec![
         event(json!({ "type": "message_start", "message": message(ask) })),
         event(json!({ "type": "ping" })),
@@ -78,7 +78,7 @@ fn stream(ask: &Ask) -> Answer {
         "usage": { "output_tokens": 7 },
     })));
     events.push(event(json!({ "type": "message_stop" })));
-    Answer::events(&ask.knobs, events)
+    events
 }
 
 fn block(

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::flaw::Flaw;
 use super::record::{Record, Seen, Tap};
-use super::{Sockets, answer, tls};
+use super::{Sockets, answer, grpc, tls, websocket};
 use crate::coding;
 
 /// Where a connection came from, and what its handshake agreed on.
@@ -106,15 +106,19 @@ where
         let _ = http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(io, service)
+            .with_upgrades()
             .await;
     }
 }
 
 async fn respond(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     peer: Peer,
     record: Record,
 ) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
+    let upgrades = request.headers().contains_key(http::header::UPGRADE);
+    let upgrade = (upgrades && request.uri().path() == websocket::PATH)
+        .then(|| hyper::upgrade::on(&mut request));
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let seen = Seen {
@@ -131,7 +135,11 @@ async fn respond(
         headers: head.headers,
         body,
     };
-    let response = answer::answer(&seen).into_response().await;
+    let response = match upgrade {
+        Some(upgrade) => websocket::accept(upgrade, seen.clone(), record.clone()),
+        None if grpc::is_call(&seen) => grpc::answer(&seen),
+        None => answer::answer(&seen).into_response().await,
+    };
     record.request(seen);
     Ok(response)
 }

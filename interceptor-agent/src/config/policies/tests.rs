@@ -144,6 +144,7 @@ fn looser_is_where_more_can_leave() {
     order("mode", &["\"enforce\"", "\"report-only\""]);
     order("unknown_path", &["\"block\"", "\"report\"", "\"allow\""]);
     order("side_path", &["\"block\"", "\"allow\""]);
+    order("unreadable", &["\"block\"", "\"report\"", "\"allow\""]);
     order(
         "classes.email",
         &["\"block\"", "\"mask\"", "\"report\"", "\"allow\""],

@@ -16,7 +16,10 @@ use crate::{
         decode::Decoded,
         detector::{Action, Finding},
     },
-    protocol::schema::Schema,
+    protocol::{
+        self,
+        schema::{GENERIC, Schema},
+    },
 };
 
 /// What one pass collects.
@@ -113,16 +116,61 @@ impl<'m> Pass<'m> {
             outer: None,
             levels: 1,
         };
-        for unit in walk::units(doc.root(), schema) {
-            if let Err(error) = self.unit(&layer, &unit, schema) {
-                return (Err(error), self.state);
-            }
-        }
-        let masked = self.spliced(doc.text());
+        let result = self.document(&layer, doc.root(), schema);
+        let masked = result.and_then(|()| self.spliced(doc.text()));
         if masked.is_ok() {
             self.cache.keep(self.fresh);
         }
         (masked, self.state)
+    }
+
+    /// Masks a text that has a JSON document on each line that is not blank; None if nothing changes.
+    pub fn lines(mut self, text: &str) -> (Result<Option<String>, MaskError>, State<'m>) {
+        let mut start = 0;
+        let mut result = Ok(());
+        for line in text.split_inclusive('\n') {
+            if !line.trim_ascii().is_empty() {
+                result = result.and_then(|()| self.line(start, line));
+            }
+            start += line.len();
+        }
+        (result.and_then(|()| self.spliced(text)), self.state)
+    }
+
+    /// A line may be a request of a batch: its body, and where it is to go.
+    fn line(&mut self, start: usize, line: &str) -> Result<(), MaskError> {
+        let doc = json::parse(line.as_bytes())?;
+        let plain = Decoded::plain(line);
+        let layer = Layer {
+            text: line,
+            outer: Some((&plain, start)),
+            levels: 1,
+        };
+        let Some((body, endpoint)) = protocol::batched(doc.root()) else {
+            return self.document(&layer, doc.root(), &GENERIC);
+        };
+        self.document(&layer, body, endpoint.request)?;
+        let mut result = Ok(());
+        walk::free_beside(doc.root(), body, &mut |span| {
+            if result.is_ok() {
+                result = self.span(&layer, span);
+            }
+        });
+        self.number_unit();
+        result
+    }
+
+    /// Looks at a value that `schema` is about, unit by unit.
+    fn document(
+        &mut self,
+        layer: &Layer,
+        root: Value,
+        schema: &'static Schema,
+    ) -> Result<(), MaskError> {
+        for unit in walk::units(root, schema) {
+            self.unit(layer, &unit, schema)?;
+        }
+        Ok(())
     }
 
     /// A unit that was masked before, behind the same values, is not looked at: the same is done again.
@@ -139,7 +187,7 @@ impl<'m> Pass<'m> {
         };
         let raw = &layer.text[whole.clone()];
         let key = match unit {
-            [entry] if !self.thorough => {
+            [entry] if !self.thorough && layer.outer.is_none() => {
                 let parts = [entry.key(), raw];
                 self.cache.key(schema, &self.state.past, parts)
             }
@@ -165,9 +213,6 @@ impl<'m> Pass<'m> {
             self.fresh
                 .extend(key.map(|key| (key, self.seen(report, whole.start))));
         }
-        self.state
-            .past
-            .add(&self.hits, &self.learned, &self.reserved);
         self.number_unit();
         Ok(())
     }
@@ -382,8 +427,12 @@ impl<'m> Pass<'m> {
     /// The unit is complete: its values get their tokens.
     fn number_unit(&mut self) {
         let State {
-            numbering, report, ..
+            numbering,
+            past,
+            report,
+            ..
         } = &mut self.state;
+        past.add(&self.hits, &self.learned, &self.reserved);
         report.masked += self.hits.len();
         self.learned.clear();
         self.reserved.clear();

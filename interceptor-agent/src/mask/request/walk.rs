@@ -87,19 +87,37 @@ impl<'d> Entry<'d> {
 /// Every string, number and key of a value that is the user's own.
 pub(super) fn free<'d>(value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
     match value.kind() {
-        Kind::Object => value.entries().for_each(|(key, value)| match value.kind() {
-            Kind::String | Kind::Number if !is_binary_url(value) => {
-                visit(Span::Member { key, value })
-            }
-            _ => {
-                visit(Span::Text(key));
-                free(value, visit);
-            }
-        }),
+        Kind::Object => value
+            .entries()
+            .for_each(|(key, value)| free_member(key, value, visit)),
         Kind::Array => value.items().for_each(|item| free(item, visit)),
         Kind::String if is_binary_url(value) => {}
         Kind::String | Kind::Number => visit(Span::Text(value)),
         Kind::True | Kind::False | Kind::Null => {}
+    }
+}
+
+/// The members of an object that is the user's own, but for the value `known`.
+pub(super) fn free_beside<'d>(
+    object: Value<'d>,
+    known: Value<'d>,
+    visit: &mut impl FnMut(Span<'d>),
+) {
+    for (key, value) in object.entries() {
+        match value.range() == known.range() {
+            true => visit(Span::Text(key)),
+            false => free_member(key, value, visit),
+        }
+    }
+}
+
+fn free_member<'d>(key: Value<'d>, value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
+    match value.kind() {
+        Kind::String | Kind::Number if !is_binary_url(value) => visit(Span::Member { key, value }),
+        _ => {
+            visit(Span::Text(key));
+            free(value, visit);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Messages, and completions of the API before them.
-pub(super) static STREAM: Stream = Stream {
+pub(in crate::protocol) static STREAM: Stream = Stream {
     step,
     piece,
     gives_way: false,

@@ -79,9 +79,9 @@ const OPAQUE: &[Opaque] = &[
     opaque("seed", Looks::Number, Place::Anywhere),
     opaque("data", Looks::Base64, Place::Below("input_audio")),
     opaque("result", Looks::Image, Place::Type("image_generation_call")),
-    // Signed by whoever thought it.
-    opaque("text", Looks::Any, Place::Type("reasoning.text")),
-    opaque("signature", Looks::Any, Place::Type("reasoning.text")),
-    opaque("data", Looks::Any, Place::Type("reasoning.encrypted")),
-    opaque("summary", Looks::Any, Place::Type("reasoning.summary")),
+    // Signed or sealed by whoever thought it.
+    opaque("text", Looks::Any, Place::Below("reasoning_details")),
+    opaque("summary", Looks::Any, Place::Below("reasoning_details")),
+    opaque("signature", Looks::Any, Place::Below("reasoning_details")),
+    opaque("data", Looks::Any, Place::Below("reasoning_details")),
 ];

@@ -1,0 +1,147 @@
+//! One session: what goes up masked, what comes down with values, what ends it.
+
+use super::*;
+use crate::{
+    config::Config,
+    mask::{detector::Detectors, request::Masker},
+    protocol::openai::realtime::REALTIME,
+};
+
+const ID: &str = "i-0123456789abcdef0";
+
+fn terms(mode: Mode, unreadable: PathPolicy) -> Terms {
+    let mut decisions = Config::default().decisions();
+    (decisions.mode, decisions.unreadable) = (mode, unreadable);
+    Terms {
+        name: None,
+        masker: Masker::new(Detectors::builtin(), mode),
+        decisions,
+    }
+}
+
+fn text(text: impl Into<String>) -> Message {
+    Message::Text(text.into())
+}
+
+/// What goes on of one message in a session of its own.
+fn up(terms: &Terms, message: Message) -> Result<Vec<Message>, Reason> {
+    let mut up = Session::new(terms, &REALTIME).up();
+    up.pass(message).map_err(|refusal| refusal.reason)
+}
+
+fn create(said: &str) -> String {
+    format!(
+        r#"{{"type":"conversation.item.create","item":{{"type":"message","role":"user","content":[{{"type":"input_text","text":"{said}"}}]}}}}"#
+    )
+}
+
+#[test]
+fn a_session_has_one_set_of_tokens() {
+    let terms = terms(Mode::Enforce, PathPolicy::Block);
+    let session = Session::new(&terms, &REALTIME);
+    let (mut up, mut down) = (session.up(), session.down());
+    let other = "i-0123456789abcdef1";
+    for (said, expected) in [(ID, "EC2_001"), (other, "EC2_002"), (ID, "EC2_001")] {
+        let onward = up.pass(text(create(said))).unwrap();
+        assert_eq!(onward, [text(create(expected))]);
+    }
+    let delta = |piece: &str| {
+        format!(
+            r#"{{"type":"response.output_text.delta","event_id":"e","item_id":"i","output_index":0,"content_index":0,"delta":"{piece}"}}"#
+        )
+    };
+    let done = r#"{"type":"response.output_text.done","output_index":0,"content_index":0,"text":"at EC2_001, EC2_002"}"#;
+    let mut said = Vec::new();
+    for event in [&delta("at EC2_0"), &delta("01, EC2"), &delta("_002"), done] {
+        said.extend(down.pass(text(event)).unwrap());
+    }
+    let expected = [
+        text(delta("at ")),
+        text(delta(&format!("{ID}, "))),
+        text(delta("")),
+        text(delta(other)),
+        text(done.replace("EC2_001", ID).replace("EC2_002", other)),
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(up.seen.report.masked, 3);
+    assert!(up.seen.came > 0 && up.seen.went > 0 && down.bytes > 0);
+}
+
+#[test]
+fn what_is_held_goes_out_before_the_end() {
+    let terms = terms(Mode::Enforce, PathPolicy::Block);
+    let session = Session::new(&terms, &REALTIME);
+    let (mut up, mut down) = (session.up(), session.down());
+    up.pass(text(create(ID))).unwrap();
+    let delta = r#"{"type":"response.output_audio_transcript.delta","delta":"EC2_001"}"#;
+    assert_eq!(
+        down.pass(text(delta)).unwrap(),
+        [text(delta.replace("EC2_001", ""))]
+    );
+    let close = Message::Close(Some((1000, "over".to_owned())));
+    let last = down.pass(close.clone()).unwrap();
+    assert_eq!(last, [text(delta.replace("EC2_001", ID)), close]);
+}
+
+#[test]
+fn what_cannot_be_read_ends_the_session() {
+    let terms = terms(Mode::Enforce, PathPolicy::Block);
+    let speech = r#"{"type":"input_audio_buffer.append","audio":"bm8="}"#;
+    let spoken = r#"{"type":"conversation.item.create","item":{"content":[{"type":"input_audio","audio":"bm8="}]}}"#;
+    let payload = ID.as_bytes().to_vec();
+    for (message, reason) in [
+        (text(speech), Reason::Unreadable),
+        (text(spoken), Reason::Unreadable),
+        (Message::Binary(b"plain".to_vec()), Reason::Unreadable),
+        (text("no json"), Reason::NotJson),
+        (Message::Ping(payload.clone()), Reason::Unmaskable),
+        (Message::Pong(payload), Reason::Unmaskable),
+    ] {
+        assert_eq!(up(&terms, message.clone()), Err(reason), "{message:?}");
+    }
+    let close = |reason: &str| Message::Close(Some((1000, reason.to_owned())));
+    assert_eq!(up(&terms, close(ID)), Ok(vec![close("EC2_001")]));
+    for same in [
+        Message::Ping(b"1".to_vec()),
+        Message::Close(None),
+        text(r#"{"type":"input_audio_buffer.commit","audio":""}"#),
+        text(
+            r#"{"type":"session.update","session":{"audio":{"input":{"format":{"type":"audio/pcm","rate":24000}}}}}"#,
+        ),
+    ] {
+        assert_eq!(up(&terms, same.clone()), Ok(vec![same]));
+    }
+}
+
+#[test]
+fn speech_passes_by_policy_and_text_beside_it_is_masked() {
+    let terms = terms(Mode::Enforce, PathPolicy::Allow);
+    let event = |said: &str| {
+        text(format!(
+            r#"{{"type":"input_audio_buffer.append","event_id":"{said}","audio":"bm8="}}"#
+        ))
+    };
+    assert_eq!(up(&terms, event(ID)), Ok(vec![event("EC2_001")]));
+    let no_base64 = |said: &str| text(format!(r#"{{"audio":"at {said}"}}"#));
+    assert_eq!(up(&terms, no_base64(ID)), Ok(vec![no_base64("EC2_001")]));
+}
+
+#[test]
+fn nothing_changes_where_nothing_is_enforced() {
+    for mode in [Mode::ReportOnly, Mode::DryRun] {
+        let terms = terms(mode, PathPolicy::Block);
+        let session = Session::new(&terms, &REALTIME);
+        let (mut up, mut down) = (session.up(), session.down());
+        for message in [
+            text(create(ID)),
+            text("no json"),
+            Message::Binary(ID.into()),
+            Message::Ping(ID.into()),
+        ] {
+            assert_eq!(up.pass(message.clone()).unwrap(), [message]);
+        }
+        let event = text(r#"{"delta":"EC2_001"}"#);
+        assert_eq!(down.pass(event.clone()).unwrap(), [event]);
+        assert!(!up.seen.report.findings.is_empty());
+    }
+}
