@@ -349,11 +349,13 @@ pub struct Report {
 
 impl Report {
     /// Adds what was seen elsewhere.
-    pub fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: &Self) {
         self.fields += other.fields;
         self.masked += other.masked;
         self.unreadable += other.unreadable;
-        for (class, count) in other.findings {
+        self.unit_bytes += other.unit_bytes;
+        self.cached_bytes += other.cached_bytes;
+        for &(class, count) in &other.findings {
             match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
                 Some((_, sum)) => *sum += count,
                 None => self.findings.push((class, count)),
@@ -365,17 +367,6 @@ impl Report {
         match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
             Some((_, count)) => *count += 1,
             None => self.findings.push((class, 1)),
-        }
-    }
-
-    /// Counts what a unit has.
-    fn add(&mut self, unit: &Self) {
-        self.fields += unit.fields;
-        for &(class, more) in &unit.findings {
-            match self.findings.iter_mut().find(|(seen, _)| *seen == class) {
-                Some((_, count)) => *count += more,
-                None => self.findings.push((class, more)),
-            }
         }
     }
 }

@@ -99,7 +99,7 @@ impl Pass for Up<'_> {
             let tokens = Tokens::new(Arc::new(self.masking.tokens()));
             *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
         }
-        self.seen.report.add(report);
+        self.seen.report.add(&report);
         self.seen.went += onward.len() as u64;
         self.seen.took += started.elapsed();
         Ok(vec![onward])
