@@ -43,7 +43,7 @@ pub const ROWS: &[Row] = &[
             "»+55 11 98456 5666«, »+44 (20) 7123 4567«, »+33 1 42 68 53 00«, tel:»+63-917-123-4567«",
         ],
         misses: &[
-            "a+14155552671 +1 2 3 +10000000000 +999999999999 +1.5e10 @@ -1,7 +1,7 @@ 2+3456789012",
+            "a+14155552671 +1 2 3 +10000000000 +999999999999 +1.5e10 +35236450.6 @@ -1,7 +1,7 @@ 2+3456789012",
         ],
         ..Row::new("phone", "PHONE")
     },
@@ -152,12 +152,23 @@ fn international(site: &Site<'_>) -> Option<Range<usize>> {
     let mut number = Number::new("");
     let (mut found, mut separators) = (None, 0);
     for (index, &byte) in text.iter().enumerate().skip(1) {
-        if byte.is_ascii_digit() {
+        let fraction = byte == b'.'
+            && !matches!(text[index..], [_, a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit());
+        if fraction {
+            break;
+        } else if byte.is_ascii_digit() {
             separators = 0;
             if !number.extend([byte]) {
                 break;
             }
-            let ends = !text.get(index + 1).is_some_and(u8::is_ascii_alphanumeric);
+            let ends = match &text[index + 1..] {
+                [next, ..] if next.is_ascii_alphanumeric() => false,
+                // A fraction; groups of three are a number's.
+                [b'.', a, rest @ ..] if a.is_ascii_digit() => {
+                    rest.iter().take_while(|byte| byte.is_ascii_digit()).count() > 1
+                }
+                _ => true,
+            };
             if ends && number.length >= 9 && number.is_in_use() {
                 found = Some(start..start + index + 1);
             }

@@ -45,7 +45,7 @@ pub const ROWS: &[Row] = &[
         check: |site| dni(site, 0),
         profile: Some(Profile::Eu),
         hits: &["Spain DNI »12345678Z« issued in Madrid, »1111111-G«"],
-        misses: &["the document 12345678A, 112345678Z, a12345678Z"],
+        misses: &["the document 12345678A, 112345678Z, a12345678Z, 1.38435736E+12"],
         ..Row::new("es_dni", "ES_DNI")
     },
     Row {
@@ -223,7 +223,8 @@ fn dni(site: &Site<'_>, prefix: usize) -> Option<Range<usize>> {
         .iter()
         .filter(|byte| byte.is_ascii_digit())
         .fold(first, |number, byte| number * 10 + u32::from(byte - b'0'));
-    (LETTERS[(number % 23) as usize] == *text.last()?).then(|| site.all.clone())
+    let checked = LETTERS[(number % 23) as usize] == *text.last()?;
+    (checked && super::stands_apart(site) && site.after(1) != b"+").then(|| site.all.clone())
 }
 
 /// Odd places have a table of their own (Decreto Ministeriale 23/12/1976).
