@@ -1,6 +1,9 @@
 //! Realtime sessions: masked up, unmasked down, ended with a reason where a message may not go on.
 
-use anyhow::{Context as _, Result};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, canary};
 use serde_json::{Value, json};
@@ -161,6 +164,42 @@ print(session.events('input_audio_buffer.speech_started')[-1]['type'])
     let seen = world.upstream.record().last().context("nothing came")?;
     assert_eq!(seen.json()["audio"], "bm8=");
     assert_eq!(seen.json()["event_id"], "at PRIVATE_IP_001");
+    Ok(())
+}
+
+#[test]
+fn a_session_has_one_audit_record_with_all_its_findings() -> Result<()> {
+    let world = World::new()?;
+    let file = world.dir().join("audit.jsonl");
+    let options = Options {
+        tables: format!("[audit]\nfile = \"{}\"", file.display()),
+        ..Options::default()
+    };
+    let agent = Agent::start(&world, &options)?;
+    let send = "
+session.send(websocket.create('10.77.31.8'))
+session.send(websocket.create('10.77.31.8 i-0c4a1a57e9b3d51f7'))
+session.frame(websocket.BINARY, b'1')";
+    ends(&world, &agent, send)?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let line = loop {
+        let lines = std::fs::read_to_string(&file)?;
+        if let Some(line) = lines.lines().find(|line| line.contains("openai_realtime")) {
+            break line.to_owned();
+        }
+        ensure!(Instant::now() < deadline, "no record: {lines}");
+        thread::sleep(Duration::from_millis(20));
+    };
+    let record: Value = serde_json::from_str(&line)?;
+    assert_eq!(record["status"], 101);
+    assert_eq!(record["refused"], "unreadable");
+    let findings = record["findings"].to_string();
+    assert!(
+        findings.contains(r#""count":2"#) && findings.contains("masked"),
+        "{findings}"
+    );
+    assert!(record["request_bytes"].as_u64() > record["sent_bytes"].as_u64());
+    assert_eq!(std::fs::read_to_string(&file)?.lines().count(), 1);
     Ok(())
 }
 
