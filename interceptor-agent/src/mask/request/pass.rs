@@ -1,9 +1,11 @@
 //! One pass over a request: finds, numbers, splices, and looks at what it spliced once more.
 
+mod replay;
+
 use std::ops::Range;
 
 use super::{
-    MaskError, Report, State,
+    MaskError, State,
     cache::{Cache, Key, Mark, Seen},
     find::{Finder, ROUNDS, Spot, Target, make_room, within},
     splice::{self, Splice},
@@ -215,44 +217,6 @@ impl<'m> Pass<'m> {
         }
         self.number_unit();
         Ok(())
-    }
-
-    /// What was done in the unit at hand, which begins at `start`.
-    fn seen(&self, report: Report, start: usize) -> Seen {
-        let marks = |hits: &[Hit]| hits.iter().map(|hit| hit.mark(start)).collect();
-        Seen {
-            hits: marks(&self.hits),
-            learned: marks(&self.learned),
-            reserved: self.reserved.clone(),
-            report,
-        }
-    }
-
-    /// Does in a unit that begins at `start` what was done when it was looked at.
-    fn replay(&mut self, seen: &Seen, start: usize, raw: &str) {
-        let State {
-            numbering,
-            known,
-            report,
-            ..
-        } = &mut self.state;
-        report.add(&seen.report);
-        let hit = |mark: &Mark| Hit {
-            range: start + mark.range.start..start + mark.range.end,
-            label: mark.label,
-            value: mark.value(raw),
-            levels: mark.levels,
-            quote: mark.quote,
-        };
-        self.hits.extend(seen.hits.iter().map(hit));
-        self.learned.extend(seen.learned.iter().map(hit));
-        for learned in &self.learned {
-            known.learn(&learned.value, learned.label);
-        }
-        self.reserved.extend(&seen.reserved);
-        for &(label, number) in &seen.reserved {
-            numbering.reserve(label, number);
-        }
     }
 
     /// Masks a plain text; None if nothing changes.

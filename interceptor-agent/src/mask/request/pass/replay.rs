@@ -1,0 +1,47 @@
+//! What a unit did, to be remembered, and to be done again.
+
+use super::{Hit, Pass};
+use crate::mask::request::{
+    Report, State,
+    cache::{Mark, Seen},
+};
+
+impl Pass<'_> {
+    /// What was done in the unit at hand, which begins at `start`.
+    pub(super) fn seen(&self, report: Report, start: usize) -> Seen {
+        let marks = |hits: &[Hit]| hits.iter().map(|hit| hit.mark(start)).collect();
+        Seen {
+            hits: marks(&self.hits),
+            learned: marks(&self.learned),
+            reserved: self.reserved.clone(),
+            report,
+        }
+    }
+
+    /// Does in a unit that begins at `start` what was done when it was looked at.
+    pub(super) fn replay(&mut self, seen: &Seen, start: usize, raw: &str) {
+        let State {
+            numbering,
+            known,
+            report,
+            ..
+        } = &mut self.state;
+        report.add(&seen.report);
+        let hit = |mark: &Mark| Hit {
+            range: start + mark.range.start..start + mark.range.end,
+            label: mark.label,
+            value: mark.value(raw),
+            levels: mark.levels,
+            quote: mark.quote,
+        };
+        self.hits.extend(seen.hits.iter().map(hit));
+        self.learned.extend(seen.learned.iter().map(hit));
+        for learned in &self.learned {
+            known.learn(&learned.value, learned.label);
+        }
+        self.reserved.extend(&seen.reserved);
+        for &(label, number) in &seen.reserved {
+            numbering.reserve(label, number);
+        }
+    }
+}
