@@ -1,4 +1,4 @@
-//! Values that must never leave: one for each class, and the search for them in whatever form they may take.
+//! Values that must never leave: one for each kind of class, and the search for them in whatever form they may take.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -218,26 +218,21 @@ mod tests {
         }
     }
 
+    /// Of keys by the hundred that differ by a prefix alone there is one; the agent's own tests have samples of each.
     #[test]
-    fn every_class_has_a_canary_and_finds_it() {
+    fn every_canary_is_found_as_what_it_is() {
         let detectors = interceptor_agent::mask::detector::Detectors::builtin();
-        let finds = |(id, class): (_, &interceptor_agent::mask::detector::Class)| {
-            let Some(canary) = all().iter().find(|canary| canary.class == class.name) else {
-                return false;
-            };
+        let is_found = |canary: &&Canary| {
             let mut findings = Vec::new();
             detectors.scan(&canary.text, &mut findings);
             findings.iter().any(|finding| {
-                finding.class == id && canary.text[finding.start..finding.end] == canary.value
+                detectors.class(finding.class).name == canary.class
+                    && canary.text[finding.start..finding.end] == canary.value
             })
         };
-        let lost: Vec<_> = detectors
-            .classes()
-            .filter(|class| !finds(*class))
-            .map(|(_, class)| class.name)
-            .collect();
-        assert_eq!(lost, [""; 0]);
-        assert_eq!(all().len(), detectors.classes().count());
+        let lost: Vec<_> = all().iter().filter(|canary| !is_found(canary)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+        assert!(all().len() > 90, "{}", all().len());
     }
 
     #[test]

@@ -321,11 +321,19 @@ impl<'s> Section<'s> {
     }
 }
 
+/// More names than this don't help a reader.
+const MANY: usize = 60;
+
 fn unknown(name: &str, allowed: &[&str]) -> Bad {
     let remedy = match nearest(name, allowed) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "remove the key".to_owned(),
     };
+    // Of all lists only that of classes is so long.
+    if allowed.len() > MANY {
+        let (names, command) = (allowed.len(), "`interceptor rules list`");
+        return Bad::new(format!("one of {names} names, see {command}"), remedy);
+    }
     let mut allowed = allowed.to_vec();
     allowed.sort_unstable();
     Bad::new(format!("the keys {}", allowed.join(", ")), remedy)

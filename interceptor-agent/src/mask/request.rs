@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use self::{
     cache::{Cache, Past},
-    find::Finder,
+    find::{Care, Finder},
     known::Known,
     pass::Pass,
 };
@@ -160,11 +160,12 @@ impl<'m> Masking<'m> {
         run: impl Fn(Pass<'m>) -> (Result<Option<String>, MaskError>, State<'m>),
     ) -> Result<Option<String>, MaskError> {
         let masker = self.masker;
-        let pass =
-            |state, thorough| run(Pass::new(masker.finder(), &masker.cache, state, thorough));
-        let (mut result, mut state) = pass(self.state.clone(), false);
-        if let Err(MaskError::Incomplete { .. }) = result {
-            (result, state) = pass(self.state.clone(), true);
+        let pass = |state, care| run(Pass::new(masker.finder(), &masker.cache, state, care));
+        let (mut result, mut state) = pass(self.state.clone(), Care::Quick);
+        for care in [Care::Thorough, Care::Coarse] {
+            if let Err(MaskError::Incomplete { .. }) = result {
+                (result, state) = pass(self.state.clone(), care);
+            }
         }
         self.state = state;
         Ok(self.enforced(result?))
@@ -176,8 +177,8 @@ impl<'m> Masking<'m> {
     /// See [`MaskError`]; the request must not go out.
     pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
         let state = mem::replace(&mut self.state, State::new(&self.masker.labels));
-        let (result, state) =
-            Pass::new(self.masker.finder(), &self.masker.cache, state, true).text(text);
+        let (finder, cache) = (self.masker.finder(), &self.masker.cache);
+        let (result, state) = Pass::new(finder, cache, state, Care::Thorough).text(text);
         self.state = state;
         Ok(self.enforced(result?))
     }

@@ -12,6 +12,17 @@ use super::look;
 /// How often a text is masked and looked at again before what still shows is given up on.
 pub(super) const ROUNDS: usize = 4;
 
+/// How hard a pass tries. Each is for requests that the one before could not mask completely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Care {
+    /// What is found is replaced.
+    Quick,
+    /// What only shows once that is replaced, too.
+    Thorough,
+    /// Up to the next white space or quote: what a replacement left over can't be read together with a token.
+    Coarse,
+}
+
 /// A part of a text in which tokens may stand: a key or a value, without quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
@@ -41,27 +52,32 @@ impl Finder<'_> {
         look::findings(self.detectors, text, found);
     }
 
-    /// The places to replace: `spots`, and `found`, which are [`Finder::findings`] of `text`. With `thorough`,
-    /// what only shows once those are replaced is replaced too.
+    /// The places to replace: `spots`, and `found`, which are [`Finder::findings`] of `text`.
     pub fn spots(
         &self,
         text: &str,
         targets: &[Target],
         found: &[Finding],
         mut spots: Vec<Spot>,
-        thorough: bool,
+        care: Care,
     ) -> Vec<Spot> {
         let masked = found
             .iter()
             .filter(|finding| self.detectors.action(finding.class) == Action::Mask);
         spots.extend(masked.flat_map(|finding| self.of_finding(targets, finding)));
+        if care == Care::Coarse {
+            coarsen(text, targets, &mut spots);
+        }
         make_room(text, targets, &mut spots);
-        let rounds = if thorough { ROUNDS } else { 0 };
+        let rounds = if care == Care::Quick { 0 } else { ROUNDS };
         for _ in 0..rounds {
             let known = spots.len();
             self.uncovered(text, targets, &mut spots);
             if spots.len() == known {
                 break;
+            }
+            if care == Care::Coarse {
+                coarsen(text, targets, &mut spots);
             }
             make_room(text, targets, &mut spots);
         }
@@ -163,6 +179,24 @@ pub(super) fn within(
             is_number: target.is_number,
         })
     })
+}
+
+/// Widens spots to whole words: what white space, quotes and the ends of a target bound.
+fn coarsen(text: &str, targets: &[Target], spots: &mut [Spot]) {
+    let bounds = |byte: &u8| byte.is_ascii_whitespace() || b"\"'\\".contains(byte);
+    let text = text.as_bytes();
+    for spot in spots {
+        let range = spot.range.clone();
+        let inside =
+            |target: &&Target| target.range.start <= range.start && range.end <= target.range.end;
+        let Some(Target { range: room, .. }) = targets.iter().find(inside) else {
+            continue;
+        };
+        let before = text[room.start..range.start].iter().rposition(bounds);
+        let behind = text[range.end..room.end].iter().position(bounds);
+        spot.range = before.map_or(room.start, |at| room.start + at + 1)
+            ..behind.map_or(room.end, |at| range.end + at);
+    }
 }
 
 /// Widens spots until their tokens are tokens to a reader: where a value may start, not before a digit, not

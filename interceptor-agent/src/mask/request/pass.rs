@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::{
     MaskError, State,
     cache::{Cache, Key, Mark, Seen},
-    find::{Finder, ROUNDS, Spot, Target, make_room, within},
+    find::{Care, Finder, ROUNDS, Spot, Target, make_room, within},
     splice::{self, Splice},
     walk::{self, Entry, Span},
 };
@@ -28,7 +28,7 @@ use crate::{
 pub(super) struct Pass<'m> {
     finder: Finder<'m>,
     state: State<'m>,
-    thorough: bool,
+    care: Care,
     /// Of the unit at hand.
     hits: Vec<Hit>,
     splices: Vec<Splice>,
@@ -91,11 +91,11 @@ impl Layer<'_> {
 }
 
 impl<'m> Pass<'m> {
-    pub fn new(finder: Finder<'m>, cache: &'m Cache, state: State<'m>, thorough: bool) -> Self {
+    pub fn new(finder: Finder<'m>, cache: &'m Cache, state: State<'m>, care: Care) -> Self {
         Self {
             finder,
             state,
-            thorough,
+            care,
             hits: Vec::new(),
             splices: Vec::new(),
             touched: Vec::new(),
@@ -189,7 +189,7 @@ impl<'m> Pass<'m> {
         };
         let raw = &layer.text[whole.clone()];
         let key = match unit {
-            [entry] if !self.thorough && layer.outer.is_none() => {
+            [entry] if self.care == Care::Quick && layer.outer.is_none() => {
                 let parts = [entry.key(), raw];
                 self.cache.key(schema, &self.state.past, parts)
             }
@@ -372,9 +372,7 @@ impl<'m> Pass<'m> {
         let inside = |(place, label)| within(targets, place, label);
         let mut spots: Vec<Spot> = again.into_iter().flat_map(inside).collect();
         for _ in 0..ROUNDS {
-            spots = self
-                .finder
-                .spots(text, targets, found, spots, self.thorough);
+            spots = self.finder.spots(text, targets, found, spots, self.care);
             let before = learned.len();
             let is_new = |spot: &&Spot| known.learn(&text[spot.range.clone()], spot.label);
             learned.extend(spots.iter().filter(is_new).cloned());

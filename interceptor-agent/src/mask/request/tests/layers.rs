@@ -134,6 +134,14 @@ fn a_value_that_a_line_cuts_is_one() {
     );
 }
 
+#[test]
+fn blocks_that_run_into_one_another_are_masked_as_one() {
+    let text = r#"{"log":"ann@example.com"}YW5uQGV4YW1wbGUuY29thMTAuMC4wLjE= is it"#;
+    let (masked, back) = masked_and_back(text);
+    assert_eq!(masked, r#"{"log":"EMAIL_001"EMAIL_002 is it"#);
+    assert_eq!(back, text);
+}
+
 proptest! {
     #[test]
     fn encodings_inside_one_another_hide_nothing_and_come_back(
