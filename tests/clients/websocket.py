@@ -16,6 +16,8 @@ class Session:
 
     def __init__(self, path="/v1/realtime?model=stub", headers=(), host="api.openai.com"):
         self.stream = raw.tls(raw.connect("v4", OPENAI), host)
+        # Longer than a body is waited for that was announced and does not come.
+        self.stream.settimeout(15)
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [
             f"GET {path} HTTP/1.1",
