@@ -30,6 +30,7 @@ pub mod opening;
 pub mod original_dst;
 pub mod passthrough;
 pub mod prefixed;
+pub mod private_file;
 pub mod protobuf;
 pub mod protocol;
 pub mod proxy;

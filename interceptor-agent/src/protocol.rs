@@ -164,6 +164,15 @@ pub static GENERIC: Endpoint = Endpoint {
 };
 
 impl Endpoint {
+    /// One whose answers come whole.
+    const fn whole(name: &'static str, request: &'static Schema, answer: &'static Answer) -> Self {
+        Self {
+            name,
+            request,
+            answer,
+        }
+    }
+
     /// Every endpoint that a path leads to, and [`GENERIC`], each once.
     pub fn all() -> Vec<&'static Self> {
         let mut all = vec![&GENERIC];

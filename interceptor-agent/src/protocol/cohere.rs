@@ -42,24 +42,16 @@ pub static CHAT: Endpoint = Endpoint {
 };
 
 /// `POST /v2/embed`
-pub static EMBED: Endpoint = whole("cohere_embed");
+pub static EMBED: Endpoint = Endpoint::whole("cohere_embed", &MESSAGES, &WHOLE);
 
 /// `POST /v2/rerank`
-pub static RERANK: Endpoint = whole("cohere_rerank");
+pub static RERANK: Endpoint = Endpoint::whole("cohere_rerank", &MESSAGES, &WHOLE);
 
 /// `POST /v1/tokenize`, `POST /v1/detokenize`
-pub static TOKENIZE: Endpoint = whole("cohere_tokenize");
+pub static TOKENIZE: Endpoint = Endpoint::whole("cohere_tokenize", &MESSAGES, &WHOLE);
 
 /// Models, keys: what they are
-pub static OBJECT: Endpoint = whole("cohere_object");
-
-const fn whole(name: &'static str) -> Endpoint {
-    Endpoint {
-        name,
-        request: &MESSAGES,
-        answer: &WHOLE,
-    }
-}
+pub static OBJECT: Endpoint = Endpoint::whole("cohere_object", &MESSAGES, &WHOLE);
 
 const MESSAGES: Schema = Schema {
     first: &["tools", "documents", "response_format"],

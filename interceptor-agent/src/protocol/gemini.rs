@@ -71,30 +71,22 @@ pub static STREAM: Endpoint = Endpoint {
 };
 
 /// `:countTokens`
-pub static COUNT_TOKENS: Endpoint = whole("gemini_count_tokens");
+pub static COUNT_TOKENS: Endpoint = Endpoint::whole("gemini_count_tokens", &CONTENTS, &WHOLE);
 
 /// `:embedContent`, `:batchEmbedContents`
-pub static EMBED: Endpoint = whole("gemini_embed");
+pub static EMBED: Endpoint = Endpoint::whole("gemini_embed", &CONTENTS, &WHOLE);
 
 /// `:batchGenerateContent`: requests that are answered later
-pub static BATCH: Endpoint = whole("gemini_batch");
+pub static BATCH: Endpoint = Endpoint::whole("gemini_batch", &CONTENTS, &WHOLE);
 
 /// `:predict`: models that make no text
-pub static PREDICT: Endpoint = whole("gemini_predict");
+pub static PREDICT: Endpoint = Endpoint::whole("gemini_predict", &CONTENTS, &WHOLE);
 
 /// `/cachedContents`
-pub static CACHED: Endpoint = whole("gemini_cached");
+pub static CACHED: Endpoint = Endpoint::whole("gemini_cached", &CONTENTS, &WHOLE);
 
 /// Models, files, operations: what they are
-pub static OBJECT: Endpoint = whole("gemini_object");
-
-const fn whole(name: &'static str) -> Endpoint {
-    Endpoint {
-        name,
-        request: &CONTENTS,
-        answer: &WHOLE,
-    }
-}
+pub static OBJECT: Endpoint = Endpoint::whole("gemini_object", &CONTENTS, &WHOLE);
 
 const CONTENTS: Schema = Schema {
     first: &["systemInstruction", "system_instruction", "tools"],

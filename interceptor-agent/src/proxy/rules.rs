@@ -1,9 +1,7 @@
 //! What a listener asks of its clients, and lets them do.
 
 use std::{
-    fs::File,
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     config::{Listener, Others},
+    private_file::{self, Unfit},
     refusal::{Reason, Refusal},
 };
 
@@ -95,12 +94,13 @@ impl Token {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            let path = path.to_owned();
-            return Err(TokenError::Readable { path, mode });
-        }
+        let file = private_file::open(path).map_err(|unfit| match unfit {
+            Unfit::File(source) => failed(source),
+            Unfit::Readable(mode) => TokenError::Readable {
+                path: path.to_owned(),
+                mode,
+            },
+        })?;
         let mut text = Vec::new();
         file.take(2 * MOST as u64)
             .read_to_end(&mut text)

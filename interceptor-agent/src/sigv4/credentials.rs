@@ -2,11 +2,11 @@
 
 use std::{
     fmt,
-    fs::File,
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
+
+use crate::private_file::{self, Unfit};
 
 /// A key to sign with. `Debug` shows no part of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,12 +62,13 @@ impl Credentials {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            let path = path.to_owned();
-            return Err(CredentialsError::Readable { path, mode });
-        }
+        let file = private_file::open(path).map_err(|unfit| match unfit {
+            Unfit::File(source) => failed(source),
+            Unfit::Readable(mode) => CredentialsError::Readable {
+                path: path.to_owned(),
+                mode,
+            },
+        })?;
         let mut text = String::new();
         file.take(MOST).read_to_string(&mut text).map_err(failed)?;
         Self::of_profile(&text, profile).ok_or_else(|| CredentialsError::Profile {

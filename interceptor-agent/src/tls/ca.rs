@@ -8,8 +8,7 @@ mod describe;
 mod init;
 mod trust;
 
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +17,8 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
+
+use crate::private_file::{self, Unfit};
 
 pub use describe::{CertificateInfo, Description};
 pub(super) use init::{BACKDATED, serial};
@@ -224,18 +225,16 @@ fn certificate(dir: &Path, name: &str) -> Result<CertificateDer<'static>, CaErro
 }
 
 fn key(path: &Path) -> Result<KeyPair, CaError> {
-    let pem = read(path)?;
-    let file = |source| CaError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let mode = path.metadata().map_err(file)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(CaError::KeyExposed {
+    let mut file = private_file::open(path).map_err(|unfit| match unfit {
+        Unfit::File(source) => unread(path, source),
+        Unfit::Readable(mode) => CaError::KeyExposed {
             path: path.to_owned(),
             mode,
-        });
-    }
+        },
+    })?;
+    let mut pem = Vec::new();
+    file.read_to_end(&mut pem)
+        .map_err(|source| unread(path, source))?;
     std::str::from_utf8(&pem)
         .ok()
         .and_then(|pem| KeyPair::from_pem(pem).ok())
@@ -246,13 +245,17 @@ fn key(path: &Path) -> Result<KeyPair, CaError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CaError> {
-    std::fs::read(path).map_err(|source| match source.kind() {
+    std::fs::read(path).map_err(|source| unread(path, source))
+}
+
+fn unread(path: &Path, source: io::Error) -> CaError {
+    match source.kind() {
         io::ErrorKind::NotFound => CaError::Missing(path.parent().unwrap_or(path).to_owned()),
         _ => CaError::File {
             path: path.to_owned(),
             source,
         },
-    })
+    }
 }
 
 fn parse<'a>(der: &'a CertificateDer<'static>) -> Option<X509Certificate<'a>> {
