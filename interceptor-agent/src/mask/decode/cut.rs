@@ -38,10 +38,10 @@ pub fn each(text: &str, mut see: impl FnMut(Range<usize>, Range<usize>)) {
 fn words(text: &[u8], end: Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
     let touches = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+/.@:".contains(byte);
     let starts = |byte: &u8| touches(byte) || *byte == b'=';
+    let last = text[..end.start].last().filter(|byte| touches(byte))?;
     // The second half of a number that is written in groups may begin with a space.
-    let first =
-        end.end + usize::from(is_gap(text, end.end) && text[end.start - 1].is_ascii_digit());
-    if !text[..end.start].last().is_some_and(touches) || !text.get(first).is_some_and(starts) {
+    let first = end.end + usize::from(is_gap(text, end.end) && last.is_ascii_digit());
+    if !text.get(first).is_some_and(starts) {
         return None;
     }
     let is_inside = |at: &usize| is_part(&text[*at]) || is_gap(text, *at);
@@ -205,6 +205,8 @@ mod tests {
             "x1 \ny2345678",
             "password = SECRET_001\nabc12345",
             "abc12345\nSECRET_001 is it",
+            "\n 078 05 1123",
+            "\r\n 078 05 1123",
         ] {
             assert_eq!(joined(text), [""; 0], "{text:?}");
         }
