@@ -41,6 +41,8 @@ pub enum Job {
     Streams {
         target: Target,
         connections: usize,
+        /// All but the first delta come at once.
+        burst: bool,
         millis: u64,
     },
     /// One download.

@@ -20,7 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use interceptor_tests::netns::Netns;
 use tokio::net::TcpListener;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_rustls::TlsAcceptor;
 
 use crate::texts;
@@ -30,6 +30,10 @@ pub const PORT: u16 = 8443;
 
 /// Between two events of a stream.
 const PACE: Duration = Duration::from_millis(2);
+
+/// What a client accepts that wants a stream: its deltas at an even pace, or all but the first at once.
+pub const PACED: &str = "text/event-stream";
+pub const BURST: &str = "text/event-stream; burst";
 
 /// A stream's frames. Where the text goes and when it was sent is put in as they leave.
 struct Said {
@@ -86,18 +90,19 @@ async fn answer(
         let zeros = Zeros(length.unwrap_or_default());
         return Ok(Response::new(Either::Right(Either::Right(zeros))));
     }
-    let streams = request
-        .headers()
-        .get(ACCEPT)
-        .is_some_and(|value| value == "text/event-stream");
+    let accepts = |wanted: &str| {
+        let accepted = request.headers().get(ACCEPT);
+        accepted.is_some_and(|value| value == wanted)
+    };
+    let (paced, burst) = (accepts(PACED), accepts(BURST));
     let mut body = request.into_body();
     while let Some(frame) = body.frame().await {
         frame?;
     }
-    let (kind, body) = if streams {
+    let (kind, body) = if paced || burst {
         (
             "text/event-stream",
-            Either::Right(Either::Left(Stream::new(said))),
+            Either::Right(Either::Left(Stream::new(said, burst))),
         )
     } else {
         let body = Full::new(said.message.clone());
@@ -132,22 +137,45 @@ impl Body for Zeros {
     }
 }
 
-/// Deltas at an even pace, each with the time at which it left.
+/// Deltas, each with the time at which it left: the first at once, the others as asked for.
 struct Stream {
     said: Arc<Said>,
     next: usize,
     clock: Interval,
+    burst: bool,
 }
 
 impl Stream {
-    fn new(said: Arc<Said>) -> Self {
-        let mut clock = interval(PACE);
+    fn new(said: Arc<Said>, burst: bool) -> Self {
+        let mut clock = interval_at(Instant::now() + PACE, PACE);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             said,
             next: 0,
             clock,
+            burst,
         }
+    }
+
+    /// What leaves next.
+    fn take(&mut self) -> String {
+        let deltas = &self.said.deltas;
+        let end = match self.next {
+            0 => 1,
+            _ if self.burst => deltas.len() + 1,
+            next => next + 1,
+        };
+        let taken = deltas.iter().take(end).skip(self.next);
+        let mut frame = String::new();
+        if self.next == 0 {
+            frame.push_str(OPENING);
+        }
+        frame.extend(taken.map(|delta| event(delta)));
+        if end > deltas.len() {
+            frame.push_str(CLOSING);
+        }
+        self.next = end;
+        frame
     }
 }
 
@@ -163,16 +191,10 @@ impl Body for Stream {
         if this.next > this.said.deltas.len() {
             return Poll::Ready(None);
         }
-        ready!(this.clock.poll_tick(context));
-        let frame = match this.said.deltas.get(this.next) {
-            Some(delta) => {
-                let opening = if this.next == 0 { OPENING } else { "" };
-                opening.to_owned() + &event(delta)
-            }
-            None => CLOSING.to_owned(),
-        };
-        this.next += 1;
-        Poll::Ready(Some(Ok(Frame::data(frame.into()))))
+        if this.next > 0 {
+            ready!(this.clock.poll_tick(context));
+        }
+        Poll::Ready(Some(Ok(Frame::data(this.take().into()))))
     }
 }
 

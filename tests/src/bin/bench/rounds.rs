@@ -12,7 +12,7 @@ pub struct Case {
 }
 
 /// In the order of the report.
-pub const CASES: [Case; 6] = [
+pub const CASES: [Case; 7] = [
     Case {
         name: "4 KiB, 16 connections kept",
         job: |target, millis| requests(target, 4 << 10, 16, false, millis),
@@ -30,19 +30,24 @@ pub const CASES: [Case; 6] = [
         job: |target, millis| requests(target, 4 << 10, 16, true, millis),
     },
     Case {
+        name: "SSE, short streams, 1 connection kept",
+        job: |target, millis| streams(target, 1, true, millis),
+    },
+    Case {
         name: "SSE, deltas of 5 characters, 1 stream",
-        job: |target, millis| streams(target, 1, millis),
+        job: |target, millis| streams(target, 1, false, millis),
     },
     Case {
         name: "SSE, deltas of 5 characters, 8 streams",
-        job: |target, millis| streams(target, 8, millis),
+        job: |target, millis| streams(target, 8, false, millis),
     },
 ];
 
-fn streams(target: Target, connections: usize, millis: u64) -> Job {
+fn streams(target: Target, connections: usize, burst: bool, millis: u64) -> Job {
     Job::Streams {
         target,
         connections,
+        burst,
         millis,
     }
 }

@@ -42,8 +42,9 @@ fn one(runtime: &tokio::runtime::Runtime, job: Job, held: &mut Vec<TcpStream>) -
         Job::Streams {
             target,
             connections,
+            burst,
             millis,
-        } => runtime.block_on(streams::run(&target, connections, millis)),
+        } => runtime.block_on(streams::run(&target, connections, burst, millis)),
         Job::Download { target, bytes } => download::run(&target, bytes),
         Job::Hold { target, count } => runtime.block_on(hold::run(&target, count, held)),
         Job::Connects { address, count } => connects::run(address, count),

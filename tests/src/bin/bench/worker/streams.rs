@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::session::{Client, median, percentile};
 use crate::load::{Done, Target};
-use crate::provider::now;
+use crate::provider::{BURST, PACED, now};
 use crate::texts;
 
 #[derive(Default)]
@@ -20,11 +20,12 @@ struct Times {
     deltas: Vec<u64>,
 }
 
-pub async fn run(target: &Target, connections: usize, millis: u64) -> Result<Done> {
+pub async fn run(target: &Target, connections: usize, burst: bool, millis: u64) -> Result<Done> {
     let reader = Arc::new(Reader {
         client: Client::new(target)?,
         body: texts::request(4096)?,
         text: target.text.clone(),
+        accept: if burst { BURST } else { PACED },
     });
     let (started, length) = (Instant::now(), Duration::from_millis(millis));
     let mut readers = JoinSet::new();
@@ -50,6 +51,7 @@ struct Reader {
     client: Client,
     body: Bytes,
     text: String,
+    accept: &'static str,
 }
 
 impl Reader {
@@ -59,7 +61,7 @@ impl Reader {
         while Instant::now() < end {
             sender.ready().await?;
             let began = Instant::now();
-            let request = self.client.request("text/event-stream", &self.body)?;
+            let request = self.client.request(self.accept, &self.body)?;
             let mut response = sender.send_request(request).await?.into_body();
             let (mut bytes, mut text, mut first) = (Vec::new(), String::new(), true);
             while let Some(frame) = response.frame().await {
