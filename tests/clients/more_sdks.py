@@ -1,6 +1,6 @@
-"""Calls OpenAI Responses, Azure, Gemini, Vertex or Cohere with the vendor's SDK.
+"""Calls Anthropic Messages, OpenAI Chat Completions and Responses, Azure, Gemini, Vertex or Cohere with the vendor's SDK.
 
-Argument, JSON: sdk (responses, azure, gemini, vertex, cohere), text, and calls: a list of model and stream. Prints JSON, of
+Argument, JSON: sdk (messages, chat, responses, azure, gemini, vertex, cohere), text, and calls: a list of model and stream. Prints JSON, of
 each call: the text, or the arguments of the tool call, and of a stream the kinds of its events, those in a row once.
 """
 
@@ -14,6 +14,30 @@ kinds = []
 def seen(kind):
     if kinds[-1:] != [kind]:
         kinds.append(kind)
+
+
+def messages():
+    import anthropic
+
+    client = anthropic.Anthropic(api_key="sk-test", max_retries=0, timeout=10)
+    request = {"model": ask["model"], "max_tokens": 256, "messages": [{"role": "user", "content": ask["text"]}]}
+    if not ask["stream"]:
+        return told_by(client.messages.create(**request))
+    pieces = ""
+    with client.messages.stream(**request) as stream:
+        for event in stream:
+            # The SDK's own events stand between those that came.
+            if event.type not in ("text", "input_json"):
+                seen(event.type)
+            if event.type == "content_block_delta":
+                pieces += event.delta.partial_json if "tool" in ask["model"] else event.delta.text
+        assert told_by(stream.get_final_message()) == pieces, pieces
+    return pieces
+
+
+def told_by(message):
+    block = message.content[0]
+    return block.text if block.type == "text" else json.dumps(block.input, ensure_ascii=False, separators=(",", ":"))
 
 
 def responses():
@@ -42,12 +66,21 @@ def said_by(response):
     return response.output_text or response.output[0].arguments
 
 
+def chat():
+    import openai
+
+    return chat_with(openai.OpenAI(api_key="sk-test", max_retries=0, timeout=10))
+
+
 def azure():
     import openai
 
     endpoint = "https://corp.openai.azure.com"
     options = {"azure_endpoint": endpoint, "api_version": "2024-10-21", "max_retries": 0, "timeout": 10}
-    client = openai.AzureOpenAI(api_key="test", **options)
+    return chat_with(openai.AzureOpenAI(api_key="test", **options))
+
+
+def chat_with(client):
     request = {"model": ask["model"], "messages": [{"role": "user", "content": ask["text"]}]}
     if not ask["stream"]:
         message = client.chat.completions.create(**request).choices[0].message
@@ -106,7 +139,15 @@ def vertex():
     return gemini(vertexai=True)
 
 
-sdks = {"responses": responses, "azure": azure, "gemini": gemini, "vertex": vertex, "cohere": cohere}
+sdks = {
+    "messages": messages,
+    "chat": chat,
+    "responses": responses,
+    "azure": azure,
+    "gemini": gemini,
+    "vertex": vertex,
+    "cohere": cohere,
+}
 got = []
 for call in ask["calls"]:
     ask |= call

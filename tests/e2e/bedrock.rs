@@ -29,28 +29,33 @@ fn signing(world: &World) -> Result<Options> {
 }
 
 #[test]
-fn the_sdk_converses_and_streams_with_values() -> Result<()> {
+fn the_sdk_converses_and_streams_as_it_does_without_us() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &signing(&world)?)?;
-    let client = world.client(&agent.bundle());
+    let (client, direct) = (world.client(&agent.bundle()), world.direct_client());
     let record = world.upstream.record();
+    let call = |ask: &Value| -> Result<Value> {
+        let expected = direct.python("bedrock_sdk.py", ask)?;
+        record.clear();
+        let got = client.python("bedrock_sdk.py", ask)?;
+        assert_eq!(got, expected, "{ask}");
+        assert_eq!(canary::leaks(&record.everything()), [""; 0], "{ask}");
+        Ok(got)
+    };
     for model in [MODEL, ARN] {
         for stream in [false, true] {
             for invoke in [false, true] {
                 let ask =
                     json!({ "model": model, "text": TEXT, "stream": stream, "invoke": invoke });
-                let got = client.python("bedrock_sdk.py", &ask)?;
-                assert_eq!(got["text"], format!("You said: {TEXT}"), "{ask} {got}");
+                assert_eq!(call(&ask)?["text"], format!("You said: {TEXT}"), "{ask}");
                 let seen = record.last().context("the provider got nothing")?;
                 let content = &seen.json()["messages"][0]["content"][0]["text"];
                 assert_eq!(content, MASKED);
             }
             let ask = json!({ "model": model, "text": "tool 10.77.31.8", "stream": stream });
-            let got = client.python("bedrock_sdk.py", &ask)?;
-            assert_eq!(got["tool"], json!({ "text": "tool 10.77.31.8" }), "{got}");
+            assert_eq!(call(&ask)?["tool"], json!({ "text": "tool 10.77.31.8" }));
         }
     }
-    assert_eq!(canary::leaks(&record.everything()), [""; 0]);
     Ok(())
 }
 

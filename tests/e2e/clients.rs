@@ -123,45 +123,6 @@ fn arguments(answer: &str) -> String {
         .collect()
 }
 
-/// Both times the same texts and, of streams, the same kinds of events in the same order.
-#[test]
-fn more_python_sdks_see_what_they_see_without_us() -> Result<()> {
-    let world = World::new()?;
-    let agent = Agent::start(&world, &Options::default())?;
-    let (client, direct) = (world.client(&agent.bundle()), world.direct_client());
-    let calls = [
-        ("stub", false),
-        ("stub", true),
-        ("stub-cut", true),
-        ("stub-tool", false),
-        ("stub-tool-cut", true),
-    ];
-    for sdk in ["responses", "azure", "gemini", "vertex", "cohere"] {
-        let asked = calls.map(|(model, stream)| json!({ "model": model, "stream": stream }));
-        let ask = json!({ "sdk": sdk, "text": TEXT, "calls": asked });
-        let expected = direct.python("more_sdks.py", &ask)?;
-        world.upstream.record().clear();
-        let got = client.python("more_sdks.py", &ask)?;
-        assert_eq!(got, expected, "{sdk}");
-        for (at, (model, _)) in calls.iter().enumerate() {
-            let told = match model.contains("tool") {
-                true => got[at]["tool"]["text"] == TEXT,
-                false => got[at]["text"] == format!("You said: {TEXT}"),
-            };
-            assert!(told, "{sdk} {model} {got}");
-        }
-        let record = world.upstream.record();
-        let requests = record.requests();
-        assert_eq!(requests.len(), calls.len(), "{sdk}");
-        for seen in requests {
-            let seen = seen.json().to_string();
-            assert!(seen.contains("EC2_001 at PRIVATE_IP_001"), "{seen}");
-        }
-        assert_eq!(canary::leaks(&record.everything()), [""; 0], "{sdk}");
-    }
-    Ok(())
-}
-
 #[test]
 fn a_stream_that_is_an_array_comes_item_by_item() -> Result<()> {
     let world = World::new()?;

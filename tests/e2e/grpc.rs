@@ -11,10 +11,14 @@ const TEXT: &str = "i-0c4a1a57e9b3d51f7 at 10.77.31.8, ada.canary@corp-mail.exam
 fn calls_go_up_masked_and_come_down_with_values() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;
-    let client = world.client(&agent.bundle());
+    let (client, direct) = (world.client(&agent.bundle()), world.direct_client());
     let record = world.upstream.record();
     for stream in [false, true] {
-        let got = client.python("grpc_raw.py", &json!({ "text": TEXT, "stream": stream }))?;
+        let ask = json!({ "text": TEXT, "stream": stream });
+        let expected = direct.python("grpc_raw.py", &ask)?;
+        record.clear();
+        let got = client.python("grpc_raw.py", &ask)?;
+        assert_eq!(got["text"], expected["text"]);
         assert_eq!(got["text"], format!("You said: {TEXT}"), "{got}");
         assert!(!stream || got["messages"].as_u64() > Some(3), "{got}");
         let seen = record.last().context("the provider got nothing")?;
@@ -27,8 +31,8 @@ fn calls_go_up_masked_and_come_down_with_values() -> Result<()> {
         assert_eq!(seen.version, http::Version::HTTP_2);
         let got = client.python("grpc_raw.py", &json!({ "text": "plain", "stream": stream }))?;
         assert_eq!(got["text"], "You said: plain");
+        assert_eq!(canary::leaks(&record.everything()), [""; 0]);
     }
-    assert_eq!(canary::leaks(&record.everything()), [""; 0]);
     Ok(())
 }
 

@@ -30,6 +30,7 @@ mod netns;
 mod nftables;
 mod passthrough;
 mod policy;
+mod sdks;
 mod sendmsg;
 mod status;
 mod uploads;

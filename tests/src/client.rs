@@ -101,16 +101,18 @@ impl<'w> Client<'w> {
 
     /// The same, with the process that it was.
     pub fn python_process(&self, script: &str, argument: &Value) -> Result<(Ran, Value)> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("clients")
-            .join(script);
+        let path = scripts().join(script);
         let ran = self.run(python(), [path.as_os_str(), argument.to_string().as_ref()])?;
-        if !ran.status.success() {
-            bail!("{script} ended with {}:\n{}", ran.status, ran.stderr);
-        }
-        let printed = serde_json::from_str(&ran.stdout)
-            .with_context(|| format!("{script} printed {:?}", ran.stdout))?;
+        let printed = printed(script, &ran)?;
         Ok((ran, printed))
+    }
+
+    /// A script of `tests/clients/` for Node, with one JSON argument: the JSON document that it prints.
+    pub fn node(&self, script: &str, argument: &Value) -> Result<Value> {
+        let path = scripts().join(script);
+        let client = self.clone().env("NODE_PATH", node_modules());
+        let ran = client.run("node", [path.as_os_str(), argument.to_string().as_ref()])?;
+        printed(script, &ran)
     }
 
     /// Starts a script of `tests/clients/` with one JSON argument.
@@ -189,7 +191,12 @@ impl<'w> Client<'w> {
                 .args([format!("--reuid={uid}"), format!("--regid={uid}")]);
         }
         command.arg(&program).args(args);
-        for name in ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"] {
+        for name in [
+            "SSL_CERT_FILE",
+            "CURL_CA_BUNDLE",
+            "REQUESTS_CA_BUNDLE",
+            "NODE_EXTRA_CA_CERTS",
+        ] {
             command.env(name, &self.roots);
         }
         for name in [
@@ -212,9 +219,26 @@ impl<'w> Client<'w> {
     }
 }
 
+/// The document that a script printed, if it ended well.
+fn printed(script: &str, ran: &Ran) -> Result<Value> {
+    if !ran.status.success() {
+        bail!("{script} ended with {}:\n{}", ran.status, ran.stderr);
+    }
+    serde_json::from_str(&ran.stdout).with_context(|| format!("{script} printed {:?}", ran.stdout))
+}
+
 /// The interpreter that has the SDKs: where `cargo xtask` says, or where its setup puts it.
 fn python() -> PathBuf {
-    if let Some(path) = std::env::var_os("INTERCEPTOR_PYTHON") {
+    installed("INTERCEPTOR_PYTHON", "python/bin/python")
+}
+
+fn node_modules() -> PathBuf {
+    installed("INTERCEPTOR_NODE_MODULES", "node/node_modules")
+}
+
+/// Where a variable says, or below the cache.
+fn installed(variable: &str, path: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable) {
         return path.into();
     }
     let absolute = |name| {
@@ -223,9 +247,7 @@ fn python() -> PathBuf {
             .filter(|path| path.is_absolute())
     };
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    cache
-        .unwrap_or_default()
-        .join("interceptor/python/bin/python")
+    cache.unwrap_or_default().join("interceptor").join(path)
 }
 
 fn scripts() -> PathBuf {

@@ -61,6 +61,11 @@ impl Env {
         self.cache.join("python")
     }
 
+    /// The folder with the Node SDKs that tests drive, in `node_modules`.
+    pub fn node(&self) -> PathBuf {
+        self.cache.join("node")
+    }
+
     /// Where cargo puts what it builds.
     pub fn target(&self) -> PathBuf {
         var_os("CARGO_TARGET_DIR").map_or_else(|| self.workspace.join("target"), PathBuf::from)

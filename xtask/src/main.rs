@@ -28,7 +28,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install what is missing: rust-src, bpf-linker, Debian packages, Python clients
+    /// Install what is missing: rust-src, bpf-linker, Debian packages, Python and Node clients
     Setup,
     /// Leave the release binary at target/release/interceptor
     Build,

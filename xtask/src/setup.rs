@@ -4,6 +4,7 @@
 
 mod debian;
 mod linker;
+mod node;
 mod python;
 
 use std::fs;
@@ -23,7 +24,8 @@ pub fn run(env: &Env) -> Result<()> {
     step("rust-src", || rust_src(env))?;
     step("Debian packages", || debian::install(&debian::WANTED))?;
     step("bpf-linker", || linker::build(env))?;
-    step("Python clients", || python::venv(env))
+    step("Python clients", || python::venv(env))?;
+    step("Node clients", || node::packages(env))
 }
 
 /// What booting kernels in an emulator needs beside.

@@ -63,10 +63,11 @@ impl Sh {
         self
     }
 
-    /// Tells tests, demo and bench where the agent and the Python SDKs are.
+    /// Tells tests, demo and bench where the agent and the Python and Node SDKs are.
     pub fn env_for_tests(self, env: &Env, agent: &Path) -> Self {
         self.env("INTERCEPTOR_BIN", agent)
             .env("INTERCEPTOR_PYTHON", env.venv().join("bin/python"))
+            .env("INTERCEPTOR_NODE_MODULES", env.node().join("node_modules"))
     }
 
     pub fn current_dir(mut self, dir: &Path) -> Self {

@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
@@ -164,6 +164,7 @@ impl Answer {
 pub(super) fn answer(seen: &Seen) -> Answer {
     let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
     let ask = Ask::new(seen.json(), path);
+    let made = upload::made(&ask, path).filter(|_| seen.method == Method::POST);
     let mut answer = match (seen.method.as_str(), path) {
         ("POST", "/v1/messages") => anthropic::messages(&ask),
         ("POST", "/v1/messages/count_tokens") => {
@@ -187,10 +188,10 @@ pub(super) fn answer(seen: &Seen) -> Answer {
         ("GET", "/") => Answer::json(&ask.knobs, &json!({ "stub": true })),
         _ => {
             let body = error(path, &format!("no such path: {path}"));
-            return Answer {
+            return made.unwrap_or_else(|| Answer {
                 status: StatusCode::NOT_FOUND,
                 ..Answer::json(&ask.knobs, &body)
-            };
+            });
         }
     };
     if let Some(status) = ask.knobs.status {

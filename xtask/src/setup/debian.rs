@@ -9,7 +9,7 @@ use crate::env::has_program;
 use crate::shell::Sh;
 
 /// A program that must be in PATH, and the Debian package that brings it.
-pub const WANTED: [(&str, &str); 10] = [
+pub const WANTED: [(&str, &str); 12] = [
     ("cc", "build-essential"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
@@ -21,6 +21,8 @@ pub const WANTED: [(&str, &str); 10] = [
     ("haproxy", "haproxy"),
     ("openssl", "openssl"),
     ("python3", "python3-venv"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
 ];
 
 /// What `test --kernel` runs beside: an emulator, the guest's system, and what kernels are compressed with.

@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::shell::Sh;
 
 /// The themes that both backends have to pass. The others are about eBPF's own hooks, or steer nothing.
-const THEMES: [&str; 11] = [
+const THEMES: [&str; 12] = [
     "audit",
     "bad_input",
     "bad_provider",
@@ -21,6 +21,7 @@ const THEMES: [&str; 11] = [
     "leaks",
     "lifecycle",
     "policy",
+    "sdks",
     "who",
 ];
 

@@ -51,7 +51,7 @@ pub enum Job {
     Connects { address: SocketAddr, count: usize },
 }
 
-/// What came of it. Times are medians, in microseconds.
+/// What came of it. Times are in microseconds, and medians but where they say what else.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Done {
     /// Requests, events, bytes or connects.
@@ -61,6 +61,8 @@ pub struct Done {
     pub took: f64,
     /// From provider to client, of each delta.
     pub delta: f64,
+    /// The same; one in a hundred takes longer.
+    pub delta_p99: f64,
 }
 
 impl Done {

@@ -29,7 +29,7 @@ use crate::texts;
 pub const PORT: u16 = 8443;
 
 /// Between two events of a stream.
-const PACE: Duration = Duration::from_millis(4);
+const PACE: Duration = Duration::from_millis(2);
 
 /// A stream's frames. Where the text goes and when it was sent is put in as they leave.
 struct Said {

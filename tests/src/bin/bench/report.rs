@@ -75,7 +75,7 @@ impl Results {
     fn rows(&self) -> Vec<Row<'_>> {
         let rate: fn(&Sample) -> f64 = |sample| sample.done.per_second();
         let took: fn(&Sample) -> f64 = |sample| sample.done.took;
-        let [many, one, long, fresh, stream] = &self.cases[..] else {
+        let [many, one, long, fresh, stream, streams] = &self.cases[..] else {
             return Vec::new();
         };
         let row = |case, what, of, compared| Row {
@@ -84,6 +84,8 @@ impl Results {
             of,
             compared,
         };
+        let delta: fn(&Sample) -> f64 = |sample| sample.done.delta;
+        let delta_p99: fn(&Sample) -> f64 = |sample| sample.done.delta_p99;
         vec![
             row(many, "requests/s", rate, Compared::Ratio),
             row(many, "own CPU, µs", own_cpu, Compared::Alone),
@@ -95,19 +97,19 @@ impl Results {
             row(fresh, "requests/s", rate, Compared::Ratio),
             row(fresh, "own CPU, µs", own_cpu, Compared::Alone),
             row(stream, "to first delta, µs", took, Compared::Added),
-            row(
-                stream,
-                "a delta, µs",
-                |sample| sample.done.delta,
-                Compared::Added,
-            ),
+            row(stream, "a delta, µs", delta, Compared::Added),
+            row(stream, "a delta, p99, µs", delta_p99, Compared::Added),
+            row(streams, "to first delta, µs", took, Compared::Added),
+            row(streams, "a delta, µs", delta, Compared::Added),
+            row(streams, "a delta, p99, µs", delta_p99, Compared::Added),
         ]
     }
 
     fn goals(&self) -> Vec<Goal> {
         let rate = |sample: &Sample| sample.done.per_second();
         let took = |sample: &Sample| sample.done.took;
-        let (many, one) = (&self.cases[0], &self.cases[1]);
+        let (many, one, stream) = (&self.cases[0], &self.cases[1], &self.cases[4]);
+        let delta = |sample: &Sample| sample.done.delta;
         let goal = |name, measured, bound, unit| Goal {
             name,
             measured,
@@ -150,6 +152,18 @@ impl Results {
                 one.added(Way::Enforce, took) / one.added(Way::HaProxy, took),
                 Bound::AtMost(1.2),
                 "×",
+            ),
+            goal(
+                "added time to the first text of a stream, median",
+                stream.added(Way::Enforce, took) / 1000.0,
+                Bound::AtMost(0.2),
+                "ms",
+            ),
+            goal(
+                "added time of each delta of a stream, median",
+                stream.added(Way::Enforce, delta) / 1000.0,
+                Bound::AtMost(0.2),
+                "ms",
             ),
             goal(
                 "mask engine, ordinary text, one core",

@@ -12,7 +12,7 @@ pub struct Case {
 }
 
 /// In the order of the report.
-pub const CASES: [Case; 5] = [
+pub const CASES: [Case; 6] = [
     Case {
         name: "4 KiB, 16 connections kept",
         job: |target, millis| requests(target, 4 << 10, 16, false, millis),
@@ -30,14 +30,22 @@ pub const CASES: [Case; 5] = [
         job: |target, millis| requests(target, 4 << 10, 16, true, millis),
     },
     Case {
+        name: "SSE, deltas of 5 characters, 1 stream",
+        job: |target, millis| streams(target, 1, millis),
+    },
+    Case {
         name: "SSE, deltas of 5 characters, 8 streams",
-        job: |target, millis| Job::Streams {
-            target,
-            connections: 8,
-            millis,
-        },
+        job: |target, millis| streams(target, 8, millis),
     },
 ];
+
+fn streams(target: Target, connections: usize, millis: u64) -> Job {
+    Job::Streams {
+        target,
+        connections,
+        millis,
+    }
+}
 
 fn requests(target: Target, length: usize, connections: usize, fresh: bool, millis: u64) -> Job {
     Job::Requests {

@@ -31,6 +31,6 @@ pub fn run(address: SocketAddr, count: usize) -> Result<Done> {
         count: count as u64,
         seconds: started.elapsed().as_secs_f64(),
         took: median(times) as f64 / 1000.0,
-        delta: 0.0,
+        ..Done::default()
     })
 }

@@ -46,7 +46,7 @@ pub async fn run(
         count: times.len() as u64,
         seconds: started.elapsed().as_secs_f64(),
         took: median(times) as f64 / 1000.0,
-        delta: 0.0,
+        ..Done::default()
     })
 }
 

@@ -94,9 +94,28 @@ impl Client {
 
 /// The middle one; 0 of none.
 pub fn median(mut values: Vec<u64>) -> u64 {
-    let middle = values.len() / 2;
-    if values.is_empty() {
+    percentile(&mut values, 50)
+}
+
+/// The one that so many of a hundred are at most as long as; 0 of none.
+pub fn percentile(values: &mut [u64], of_hundred: usize) -> u64 {
+    let place = values.len() * of_hundred / 100;
+    if place >= values.len() {
         return 0;
     }
-    *values.select_nth_unstable(middle).1
+    *values.select_nth_unstable(place).1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percentile;
+
+    #[test]
+    fn a_percentile_has_its_share_below_it() {
+        let mut values: Vec<_> = (0..200).rev().collect();
+        assert_eq!(percentile(&mut values, 50), 100);
+        assert_eq!(percentile(&mut values, 99), 198);
+        assert_eq!(percentile(&mut [7], 99), 7);
+        assert_eq!(percentile(&mut [], 50), 0);
+    }
 }

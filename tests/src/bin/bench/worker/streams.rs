@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::session::{Client, median};
+use super::session::{Client, median, percentile};
 use crate::load::{Done, Target};
 use crate::provider::now;
 use crate::texts;
@@ -41,7 +41,8 @@ pub async fn run(target: &Target, connections: usize, millis: u64) -> Result<Don
         count: all.deltas.len() as u64,
         seconds: started.elapsed().as_secs_f64(),
         took: median(all.first) as f64,
-        delta: median(all.deltas) as f64,
+        delta: percentile(&mut all.deltas, 50) as f64,
+        delta_p99: percentile(&mut all.deltas, 99) as f64,
     })
 }
 
