@@ -8,6 +8,7 @@ mod policies;
 mod read;
 mod section;
 mod values;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::sigv4::{Credentials, CredentialsError};
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
 pub use section::Problem;
+pub use vault::{Vault, VaultStore};
 
 /// Everything an operator can decide.
 #[derive(Clone, Debug)]
@@ -47,6 +49,8 @@ pub struct Config {
     pub audit: Option<Audit>,
     /// Credentials to sign with; without them signed requests that masking changed are refused.
     pub bedrock: Option<Bedrock>,
+    /// Where values are kept that stand behind what providers keep; without it tokens mean something in their own exchange only.
+    pub vault: Option<Vault>,
     /// Liveness, readiness and metrics.
     pub admin: Admin,
     /// The agent's own log.
@@ -402,6 +406,7 @@ impl Default for Config {
             },
             audit: None,
             bedrock: None,
+            vault: None,
             admin: Admin { listen: None },
             log: Log {
                 format: LogFormat::Text,

@@ -74,6 +74,7 @@ pub struct Metrics {
     reloads: Family<ResultLabel, Counter>,
     policies: Family<PolicyLabel, Counter>,
     audit: Family<ResultLabel, Counter>,
+    vault: Family<ResultLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -100,6 +101,7 @@ impl Default for Metrics {
             reloads: Family::default(),
             policies: Family::default(),
             audit: Family::default(),
+            vault: Family::default(),
         };
         registry.register(
             "connections",
@@ -186,6 +188,11 @@ impl Default for Metrics {
             "audit_records",
             "Audit records, by whether they were written or lost",
             metrics.audit.clone(),
+        );
+        registry.register(
+            "vault",
+            "Entries of the vault that were written, found or missed, and times that it failed",
+            metrics.vault.clone(),
         );
         Self {
             registry: Arc::new(registry),
@@ -285,6 +292,12 @@ impl Metrics {
             let counter = self.text.get_or_create(&ResultLabel { result });
             counter.inc_by(bytes as u64);
         }
+    }
+
+    /// The vault was asked: `written`, `found`, `missed`, each an entry, or `failed`.
+    pub fn vault(&self, result: &'static str, count: usize) {
+        let counter = self.vault.get_or_create(&ResultLabel { result });
+        counter.inc_by(count as u64);
     }
 
     /// Network namespaces that the agent listens in.

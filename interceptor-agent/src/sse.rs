@@ -18,6 +18,7 @@ pub struct EventTooLong {
 }
 
 /// Cuts a stream into events; holds at most one unfinished event and the chunk that came last.
+#[derive(Clone)]
 pub struct Events {
     buffer: Vec<u8>,
     /// Start of the first event that was not handed out.

@@ -11,6 +11,7 @@ use super::section::{Bad, Problem, Section, Source};
 use super::values::{
     choice, cidr, count, duration, endpoint, path, port, size, socket, text, version,
 };
+use super::vault::vault;
 use super::{
     Admin, Audit, Backend, Bedrock, Config, Limits, Log, LogFormat, MaskPolicy, OnFailure,
     PathPolicy, Reach, Steering, Tls, policies,
@@ -49,6 +50,7 @@ pub(super) fn config(
         limits: root.section("limits", |section| limits(section, default.limits)),
         audit: root.optional("audit", audit).flatten(),
         bedrock: root.optional("bedrock", bedrock).flatten(),
+        vault: root.optional("vault", vault).flatten(),
         admin: root.section("admin", |section| Admin {
             listen: section.get("listen", socket),
         }),

@@ -87,6 +87,11 @@ on_failure = "continue"
 [bedrock]
 credentials_file = "/etc/interceptor/aws"
 profile = "bedrock"
+[vault]
+key_file = "/etc/interceptor/vault.key"
+retention = "7d"
+redis = "rediss://agent@cache.corp.example:6380/2"
+redis_password_file = "/etc/interceptor/redis"
 [admin]
 listen = "[::1]:9901"
 [log]
@@ -224,6 +229,17 @@ fn every_key_is_read() {
         Some(Bedrock {
             credentials_file: "/etc/interceptor/aws".into(),
             profile: "bedrock".to_owned(),
+        })
+    );
+    assert_eq!(
+        config.vault,
+        Some(Vault {
+            key_file: "/etc/interceptor/vault.key".into(),
+            retention: Duration::from_secs(7 * 86_400),
+            store: VaultStore::Redis {
+                url: "rediss://agent@cache.corp.example:6380/2".to_owned(),
+                password_file: Some("/etc/interceptor/redis".into()),
+            },
         })
     );
     let [ci, strict] = &config.policies[..] else {

@@ -26,7 +26,7 @@ use self::{
 use super::{
     Mode,
     detector::{Action, Class, ClassId, Detectors, Finding},
-    token::{Labels, Numbering, TokenMap},
+    token::{Labels, Numbering, Scheme, TokenMap},
 };
 use crate::{
     json::{self, JsonError},
@@ -71,12 +71,22 @@ impl Masker {
         Self::new(Arc::clone(&self.detectors), mode).with_cache(self.cache.limit())
     }
 
-    /// Begins one request, which has one set of tokens.
+    /// Begins one request, which has one set of tokens, counted from 1.
     pub fn begin(&self) -> Masking<'_> {
+        self.begin_with(Scheme::Counted)
+    }
+
+    /// Begins one request, whose tokens are numbered as `scheme` says.
+    pub fn begin_with(&self, scheme: Scheme) -> Masking<'_> {
         Masking {
             masker: self,
-            state: State::new(&self.labels),
+            state: State::new(&self.labels, scheme),
         }
+    }
+
+    /// Every label that tokens have, sorted.
+    pub fn labels(&self) -> impl Iterator<Item = &'static str> {
+        self.labels.names()
     }
 
     /// Appends everything that the detectors see in a plain text, behind encodings too: in order of start, none overlapping
@@ -130,11 +140,11 @@ struct State<'m> {
 }
 
 impl<'m> State<'m> {
-    fn new(labels: &'m Labels) -> Self {
+    fn new(labels: &'m Labels, scheme: Scheme) -> Self {
         Self {
-            numbering: Numbering::new(labels),
+            past: Past::beginning(scheme.knows_keyed()),
+            numbering: Numbering::new(labels, scheme),
             known: Known::default(),
-            past: Past::default(),
             report: Report::default(),
         }
     }
@@ -176,7 +186,10 @@ impl<'m> Masking<'m> {
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
     pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
-        let state = mem::replace(&mut self.state, State::new(&self.masker.labels));
+        let state = mem::replace(
+            &mut self.state,
+            State::new(&self.masker.labels, Scheme::Counted),
+        );
         let (finder, cache) = (self.masker.finder(), &self.masker.cache);
         let (result, state) = Pass::new(finder, cache, state, Care::Thorough).text(text);
         self.state = state;

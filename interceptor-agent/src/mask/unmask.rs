@@ -4,10 +4,12 @@
 //! what is held back can go out again as it came.
 
 mod escaping;
+mod keyed;
 
 use std::{borrow::Cow, mem, sync::Arc};
 
 pub use self::escaping::Escaping;
+use self::keyed::Keyed;
 use super::{detector::starts_word, token::TokenMap};
 
 /// The tokens of one exchange, ready to be looked for.
@@ -24,6 +26,8 @@ pub struct Tokens {
     first: [bool; 256],
     /// Those, and the backslash that an escape begins with; all others stand for themselves.
     stops: [bool; 256],
+    /// Those of other exchanges, where there may be any.
+    keyed: Option<Keyed>,
 }
 
 /// What begins at some place of a text.
@@ -46,23 +50,62 @@ impl Tokens {
             .map(|(name, _)| name.into())
             .collect();
         names.sort_unstable();
-        let mut first = [false; 256];
-        for name in &names {
-            first[usize::from(name.as_bytes()[0])] = true;
-        }
-        let mut stops = first;
+        let mut stops = [false; 256];
         stops[usize::from(b'\\')] = true;
-        Self {
+        let mut tokens = Self {
             map,
-            names,
-            first,
+            names: Vec::new(),
+            first: [false; 256],
             stops,
-        }
+            keyed: None,
+        };
+        names.iter().for_each(|name| tokens.begin(name));
+        tokens.names = names;
+        tokens
+    }
+
+    /// These, and keyed tokens of these labels that other exchanges gave out. What they stand for has to be asked for:
+    /// [`Self::take_missing`] says which were seen, [`Self::resolve`] takes the answer.
+    #[must_use]
+    pub fn with_keyed(mut self, labels: impl Iterator<Item = &'static str>) -> Self {
+        let keyed = Keyed::new(labels);
+        keyed.labels().for_each(|label| self.begin(label));
+        self.keyed = Some(keyed);
+        self
     }
 
     /// Whether there is nothing to put back.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names.is_empty() && self.keyed.is_none()
+    }
+
+    /// Whether there may be tokens of other exchanges.
+    pub fn knows_keyed(&self) -> bool {
+        self.keyed.is_some()
+    }
+
+    /// Tokens that were seen since the last time and passed over, because it is not known what they stand for.
+    pub fn take_missing(&self) -> Vec<String> {
+        self.keyed
+            .as_ref()
+            .map_or_else(Vec::new, Keyed::take_missing)
+    }
+
+    /// What keyed tokens stand for; one without a value stays as it is.
+    pub fn resolve(&mut self, found: Vec<(String, Option<String>)>) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.resolve(found);
+        }
+    }
+
+    /// A token may begin as `name` does.
+    fn begin(&mut self, name: &str) {
+        for first in name.bytes().take(1) {
+            (
+                self.first[usize::from(first)],
+                self.stops[usize::from(first)],
+            ) = (true, true);
+        }
     }
 
     /// `raw`, a whole text, with values for tokens; borrowed when it has none.
@@ -96,7 +139,7 @@ impl Tokens {
                 break;
             };
             if self.first[usize::from(byte)] && before.is_boundary() {
-                match self.token_at(&raw[at..], escaping, last) {
+                match self.any_at(&raw[at..], escaping, last) {
                     Found::Nothing => {}
                     Found::Perhaps => break,
                     Found::Token { value, length } => {
@@ -117,6 +160,13 @@ impl Tokens {
         }
         out.extend_from_slice(&raw[copied..at]);
         (Cow::Owned(out), at)
+    }
+
+    fn any_at(&self, raw: &[u8], escaping: Escaping, last: bool) -> Found<'_> {
+        match (self.token_at(raw, escaping, last), &self.keyed) {
+            (Found::Nothing, Some(keyed)) => keyed.token_at(raw, escaping, last),
+            (found, _) => found,
+        }
     }
 
     /// Narrows the sorted names byte by byte to those that `raw` begins with.
@@ -165,7 +215,7 @@ fn narrow(names: &[Box<str>], at: usize, byte: u8) -> &[Box<str>] {
 }
 
 /// The eight characters before a place, the last one lowest; zero where there are none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Before(u64);
 
 impl Before {
@@ -186,6 +236,7 @@ impl Before {
 }
 
 /// One text that arrives in pieces, cut anywhere: inside a token, an escape or a UTF-8 sequence.
+#[derive(Clone)]
 pub struct Pieces {
     escaping: Escaping,
     before: Before,

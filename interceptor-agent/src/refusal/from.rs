@@ -6,7 +6,14 @@ use crate::{
     http::{answer::AnswerError, body::BodyError, coding::CodingError},
     mask::request::MaskError,
     upstream::{BrokenAnswer, UpstreamError},
+    vault,
 };
+
+impl From<vault::Unavailable> for Refusal {
+    fn from(_: vault::Unavailable) -> Self {
+        Reason::Vault.into()
+    }
+}
 
 impl From<Unwritable> for Refusal {
     fn from(_: Unwritable) -> Self {
@@ -52,6 +59,9 @@ impl From<AnswerError> for Refusal {
         // A decoder passes on what it could not read as the source of its own error.
         let mut cause: Option<&dyn std::error::Error> = Some(error.as_ref());
         while let Some(error) = cause {
+            if error.is::<vault::Unavailable>() {
+                return Reason::Vault.into();
+            }
             match error.downcast_ref() {
                 Some(BrokenAnswer::Connection(_)) => {
                     return Self::new(Reason::UpstreamBroken, error);

@@ -79,6 +79,8 @@ reasons! {
     HostNotAllowed "host_not_allowed" 403 "policy does not let this process call this host" "Use a host that it may call, or ask your platform team; they can add this one to the policy's hosts.";
     /// No record of it could be written.
     Audit "audit_unwritable" 503 "no record of it could be written" "Try again; if that lasts, ask your platform team to see to the file of [audit].";
+    /// What stands behind its tokens could not be kept or looked up.
+    Vault "vault_unavailable" 503 "the vault, which keeps what tokens stand for, does not answer" "Try again; if that lasts, ask your platform team to see to the store of [vault].";
     /// Something that must be masked is where nothing can be replaced.
     Unmaskable "unmaskable" 403 "a value that must be masked stands where it can't be replaced" "Move it into the body's text, or remove it.";
     /// A signed request that masking changed.
@@ -134,7 +136,8 @@ impl Reason {
             | Self::UpstreamBroken
             | Self::UpstreamTimeout
             | Self::Busy
-            | Self::Audit => "true",
+            | Self::Audit
+            | Self::Vault => "true",
             _ => "false",
         }
     }

@@ -37,7 +37,7 @@ pub(super) struct Seen {
     /// Values that were remembered.
     pub learned: Vec<Mark>,
     /// Label and number of literals that look like tokens.
-    pub reserved: Vec<(usize, u32)>,
+    pub reserved: Vec<(usize, u64)>,
     /// What was counted.
     pub report: Report,
 }
@@ -136,8 +136,13 @@ impl Cache {
 }
 
 impl Past {
+    /// Before any unit. What is a token to a reader depends on whether keyed ones mean something.
+    pub fn beginning(knows_keyed: bool) -> Self {
+        Self([u8::from(knows_keyed); 32])
+    }
+
     /// Adds what a unit leaves behind; a unit without values leaves nothing.
-    pub fn add(&mut self, hits: &[Hit], learned: &[Hit], reserved: &[(usize, u32)]) {
+    pub fn add(&mut self, hits: &[Hit], learned: &[Hit], reserved: &[(usize, u64)]) {
         if hits.is_empty() && learned.is_empty() && reserved.is_empty() {
             return;
         }
@@ -164,7 +169,7 @@ impl Seen {
         let entry = 2 * (size_of::<(Key, Arc<Self>)>() + size_of::<Self>());
         entry
             + size_of::<Mark>() * (self.hits.capacity() + self.learned.capacity())
-            + size_of::<(usize, u32)>() * self.reserved.capacity()
+            + size_of::<(usize, u64)>() * self.reserved.capacity()
             + size_of::<(ClassId, u32)>() * self.report.findings.capacity()
     }
 }

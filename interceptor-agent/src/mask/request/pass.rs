@@ -38,7 +38,7 @@ pub(super) struct Pass<'m> {
     found: Vec<Finding>,
     /// Values that the unit at hand was the first to show, and numbers that it keeps from being handed out.
     learned: Vec<Hit>,
-    reserved: Vec<(usize, u32)>,
+    reserved: Vec<(usize, u64)>,
     cache: &'m Cache,
     /// Units that were looked at, to be kept if the request is masked completely.
     fresh: Vec<(Key, Seen)>,

@@ -16,7 +16,7 @@ pub(in crate::mask) struct Labels {
 pub(in crate::mask) struct LookAlike {
     /// Index of the label.
     pub label: usize,
-    pub number: u32,
+    pub number: u64,
     /// Where it stands in the text.
     pub range: Range<usize>,
 }
@@ -31,6 +31,11 @@ impl Labels {
 
     pub fn name(&self, label: usize) -> &'static str {
         self.names[label]
+    }
+
+    /// All of them, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.names.iter().copied()
     }
 
     pub fn index(&self, name: &str) -> Option<usize> {
@@ -120,7 +125,7 @@ mod tests {
         Labels::new(["EC2", "SECRET", "AWS_SECRET", "EC2", "PRIVATE_IP"])
     }
 
-    fn found(text: &str) -> Vec<(&str, &'static str, u32)> {
+    fn found(text: &str) -> Vec<(&str, &'static str, u64)> {
         let mut all = Vec::new();
         labels().look_alikes(text, |literal| {
             all.push((
