@@ -2,6 +2,7 @@
 
 mod answers;
 mod conversation;
+mod turns;
 
 use anyhow::{Context as _, Result};
 use interceptor_tests::agent::Options;

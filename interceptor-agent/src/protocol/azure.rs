@@ -6,4 +6,6 @@ pub(super) const MOUNTS: &[Mount] = &[
     ("/openai/deployments/{}", openai::ROUTES),
     ("/openai/v1", openai::ROUTES),
     ("/openai", openai::ROUTES),
+    ("/openai/v1", openai::jobs::ROUTES),
+    ("/openai", openai::jobs::ROUTES),
 ];

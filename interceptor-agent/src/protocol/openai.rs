@@ -3,6 +3,7 @@
 mod body;
 pub mod chat;
 pub mod files;
+pub(in crate::protocol) mod jobs;
 pub mod realtime;
 pub mod responses;
 pub mod threads;
@@ -22,6 +23,7 @@ pub(super) const MOUNTS: &[Mount] = &[
     ("/v1", ROUTES),
     ("", ROUTES),
     ("/beta", ROUTES),
+    ("/v1", jobs::ROUTES),
     ("/v1", OTHERS),
     ("", OTHERS),
     ("/v1", anthropic::ROUTES),

@@ -53,6 +53,26 @@ fn bodies_go_to_their_endpoints() {
             "/v1/vector_stores/vs_1/search",
             &openai::SEARCH,
         ),
+        (
+            Protocol::OpenAi,
+            "/v1/fine_tuning/jobs",
+            &openai::jobs::JOBS,
+        ),
+        (
+            Protocol::OpenAi,
+            "/v1/evals/eval_1/runs",
+            &openai::jobs::JOBS,
+        ),
+        (
+            Protocol::OpenAi,
+            "/v1/containers/cntr_1/files",
+            &openai::OBJECT,
+        ),
+        (
+            Protocol::Azure,
+            "/openai/fine_tuning/jobs",
+            &openai::jobs::JOBS,
+        ),
         (Protocol::OpenAi, "/v1/messages", &anthropic::MESSAGES),
         (
             Protocol::OpenAi,
@@ -190,6 +210,13 @@ fn some_paths_take_no_body() {
             "/v1/models/maker/model:free/endpoints",
         ),
         (Protocol::OpenAi, "GET", "/user/balance"),
+        (
+            Protocol::OpenAi,
+            "GET",
+            "/v1/fine_tuning/jobs/ftjob-1/events",
+        ),
+        (Protocol::OpenAi, "GET", "/v1/evals/e/runs/r/output_items/o"),
+        (Protocol::OpenAi, "GET", "/v1/containers/c/files/f/content"),
         (Protocol::Gemini, "GET", "/v1beta/models/gemini-2.5-pro"),
         (Protocol::Ollama, "GET", "/api/tags"),
         (Protocol::Mcp, "GET", "/mcp"),
