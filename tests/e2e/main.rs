@@ -33,5 +33,6 @@ mod policy;
 mod sendmsg;
 mod status;
 mod uploads;
+mod vault;
 mod websocket;
 mod who;
