@@ -226,4 +226,4 @@ fn backend(config: &config::Vault, keys: &Keys) -> Result<Box<dyn Backend>, Stor
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

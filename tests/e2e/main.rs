@@ -34,5 +34,6 @@ mod sdks;
 mod sendmsg;
 mod status;
 mod uploads;
+mod vault;
 mod websocket;
 mod who;

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::{
-    config::{self, Config, VaultStore},
+    config::{self, Config},
     vault::{Desk, Keys, Status},
 };
 
@@ -152,10 +152,7 @@ impl StatusArgs {
         let (_, vault) = configured(&self.place.config)?;
         let status = Desk::open(&vault).and_then(|mut desk| Ok(desk.status()?));
         let shown = Shown {
-            store: match &vault.store {
-                VaultStore::Embedded(folder) => folder.display().to_string(),
-                VaultStore::Redis { url, .. } => url.clone(),
-            },
+            store: vault.store.to_string(),
             retention_seconds: vault.retention.as_secs(),
             usable: status.is_ok(),
             error: status.as_ref().err().map(ToString::to_string),

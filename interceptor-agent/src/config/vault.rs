@@ -1,5 +1,6 @@
 //! `[vault]`: where the values behind tokens are kept that providers keep.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,6 +33,15 @@ pub enum VaultStore {
         /// A file with the password, which nobody but the agent can read.
         password_file: Option<PathBuf>,
     },
+}
+
+impl fmt::Display for VaultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(folder) => folder.display().fmt(f),
+            Self::Redis { url, .. } => f.write_str(url),
+        }
+    }
 }
 
 const FOLDER: &str = "/var/lib/interceptor/vault";

@@ -244,6 +244,8 @@ fn refuse_elsewhere(
 }
 
 #[cfg(test)]
+mod kept_tests;
+#[cfg(test)]
 mod tests {
     use http::Request;
 

@@ -11,10 +11,10 @@ use super::*;
 use crate::config::VaultStore;
 
 /// A folder that is gone when this is.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("vault-test-{}-{number}", std::process::id());
@@ -23,7 +23,7 @@ impl Scratch {
         Self(folder)
     }
 
-    fn config(&self, retention: Duration) -> config::Vault {
+    pub(crate) fn config(&self, retention: Duration) -> config::Vault {
         let key_file = self.0.join("key");
         if !key_file.exists() {
             Keys::make(&key_file).unwrap();
@@ -42,13 +42,13 @@ impl Drop for Scratch {
     }
 }
 
-const LONG: Duration = Duration::from_secs(3600);
+pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
-fn open(config: &config::Vault) -> Arc<Vault> {
+pub(crate) fn open(config: &config::Vault) -> Arc<Vault> {
     Arc::new(Vault::open(config, &Metrics::default()).unwrap())
 }
 
-fn map(pairs: &[(&str, &str)]) -> TokenMap {
+pub(crate) fn map(pairs: &[(&str, &str)]) -> TokenMap {
     let pairs = pairs.iter();
     pairs
         .map(|(token, value)| (token.to_string(), value.to_string()))

@@ -68,7 +68,7 @@ pub(super) struct Ask {
 
 impl Ask {
     /// Of a body and a path, which names the model where the body doesn't.
-    fn new(body: Value, path: &str) -> Self {
+    pub(super) fn new(body: Value, path: &str) -> Self {
         let in_path = || path.rsplit('/').next()?.split_once(':');
         let in_path = in_path().map_or("stub", |(model, _)| model);
         let model = body["model"].as_str().unwrap_or(in_path).to_owned();
@@ -108,6 +108,15 @@ impl Answer {
             status: StatusCode::OK,
             content_type: "application/json",
             pieces: vec![body.to_string().into()],
+            knobs: knobs.clone(),
+        }
+    }
+
+    pub(super) fn file(knobs: &Knobs, content: &str) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "application/octet-stream",
+            pieces: cut(content.as_bytes(), 50),
             knobs: knobs.clone(),
         }
     }

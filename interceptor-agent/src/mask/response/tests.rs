@@ -1,5 +1,6 @@
 //! What fixtures don't show.
 
+mod attempts;
 mod property;
 
 use super::*;
