@@ -26,11 +26,9 @@ pub fn with_endpoint(input: &[u8]) -> Option<(&'static Endpoint, &str, &[u8])> {
     let line = std::str::from_utf8(&input[..end]).ok()?;
     let (folder, more) = line.split_once(' ').unwrap_or((line, ""));
     let (provider, name) = folder.split_once('/')?;
-    let is_named = |endpoint: &&Endpoint| match endpoint.name.strip_prefix(provider) {
-        Some(rest) => rest.strip_prefix('_') == Some(name),
-        None => endpoint.name == name,
-    };
-    let endpoint = Endpoint::all().into_iter().find(is_named);
+    let long = format!("{provider}_{name}");
+    let mut all = Endpoint::all().into_iter();
+    let endpoint = all.find(|known| [name, &long].contains(&known.name));
     Some((endpoint.unwrap_or(&GENERIC), more, &input[end + 1..]))
 }
 
@@ -38,14 +36,8 @@ pub fn with_endpoint(input: &[u8]) -> Option<(&'static Endpoint, &str, &[u8])> {
 pub fn canaries() -> Vec<String> {
     let lines = include_str!("../../tests/canaries.txt").lines();
     let value = |line: &str| {
-        Some(
-            line.split_once('»')?
-                .1
-                .split_once('«')?
-                .0
-                .replace('¦', "")
-                .replace("\\n", "\n"),
-        )
+        let (value, _) = line.split_once('»')?.1.split_once('«')?;
+        Some(value.replace('¦', "").replace("\\n", "\n"))
     };
     let tokens = ["EC2_001", "EMAIL\\_002", "CARD_0012"].map(str::to_owned);
     tokens.into_iter().chain(lines.filter_map(value)).collect()
