@@ -6,6 +6,7 @@ mod detectors;
 mod listeners;
 mod policies;
 mod read;
+mod response;
 mod section;
 mod values;
 
@@ -24,6 +25,7 @@ use crate::sigv4::{Credentials, CredentialsError};
 
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
+pub use response::ResponsePolicy;
 pub use section::Problem;
 
 /// Everything an operator can decide.
@@ -39,6 +41,8 @@ pub struct Config {
     pub hosts: Hosts,
     /// What is masked, and what happens to paths without text rules.
     pub mask: MaskPolicy,
+    /// What answers are looked at for.
+    pub response: ResponsePolicy,
     /// What holds for some processes instead; the first that matches.
     pub policies: Vec<Rule>,
     /// Bounds on what one client can make the agent hold.
@@ -387,6 +391,7 @@ impl Default for Config {
                 cache: request::CACHE,
                 unreadable: PathPolicy::Block,
             },
+            response: ResponsePolicy::default(),
             policies: Vec::new(),
             limits: Limits {
                 request_body: 32 << 20,

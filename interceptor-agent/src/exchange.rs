@@ -16,7 +16,7 @@ use crate::{
     config::PathPolicy,
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
-    mask::Mode,
+    mask::{Mode, unmask::Tokens, watch::Watch},
     protocol::{Endpoint, GENERIC, PIECE, Route, route},
     refusal::{Reason, Refusal},
     upstream::Target,
@@ -125,7 +125,11 @@ async fn forward(
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
     link.app.learn(link.target.original.0.ip());
-    let answer = respond::unmasked(response, answered, masked.tokens, limits.response_body);
+    let watching = terms.watch.as_ref().map(Watch::begin);
+    record.watching(watching.clone());
+    let tokens = Tokens::new(masked.tokens).watched(watching);
+    let farewell = |framing| record.farewell(framing);
+    let answer = respond::unmasked(response, answered, tokens, limits.response_body, farewell);
     Ok((answer.await?, None))
 }
 

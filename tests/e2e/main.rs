@@ -30,6 +30,7 @@ mod netns;
 mod nftables;
 mod passthrough;
 mod policy;
+mod response;
 mod sendmsg;
 mod status;
 mod uploads;

@@ -14,7 +14,10 @@ use tokio::io::AsyncRead;
 use tokio_util::io::{StreamReader, poll_read_buf};
 
 use super::coding::Codings;
-use crate::{mask::response::Unmasker, upstream::UpstreamBody};
+use crate::{
+    mask::response::{UnmaskError, Unmasker},
+    upstream::UpstreamBody,
+};
 
 /// Any reason for which an answer breaks off. Its text names no content.
 pub type AnswerError = Box<dyn std::error::Error + Send + Sync>;
@@ -45,11 +48,18 @@ pub struct Unmasking {
     unmasker: Option<Unmasker>,
     out: BytesMut,
     trailers: Option<HeaderMap>,
+    farewell: Option<Bytes>,
 }
 
 impl Answer {
-    /// The body with values put back; decoded first, since values can't be put into coded bytes.
-    pub fn unmasked(body: UpstreamBody, codings: &Codings, unmasker: Unmasker) -> Self {
+    /// The body with values put back; decoded first, since values can't be put into coded bytes. Where policy ends it, it
+    /// ends with `farewell`, or breaks off.
+    pub fn unmasked(
+        body: UpstreamBody,
+        codings: &Codings,
+        unmasker: Unmasker,
+        farewell: Option<Bytes>,
+    ) -> Self {
         let source = if codings.is_empty() {
             body.map_err(AnswerError::from).boxed_unsync()
         } else {
@@ -61,6 +71,7 @@ impl Answer {
             unmasker: Some(unmasker),
             out: BytesMut::new(),
             trailers: None,
+            farewell,
         }))
     }
 
@@ -134,7 +145,12 @@ impl Unmasking {
             };
             if let Err(error) = pushed {
                 self.unmasker = None;
-                return Poll::Ready(Some(Err(error.into())));
+                let blocked = matches!(error, UnmaskError::Blocked { .. });
+                let farewell = self.farewell.take().filter(|_| blocked);
+                return Poll::Ready(Some(match farewell {
+                    Some(farewell) => Ok(Frame::data(farewell)),
+                    None => Err(error.into()),
+                }));
             }
             if !self.out.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(self.out.split().freeze()))));

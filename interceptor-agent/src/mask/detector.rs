@@ -39,6 +39,14 @@ pub struct Class {
     pub action: Action,
 }
 
+impl Class {
+    /// Whether its values open something: keys, tokens, passwords.
+    pub fn is_secret(&self) -> bool {
+        let words = ["SECRET", "KEY", "PASSWORD", "JWT"];
+        self.label.split('_').any(|word| words.contains(&word))
+    }
+}
+
 /// What is done with findings of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -172,6 +180,12 @@ impl Detectors {
     /// Names of the built-in classes.
     pub fn class_names() -> impl Iterator<Item = &'static str> {
         rows::all().map(|row| row.class.name)
+    }
+
+    /// The built-in classes, and those of these rules.
+    pub fn known(rules: &Rules) -> impl Iterator<Item = Class> {
+        let own = rules.custom.iter().map(|rule| rule.class);
+        rows::all().map(|row| row.class).chain(own)
     }
 
     /// What is done with a class where the config says nothing; None for a name that is no class.

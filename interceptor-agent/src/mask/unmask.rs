@@ -8,7 +8,11 @@ mod escaping;
 use std::{borrow::Cow, mem, sync::Arc};
 
 pub use self::escaping::Escaping;
-use super::{detector::starts_word, token::TokenMap};
+use super::{
+    detector::starts_word,
+    token::TokenMap,
+    watch::{Watching, Window},
+};
 
 /// The tokens of one exchange, ready to be looked for.
 ///
@@ -24,6 +28,7 @@ pub struct Tokens {
     first: [bool; 256],
     /// Those, and the backslash that an escape begins with; all others stand for themselves.
     stops: [bool; 256],
+    watching: Option<Watching>,
 }
 
 /// What begins at some place of a text.
@@ -57,17 +62,37 @@ impl Tokens {
             names,
             first,
             stops,
+            watching: None,
         }
     }
 
-    /// Whether there is nothing to put back.
+    /// These, and somebody who looks at texts before values are put back.
+    #[must_use]
+    pub fn watched(self, watching: Option<Watching>) -> Self {
+        Self { watching, ..self }
+    }
+
+    /// Whether there is nothing to put back, and nobody looks.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names.is_empty() && self.watching.is_none()
+    }
+
+    /// The class of what a text had that ends the answer.
+    pub fn blocked(&self) -> Option<&'static str> {
+        self.watching.as_ref().and_then(Watching::blocked)
     }
 
     /// `raw`, a whole text, with values for tokens; borrowed when it has none.
     pub fn unmask<'r>(&self, raw: &'r [u8], escaping: Escaping) -> Cow<'r, [u8]> {
-        self.scan(raw, escaping, &mut Before::default(), true).0
+        let watched = match &self.watching {
+            None => Cow::Borrowed(raw),
+            Some(watching) => watching.whole(raw, escaping),
+        };
+        let before = &mut Before::default();
+        match watched {
+            Cow::Borrowed(raw) => self.scan(raw, escaping, before, true).0,
+            Cow::Owned(raw) => Cow::Owned(self.scan(&raw, escaping, before, true).0.into_owned()),
+        }
     }
 
     /// Replaces tokens up to where `raw` could still become one; also says how much of `raw` that is.
@@ -191,6 +216,8 @@ pub struct Pieces {
     before: Before,
     /// Came in and did not go out yet: the beginning of a token or of an escape.
     held: Vec<u8>,
+    /// What is not decided yet, where somebody looks.
+    window: Window,
 }
 
 impl Pieces {
@@ -200,12 +227,13 @@ impl Pieces {
             escaping,
             before: Before::default(),
             held: Vec::new(),
+            window: Window::default(),
         }
     }
 
     /// Whether something waits for more text.
     pub fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || self.window.is_holding()
     }
 
     /// What can go out once `raw` has come in. Borrowed when `raw` starts no later than what goes out and has no token;
@@ -220,6 +248,16 @@ impl Pieces {
     }
 
     fn take<'r>(&mut self, tokens: &Tokens, raw: &'r [u8], last: bool) -> Cow<'r, [u8]> {
+        let Some(watching) = &tokens.watching else {
+            return self.put_back(tokens, raw, last);
+        };
+        match watching.take(&mut self.window, raw, self.escaping, last) {
+            Cow::Borrowed(raw) => self.put_back(tokens, raw, last),
+            Cow::Owned(raw) => Cow::Owned(self.put_back(tokens, &raw, last).into_owned()),
+        }
+    }
+
+    fn put_back<'r>(&mut self, tokens: &Tokens, raw: &'r [u8], last: bool) -> Cow<'r, [u8]> {
         if self.held.is_empty() {
             let (out, taken) = tokens.scan(raw, self.escaping, &mut self.before, last);
             self.held.extend_from_slice(&raw[taken..]);
