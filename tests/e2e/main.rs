@@ -33,6 +33,7 @@ mod policy;
 mod response;
 mod sendmsg;
 mod status;
+mod surrogates;
 mod uploads;
 mod websocket;
 mod who;

@@ -137,6 +137,8 @@ struct Decided {
     asks: bool,
     /// Whether nothing clears it.
     hard: bool,
+    /// Whether its values get surrogates.
+    surrogates: bool,
 }
 
 struct Pattern {
@@ -210,6 +212,7 @@ impl Detectors {
                 confidence: f32::from(*least.unwrap_or(&rules.confidence)) / 1000.0,
                 asks: !profile.is_some_and(|profile| rules.profiles.contains(&profile)),
                 hard,
+                surrogates: rules.surrogates.contains(class.name),
             }
         };
         let own = rules.custom.iter().map(|rule| decided(rule.class, None));
@@ -266,6 +269,11 @@ impl Detectors {
     /// What is done with findings of a class.
     pub fn action(&self, id: ClassId) -> Action {
         self.classes[id.0 as usize].action
+    }
+
+    /// Whether values of a class get surrogates where they have the shape for it.
+    pub fn has_surrogates(&self, id: ClassId) -> bool {
+        self.classes[id.0 as usize].surrogates
     }
 
     /// All classes, allowed ones too.

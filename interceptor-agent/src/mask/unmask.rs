@@ -10,13 +10,13 @@ use std::{borrow::Cow, mem, sync::Arc};
 pub use self::escaping::Escaping;
 use super::{
     detector::starts_word,
-    token::TokenMap,
+    token::{TokenMap, goes_on},
     watch::{Watching, Window},
 };
 
 /// The tokens of one exchange, ready to be looked for.
 ///
-/// A token counts wherever a detector lets a value start, so that what was masked is put back when the model
+/// A surrogate ends where no more of its shape follows (`240.1.1.2.` ends, `240.1.1.2.3` is another). A token counts wherever a detector lets a value start, so that what was masked is put back when the model
 /// repeats it: not after a letter or digit, but after an underscore or an escape (`\n`, `%3D`). It is not followed
 /// by a digit (`EC2_0010` is another token); letters and underscores may follow, models write `EC2_001s` and
 /// `EC2_001_backup`. Each underscore may have a Markdown backslash. The leftmost and longest token wins.
@@ -86,7 +86,7 @@ impl Tokens {
     pub fn unmask<'r>(&self, raw: &'r [u8], escaping: Escaping) -> Cow<'r, [u8]> {
         let watched = match &self.watching {
             None => Cow::Borrowed(raw),
-            Some(watching) => watching.whole(raw, escaping),
+            Some(watching) => watching.whole(raw, escaping, |text| self.map.value(text).is_some()),
         };
         let before = &mut Before::default();
         match watched {
@@ -154,8 +154,14 @@ impl Tokens {
             if next.is_none() && !last {
                 return Found::Perhaps;
             }
-            let ends_here = !next.is_some_and(|(byte, _)| byte.is_ascii_digit());
-            if shortest.len() == matched && ends_here {
+            let ends_here = match shortest.len() == matched {
+                true => ends(shortest, &raw[at..], escaping, last),
+                false => Some(false),
+            };
+            let Some(ends_here) = ends_here else {
+                return Found::Perhaps;
+            };
+            if ends_here {
                 longest = Found::Token {
                     value: self.map.value(shortest).unwrap_or_default(),
                     length: at,
@@ -180,6 +186,18 @@ impl Tokens {
         }
         longest
     }
+}
+
+/// Whether a name ends where `behind` begins; None if that is not all of the text and leaves it open.
+fn ends(name: &str, behind: &[u8], escaping: Escaping, last: bool) -> Option<bool> {
+    let first = escaping.read(behind);
+    let is_token = name.as_bytes()[0].is_ascii_uppercase();
+    if is_token {
+        return Some(!first.is_some_and(|(byte, _)| byte.is_ascii_digit()));
+    }
+    let second = first.and_then(|(_, length)| escaping.read(&behind[length..]));
+    let next = [first, second].map(|read| read.map_or(last.then_some(0), |(byte, _)| Some(byte)));
+    goes_on(name, next).map(|more| !more)
 }
 
 /// Those of the sorted `names`, alike up to `at`, that have `byte` there.
@@ -251,7 +269,8 @@ impl Pieces {
         let Some(watching) = &tokens.watching else {
             return self.put_back(tokens, raw, last);
         };
-        match watching.take(&mut self.window, raw, self.escaping, last) {
+        let is_ours = |text: &str| tokens.map.value(text).is_some();
+        match watching.take(&mut self.window, raw, self.escaping, last, is_ours) {
             Cow::Borrowed(raw) => self.put_back(tokens, raw, last),
             Cow::Owned(raw) => Cow::Owned(self.put_back(tokens, &raw, last).into_owned()),
         }

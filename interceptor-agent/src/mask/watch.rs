@@ -105,17 +105,24 @@ impl Watching {
     }
 
     /// A whole text at some escaping, without what may not be in it.
-    pub(super) fn whole<'r>(&self, raw: &'r [u8], escaping: Escaping) -> Cow<'r, [u8]> {
-        self.take(&mut Window::default(), raw, escaping, true)
+    pub(super) fn whole<'r>(
+        &self,
+        raw: &'r [u8],
+        escaping: Escaping,
+        is_ours: impl Fn(&str) -> bool,
+    ) -> Cow<'r, [u8]> {
+        self.take(&mut Window::default(), raw, escaping, true, is_ours)
     }
 
-    /// What is decided of a text once `raw` came in; all of it, if that is the `last` of it.
+    /// What is decided of a text once `raw` came in; all of it, if that is the `last` of it. What `is_ours` stands
+    /// for a value of the request.
     pub(super) fn take<'r>(
         &self,
         window: &mut Window,
         raw: &'r [u8],
         escaping: Escaping,
         last: bool,
+        is_ours: impl Fn(&str) -> bool,
     ) -> Cow<'r, [u8]> {
         if self.seen().blocked.is_some() {
             return Cow::Borrowed(&[]);
@@ -139,6 +146,7 @@ impl Watching {
         let text = [window.before(), decoded.text()].concat();
         let mut found = Vec::new();
         self.watch.masker.findings(&text, &mut found);
+        found.retain(|finding| !is_ours(&text[finding.start..finding.end]));
         let mut cut = at + decided;
         if !last && let Some(open) = found.iter().find(|f| f.start < cut && cut <= f.end) {
             cut = open.start.max(at);

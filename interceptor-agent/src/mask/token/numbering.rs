@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Labels, TokenMap, token};
+use super::{
+    Labels, TokenMap,
+    surrogate::{Surrogates, goes_on},
+    token,
+};
 
 /// The tokens of one request.
 #[derive(Clone)]
@@ -10,6 +14,15 @@ pub(in crate::mask) struct Numbering<'l> {
     labels: &'l Labels,
     /// By label index; few of the many labels occur in a request.
     numbers: BTreeMap<usize, Numbers>,
+    surrogates: Surrogates,
+}
+
+/// A text of the request that looks like a token or a surrogate, and keeps its own meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::mask) enum Literal {
+    /// The label's index, and the number.
+    Token(usize, u32),
+    Surrogate(Box<str>),
 }
 
 #[derive(Clone, Default)]
@@ -24,23 +37,49 @@ impl<'l> Numbering<'l> {
         Self {
             labels,
             numbers: BTreeMap::new(),
+            surrogates: Surrogates::default(),
         }
     }
 
-    /// Whether this number was handed out to a value.
-    pub fn is_taken(&self, label: usize, number: u32) -> bool {
-        self.numbers
-            .get(&label)
-            .is_some_and(|of| (1..=of.last).contains(&number) && !of.reserved.contains(&number))
+    /// Whether this is what a value was given.
+    pub fn is_taken(&self, literal: &Literal) -> bool {
+        match literal {
+            Literal::Token(label, number) => self
+                .numbers
+                .get(label)
+                .is_some_and(|of| (1..=of.last).contains(number) && !of.reserved.contains(number)),
+            Literal::Surrogate(text) => self.surrogates.is_taken(text),
+        }
     }
 
-    /// Keeps a number that is not taken from ever being handed out.
-    pub fn reserve(&mut self, label: usize, number: u32) {
-        self.of(label).reserved.insert(number);
+    /// Whether this text is a surrogate that a value was given.
+    pub fn is_surrogate(&self, text: &str) -> bool {
+        self.surrogates.is_taken(text)
     }
 
-    /// The token of a value: the one it has, or the next.
-    pub fn token(&mut self, label: usize, value: &str) -> String {
+    /// Keeps what is not taken from ever being handed out.
+    pub fn reserve(&mut self, literal: &Literal) {
+        match literal {
+            Literal::Token(label, number) => {
+                self.of(*label).reserved.insert(*number);
+            }
+            Literal::Surrogate(text) => self.surrogates.reserve(text),
+        }
+    }
+
+    /// What stands for a value before these characters: what it has, or the next. A surrogate, where the label asks for one, the
+    /// value has a shape for it, and nobody would read it as one with what is `behind`.
+    pub fn stand_in(&mut self, label: usize, value: &str, behind: [u8; 2]) -> String {
+        if self.labels.has_surrogates(label)
+            && let Some(surrogate) = self.surrogates.of(value)
+            && goes_on(&surrogate, behind.map(Some)) == Some(false)
+        {
+            return surrogate;
+        }
+        self.token(label, value)
+    }
+
+    fn token(&mut self, label: usize, value: &str) -> String {
         let of = self.of(label);
         let number = match of.by_value.get(value) {
             Some(&number) => number,
@@ -56,16 +95,17 @@ impl<'l> Numbering<'l> {
         token(self.labels.name(label), number)
     }
 
-    /// Every token handed out, with its value.
+    /// Every token and surrogate handed out, with its value.
     pub fn into_map(self) -> TokenMap {
         let labels = self.labels;
+        let surrogates = self.surrogates.into_pairs();
         let all = self.numbers.into_iter();
-        all.flat_map(|(label, of)| {
+        let tokens = all.flat_map(|(label, of)| {
             of.by_value
                 .into_iter()
                 .map(move |(value, number)| (token(labels.name(label), number), value))
-        })
-        .collect()
+        });
+        tokens.chain(surrogates).collect()
     }
 
     fn of(&mut self, label: usize) -> &mut Numbers {
@@ -93,13 +133,13 @@ mod tests {
         let mut numbering = Numbering::new(&labels);
         [1, 2, 4]
             .into_iter()
-            .for_each(|number| numbering.reserve(0, number));
+            .for_each(|number| numbering.reserve(&Literal::Token(0, number)));
         assert_eq!(
             [numbering.token(0, "a"), numbering.token(0, "b")],
             ["EC2_003", "EC2_005"]
         );
         let taken: Vec<_> = (0..8)
-            .filter(|&number| numbering.is_taken(0, number))
+            .filter(|&number| numbering.is_taken(&Literal::Token(0, number)))
             .collect();
         assert_eq!(taken, [3, 5]);
     }
