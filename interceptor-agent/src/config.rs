@@ -6,6 +6,7 @@ mod detectors;
 mod listeners;
 mod policies;
 mod read;
+mod response;
 mod section;
 mod values;
 mod vault;
@@ -25,6 +26,7 @@ use crate::sigv4::{Credentials, CredentialsError};
 
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
+pub use response::ResponsePolicy;
 pub use section::Problem;
 pub use vault::{Vault, VaultStore};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub hosts: Hosts,
     /// What is masked, and what happens to paths without text rules.
     pub mask: MaskPolicy,
+    /// What answers are looked at for.
+    pub response: ResponsePolicy,
     /// What holds for some processes instead; the first that matches.
     pub policies: Vec<Rule>,
     /// Bounds on what one client can make the agent hold.
@@ -391,6 +395,7 @@ impl Default for Config {
                 cache: request::CACHE,
                 unreadable: PathPolicy::Block,
             },
+            response: ResponsePolicy::default(),
             policies: Vec::new(),
             limits: Limits {
                 request_body: 32 << 20,

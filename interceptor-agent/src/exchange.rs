@@ -16,7 +16,7 @@ use crate::{
     config::PathPolicy,
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
-    mask::{Mode, unmask::Tokens},
+    mask::{Mode, unmask::Tokens, watch::Watch},
     protocol::{Endpoint, GENERIC, PIECE, Route, route},
     refusal::{Reason, Refusal},
     upstream::Target,
@@ -127,12 +127,16 @@ async fn forward(
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
     link.app.learn(link.target.original.0.ip());
-    let mut tokens = Tokens::new(masked.tokens);
+    let watching = terms.watch.as_ref().map(Watch::begin);
+    record.watching(watching.clone());
+    let mut tokens = Tokens::new(masked.tokens).watched(watching);
     let others = tenant.filter(|_| masked.scheme.knows_keyed());
     if others.is_some() {
         tokens = tokens.with_keyed(terms.masker.labels());
     }
-    let answer = respond::unmasked(response, answered, tokens, others, limits.response_body);
+    let farewell = |framing| record.farewell(framing);
+    let limit = limits.response_body;
+    let answer = respond::unmasked(response, answered, tokens, others, limit, farewell);
     Ok((answer.await?, None))
 }
 

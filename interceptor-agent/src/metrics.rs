@@ -62,6 +62,7 @@ pub struct Metrics {
     let_through: Family<ReasonLabel, Counter>,
     exchanges: Family<ExchangeLabel, Counter>,
     findings: Family<ClassLabel, Counter>,
+    answer_findings: Family<ClassLabel, Counter>,
     fields: Counter,
     text: Family<ResultLabel, Counter>,
     masking: Histogram,
@@ -87,6 +88,7 @@ impl Default for Metrics {
             let_through: Family::default(),
             exchanges: Family::default(),
             findings: Family::default(),
+            answer_findings: Family::default(),
             fields: Counter::default(),
             text: Family::default(),
             masking: Histogram::new([
@@ -127,6 +129,11 @@ impl Default for Metrics {
             "findings",
             "Values found in requests, by class",
             metrics.findings.clone(),
+        );
+        registry.register(
+            "answer_findings",
+            "Values found in answers that the request did not have, by class",
+            metrics.answer_findings.clone(),
         );
         registry.register(
             "request_fields",
@@ -281,6 +288,15 @@ impl Metrics {
         self.fields.inc_by(fields as u64);
         for (class, count) in findings {
             self.findings
+                .get_or_create(&ClassLabel { class })
+                .inc_by(count.into());
+        }
+    }
+
+    /// An answer was looked at.
+    pub fn watched(&self, findings: impl IntoIterator<Item = (&'static str, u32)>) {
+        for (class, count) in findings {
+            self.answer_findings
                 .get_or_create(&ClassLabel { class })
                 .inc_by(count.into());
         }

@@ -231,7 +231,7 @@ impl Ends {
         }
         let _ = timeout(FAREWELL, to_client.shutdown()).await;
         let _ = timeout(FAREWELL, to_server.shutdown()).await;
-        opened.ended(&up.seen, down.bytes);
+        opened.ended(&up.seen, down.bytes, session.watching());
     }
 }
 

@@ -14,7 +14,10 @@ use tokio::io::AsyncRead;
 use tokio_util::io::{StreamReader, poll_read_buf};
 
 use super::coding::Codings;
-use crate::{mask::response::Unmasker, upstream::UpstreamBody};
+use crate::{
+    mask::response::{UnmaskError, Unmasker},
+    upstream::UpstreamBody,
+};
 
 /// Says what tokens of other exchanges stand for.
 pub type LookUp = Box<dyn Fn(Vec<String>) -> LookingUp + Send>;
@@ -55,6 +58,7 @@ pub struct Unmasking {
     waiting: Option<(LookingUp, Piece)>,
     out: BytesMut,
     trailers: Option<HeaderMap>,
+    farewell: Option<Bytes>,
 }
 
 /// What an unmasker takes.
@@ -64,12 +68,14 @@ enum Piece {
 }
 
 impl Answer {
-    /// The body with values put back; decoded first, since values can't be put into coded bytes.
+    /// The body with values put back; decoded first, since values can't be put into coded bytes. Where policy ends it, it
+    /// ends with `farewell`, or breaks off.
     pub fn unmasked(
         body: UpstreamBody,
         codings: &Codings,
         unmasker: Unmasker,
         look_up: Option<LookUp>,
+        farewell: Option<Bytes>,
     ) -> Self {
         let source = if codings.is_empty() {
             body.map_err(AnswerError::from).boxed_unsync()
@@ -84,6 +90,7 @@ impl Answer {
             waiting: None,
             out: BytesMut::new(),
             trailers: None,
+            farewell,
         }))
     }
 
@@ -174,7 +181,12 @@ impl Unmasking {
             match (unmasker.attempt(bytes, &mut self.out), &self.look_up) {
                 (Err(error), _) => {
                     self.unmasker = None;
-                    return Poll::Ready(Some(Err(error.into())));
+                    let blocked = matches!(error, UnmaskError::Blocked { .. });
+                    let farewell = self.farewell.take().filter(|_| blocked);
+                    return Poll::Ready(Some(match farewell {
+                        Some(farewell) => Ok(Frame::data(farewell)),
+                        None => Err(error.into()),
+                    }));
                 }
                 (Ok(missing), Some(look_up)) if !missing.is_empty() => {
                     self.waiting = Some((look_up(missing), piece));

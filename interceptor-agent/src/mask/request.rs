@@ -50,7 +50,7 @@ impl Masker {
     /// A masker that does with findings what `mode` says.
     pub fn new(detectors: impl Into<Arc<Detectors>>, mode: Mode) -> Self {
         let detectors = detectors.into();
-        let labels = Labels::new(detectors.classes().map(|(_, class)| class.label));
+        let labels = labels(&detectors);
         Self {
             detectors,
             labels,
@@ -122,6 +122,15 @@ impl Masker {
             mode: self.mode,
         }
     }
+}
+
+fn labels(detectors: &Detectors) -> Labels {
+    let with = |surrogates: bool| {
+        let classes = detectors.classes();
+        let classes = classes.filter(move |(id, _)| !surrogates || detectors.has_surrogates(*id));
+        classes.map(|(_, class)| class.label)
+    };
+    Labels::new(with(false)).with_surrogates(with(true))
 }
 
 /// The masking of one request: its body first, then whatever else it carries.

@@ -113,6 +113,12 @@ pub enum UnmaskError {
     /// One item of the stream is too long.
     #[error(transparent)]
     ItemTooLong(#[from] split::TooLong),
+    /// The answer has something that policy does not let it have.
+    #[error("the answer holds {class}, which policy blocks")]
+    Blocked {
+        /// Name of the class.
+        class: &'static str,
+    },
 }
 
 /// Puts the values of one exchange back into its response.
@@ -141,23 +147,12 @@ enum Body {
 impl Unmasker {
     /// For a response of `endpoint`, with the default limits.
     pub fn new(endpoint: &'static Endpoint, framing: Framing, tokens: Arc<TokenMap>) -> Self {
+        let tokens = Tokens::new(tokens);
         Self::with_limits(endpoint, framing, tokens, BODY_LIMIT, EVENT_LIMIT)
     }
 
     /// With limits in bytes for a JSON body and for one event of a stream.
     pub fn with_limits(
-        endpoint: &'static Endpoint,
-        framing: Framing,
-        tokens: Arc<TokenMap>,
-        body_limit: usize,
-        event_limit: usize,
-    ) -> Self {
-        let tokens = Tokens::new(tokens);
-        Self::of(endpoint, framing, tokens, body_limit, event_limit)
-    }
-
-    /// For tokens of which some may be other exchanges' own: see [`Self::attempt`].
-    pub fn of(
         endpoint: &'static Endpoint,
         framing: Framing,
         tokens: Tokens,
@@ -194,8 +189,9 @@ impl Unmasker {
     /// Takes the next bytes of the body, cut anywhere, and appends to `out` what can go to the client.
     ///
     /// # Errors
-    /// When a limit is exceeded; the response can't go on.
+    /// When a limit is exceeded, or policy blocks what came; the response can't go on.
     pub fn push(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), UnmaskError> {
+        let before = out.len();
         match &mut self.body {
             Body::Untouched => out.extend_from_slice(chunk),
             Body::Text(text) => out.extend_from_slice(&text.push(&self.tokens, chunk)),
@@ -206,7 +202,7 @@ impl Unmasker {
             Body::Messages(messages) => messages.push(&self.tokens, chunk, out)?,
             Body::Grpc(messages) => messages.push(&self.tokens, chunk, out)?,
         }
-        Ok(())
+        self.unblocked(before, out)
     }
 
     /// [`Self::push`], or [`Self::finish`] where no chunk is left, as far as it is known what tokens stand for. Where it is
@@ -247,8 +243,9 @@ impl Unmasker {
     /// Appends to `out` what was held, once the body has ended.
     ///
     /// # Errors
-    /// When a limit is exceeded.
+    /// As for [`Unmasker::push`].
     pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), UnmaskError> {
+        let before = out.len();
         match &mut self.body {
             Body::Untouched => {}
             Body::Text(text) => out.extend_from_slice(&text.finish(&self.tokens, b"")),
@@ -259,7 +256,16 @@ impl Unmasker {
             Body::Messages(messages) => messages.finish(&self.tokens, out),
             Body::Grpc(messages) => messages.finish(&self.tokens, out),
         }
-        Ok(())
+        self.unblocked(before, out)
+    }
+
+    /// Takes back what was appended behind `before`, if policy blocks what it came with.
+    fn unblocked(&self, before: usize, out: &mut BytesMut) -> Result<(), UnmaskError> {
+        let Some(class) = self.tokens.blocked() else {
+            return Ok(());
+        };
+        out.truncate(before);
+        Err(UnmaskError::Blocked { class })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Tokens like `EC2_001`: their shape, which value each stands for, and canonical numbering.
+//! Tokens like `EC2_001`: their shape, which value each stands for, and canonical numbering; and surrogates, which keep a value's
+//! shape.
 //!
 //! A token in a text is a label, an underscore and the number's digits, with no digit behind them; what
 //! stands before the label does not matter. Markdown may have put a backslash before an underscore.
@@ -6,13 +7,15 @@
 mod keyed;
 mod label;
 mod numbering;
+mod surrogate;
 
 use std::{collections::BTreeMap, fmt};
 
 pub(super) use keyed::DIGITS as KEYED_DIGITS;
 pub use keyed::{NumberKey, Scheme};
-pub(super) use label::{Labels, Ranges};
-pub(super) use numbering::Numbering;
+pub(super) use label::{Labels, LookAlike, Ranges};
+pub(super) use numbering::{Literal, Numbering};
+pub(super) use surrogate::{goes_on, look_alikes as surrogate_look_alikes};
 
 /// The token of a label's `number`: three digits, more once three don't suffice.
 pub(super) fn token(label: &str, number: u64) -> String {
@@ -53,12 +56,13 @@ impl TokenMap {
     /// Reads a map that [`TokenMap::to_json`] wrote.
     ///
     /// # Errors
-    /// When `json` is not an object of strings, or a key is not a token.
+    /// When `json` is not an object of strings, or a key is neither a token nor a surrogate.
     pub fn from_json(json: &[u8]) -> Result<Self, TokenMapError> {
         // The parser's own message could quote a value; its position can't.
         let values: BTreeMap<String, String> = serde_json::from_slice(json)
             .map_err(|error| TokenMapError::NotAMap { line: error.line() })?;
-        match values.keys().find(|key| !is_token(key)) {
+        let is_ours = |key: &str| is_token(key) || surrogate::is_surrogate(key);
+        match values.keys().find(|key| !is_ours(key)) {
             Some(key) => Err(TokenMapError::NotAToken { length: key.len() }),
             None => Ok(Self { values }),
         }
@@ -99,8 +103,10 @@ pub enum TokenMapError {
         /// Where the reader stopped, from 1.
         line: usize,
     },
-    /// A key is no token. It is not shown: keys and values may have been swapped.
-    #[error("not a token map: a key of {length} bytes is not a token like EC2_001")]
+    /// A key is none. It is not shown: keys and values may have been swapped.
+    #[error(
+        "not a token map: a key of {length} bytes is neither a token like EC2_001 nor a surrogate"
+    )]
     NotAToken {
         /// Length of the key.
         length: usize,

@@ -10,11 +10,15 @@ use std::{borrow::Cow, mem, sync::Arc};
 
 pub use self::escaping::Escaping;
 use self::keyed::Keyed;
-use super::{detector::starts_word, token::TokenMap};
+use super::{
+    detector::starts_word,
+    token::{TokenMap, goes_on},
+    watch::{Watching, Window},
+};
 
 /// The tokens of one exchange, ready to be looked for.
 ///
-/// A token counts wherever a detector lets a value start, so that what was masked is put back when the model
+/// A surrogate ends where no more of its shape follows (`240.1.1.2.` ends, `240.1.1.2.3` is another). A token counts wherever a detector lets a value start, so that what was masked is put back when the model
 /// repeats it: not after a letter or digit, but after an underscore or an escape (`\n`, `%3D`). It is not followed
 /// by a digit (`EC2_0010` is another token); letters and underscores may follow, models write `EC2_001s` and
 /// `EC2_001_backup`. Each underscore may have a Markdown backslash. The leftmost and longest token wins.
@@ -28,6 +32,7 @@ pub struct Tokens {
     stops: [bool; 256],
     /// Those of other exchanges, where there may be any.
     keyed: Option<Keyed>,
+    watching: Option<Watching>,
 }
 
 /// What begins at some place of a text.
@@ -58,6 +63,7 @@ impl Tokens {
             first: [false; 256],
             stops,
             keyed: None,
+            watching: None,
         };
         names.iter().for_each(|name| tokens.begin(name));
         tokens.names = names;
@@ -74,9 +80,20 @@ impl Tokens {
         self
     }
 
-    /// Whether there is nothing to put back.
+    /// These, and somebody who looks at texts before values are put back.
+    #[must_use]
+    pub fn watched(self, watching: Option<Watching>) -> Self {
+        Self { watching, ..self }
+    }
+
+    /// Whether there is nothing to put back, and nobody looks.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.keyed.is_none()
+        self.names.is_empty() && self.keyed.is_none() && self.watching.is_none()
+    }
+
+    /// The class of what a text had that ends the answer.
+    pub fn blocked(&self) -> Option<&'static str> {
+        self.watching.as_ref().and_then(Watching::blocked)
     }
 
     /// Whether there may be tokens of other exchanges.
@@ -110,7 +127,15 @@ impl Tokens {
 
     /// `raw`, a whole text, with values for tokens; borrowed when it has none.
     pub fn unmask<'r>(&self, raw: &'r [u8], escaping: Escaping) -> Cow<'r, [u8]> {
-        self.scan(raw, escaping, &mut Before::default(), true).0
+        let watched = match &self.watching {
+            None => Cow::Borrowed(raw),
+            Some(watching) => watching.whole(raw, escaping, |text| self.map.value(text).is_some()),
+        };
+        let before = &mut Before::default();
+        match watched {
+            Cow::Borrowed(raw) => self.scan(raw, escaping, before, true).0,
+            Cow::Owned(raw) => Cow::Owned(self.scan(&raw, escaping, before, true).0.into_owned()),
+        }
     }
 
     /// Replaces tokens up to where `raw` could still become one; also says how much of `raw` that is.
@@ -179,8 +204,14 @@ impl Tokens {
             if next.is_none() && !last {
                 return Found::Perhaps;
             }
-            let ends_here = !next.is_some_and(|(byte, _)| byte.is_ascii_digit());
-            if shortest.len() == matched && ends_here {
+            let ends_here = match shortest.len() == matched {
+                true => ends(shortest, &raw[at..], escaping, last),
+                false => Some(false),
+            };
+            let Some(ends_here) = ends_here else {
+                return Found::Perhaps;
+            };
+            if ends_here {
                 longest = Found::Token {
                     value: self.map.value(shortest).unwrap_or_default(),
                     length: at,
@@ -205,6 +236,18 @@ impl Tokens {
         }
         longest
     }
+}
+
+/// Whether a name ends where `behind` begins; None if that is not all of the text and leaves it open.
+fn ends(name: &str, behind: &[u8], escaping: Escaping, last: bool) -> Option<bool> {
+    let first = escaping.read(behind);
+    let is_token = name.as_bytes()[0].is_ascii_uppercase();
+    if is_token {
+        return Some(!first.is_some_and(|(byte, _)| byte.is_ascii_digit()));
+    }
+    let second = first.and_then(|(_, length)| escaping.read(&behind[length..]));
+    let next = [first, second].map(|read| read.map_or(last.then_some(0), |(byte, _)| Some(byte)));
+    goes_on(name, next).map(|more| !more)
 }
 
 /// Those of the sorted `names`, alike up to `at`, that have `byte` there.
@@ -242,6 +285,8 @@ pub struct Pieces {
     before: Before,
     /// Came in and did not go out yet: the beginning of a token or of an escape.
     held: Vec<u8>,
+    /// What is not decided yet, where somebody looks.
+    window: Window,
 }
 
 impl Pieces {
@@ -251,12 +296,13 @@ impl Pieces {
             escaping,
             before: Before::default(),
             held: Vec::new(),
+            window: Window::default(),
         }
     }
 
     /// Whether something waits for more text.
     pub fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || self.window.is_holding()
     }
 
     /// What can go out once `raw` has come in. Borrowed when `raw` starts no later than what goes out and has no token;
@@ -271,6 +317,17 @@ impl Pieces {
     }
 
     fn take<'r>(&mut self, tokens: &Tokens, raw: &'r [u8], last: bool) -> Cow<'r, [u8]> {
+        let Some(watching) = &tokens.watching else {
+            return self.put_back(tokens, raw, last);
+        };
+        let is_ours = |text: &str| tokens.map.value(text).is_some();
+        match watching.take(&mut self.window, raw, self.escaping, last, is_ours) {
+            Cow::Borrowed(raw) => self.put_back(tokens, raw, last),
+            Cow::Owned(raw) => Cow::Owned(self.put_back(tokens, &raw, last).into_owned()),
+        }
+    }
+
+    fn put_back<'r>(&mut self, tokens: &Tokens, raw: &'r [u8], last: bool) -> Cow<'r, [u8]> {
         if self.held.is_empty() {
             let (out, taken) = tokens.scan(raw, self.escaping, &mut self.before, last);
             self.held.extend_from_slice(&raw[taken..]);

@@ -4,7 +4,7 @@ use super::{Reason, Refusal};
 use crate::{
     audit::Unwritable,
     http::{answer::AnswerError, body::BodyError, coding::CodingError},
-    mask::request::MaskError,
+    mask::{request::MaskError, response::UnmaskError},
     upstream::{BrokenAnswer, UpstreamError},
     vault,
 };
@@ -67,10 +67,24 @@ impl From<AnswerError> for Refusal {
                     return Self::new(Reason::UpstreamBroken, error);
                 }
                 Some(BrokenAnswer::Stalled(_)) => return Self::new(Reason::UpstreamTimeout, error),
-                None => cause = error.source(),
+                None => {}
             }
+            if let Some(&error) = error.downcast_ref::<UnmaskError>() {
+                return error.into();
+            }
+            cause = error.source();
         }
         Self::new(Reason::BadAnswer, error)
+    }
+}
+
+impl From<UnmaskError> for Refusal {
+    fn from(error: UnmaskError) -> Self {
+        let reason = match error {
+            UnmaskError::Blocked { .. } => Reason::BlockedAnswer,
+            _ => Reason::BadAnswer,
+        };
+        Self::new(reason, error)
     }
 }
 

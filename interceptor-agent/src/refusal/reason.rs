@@ -99,6 +99,8 @@ reasons! {
     UpstreamTimeout "upstream_timeout" 504 "the provider did not answer in time" "Try again.";
     /// The provider's answer can't be read, so values can't be put back.
     BadAnswer "bad_answer" 502 "the provider's answer can't be read" "Report this with the id.";
+    /// The answer has a class that policy blocks in answers.
+    BlockedAnswer "blocked_answer" 502 "the answer holds a value of a class that policy blocks" "Ask for something else: the answer was not passed on.";
     /// As many connections as the limit allows are open.
     Busy "busy" 503 "too many connections are open" "Try again, or ask your platform team to raise limits.connections.";
     /// A listener's token is missing or wrong.

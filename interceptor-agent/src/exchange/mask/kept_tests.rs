@@ -20,6 +20,7 @@ fn terms(mode: Mode) -> Arc<Terms> {
         name: None,
         masker: Masker::new(Detectors::builtin(), mode),
         decisions: Config::default().decisions(),
+        watch: None,
     })
 }
 

@@ -136,7 +136,7 @@ mod tests {
         let mut unmasker = Unmasker::with_limits(
             &openai::CONTENT,
             Framing::of(&openai::CONTENT, "application/octet-stream"),
-            Arc::new(map),
+            Tokens::new(Arc::new(map)),
             1 << 20,
             200,
         );

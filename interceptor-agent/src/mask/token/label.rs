@@ -9,6 +9,8 @@ use super::canonical_number;
 /// Every label that a policy can hand out, sorted, each once. A label is named by its index here.
 pub(in crate::mask) struct Labels {
     names: Vec<&'static str>,
+    /// Indices of those whose values get surrogates; sorted.
+    surrogates: Vec<usize>,
 }
 
 /// A literal in a client's text that has the shape of a token of ours.
@@ -26,7 +28,28 @@ impl Labels {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
-        Self { names }
+        Self {
+            names,
+            surrogates: Vec::new(),
+        }
+    }
+
+    /// These, the values of some of which get a surrogate if they have the shape for one.
+    pub fn with_surrogates(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        let indices = names.into_iter().filter_map(|name| self.index(name));
+        self.surrogates = indices.collect();
+        self.surrogates.sort_unstable();
+        self
+    }
+
+    /// Whether values of this label get surrogates.
+    pub fn has_surrogates(&self, label: usize) -> bool {
+        self.surrogates.binary_search(&label).is_ok()
+    }
+
+    /// One whose values do, if there is any.
+    pub fn any_surrogate(&self) -> Option<usize> {
+        self.surrogates.first().copied()
     }
 
     pub fn name(&self, label: usize) -> &'static str {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{
     Labels, Scheme, TokenMap,
     keyed::{is_keyed, numbers},
+    surrogate::{Surrogates, goes_on},
     token,
 };
 
@@ -15,6 +16,15 @@ pub(in crate::mask) struct Numbering<'l> {
     scheme: Scheme,
     /// By label index; few of the many labels occur in a request.
     numbers: BTreeMap<usize, Numbers>,
+    surrogates: Surrogates,
+}
+
+/// A text of the request that looks like a token or a surrogate, and keeps its own meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::mask) enum Literal {
+    /// The label's index, and the number.
+    Token(usize, u64),
+    Surrogate(Box<str>),
 }
 
 #[derive(Clone, Default)]
@@ -32,27 +42,53 @@ impl<'l> Numbering<'l> {
             labels,
             scheme,
             numbers: BTreeMap::new(),
+            surrogates: Surrogates::default(),
         }
     }
 
-    /// Whether this number was handed out to a value, in this exchange or, as far as can be seen, in another one.
-    pub fn is_taken(&self, label: usize, number: u64) -> bool {
-        if is_keyed(number) {
-            return self.scheme.knows_keyed();
+    /// Whether this was given to a value, in this exchange or, as far as can be seen, in another one.
+    pub fn is_taken(&self, literal: &Literal) -> bool {
+        match literal {
+            Literal::Token(_, number) if is_keyed(*number) => self.scheme.knows_keyed(),
+            Literal::Token(label, number) => self
+                .numbers
+                .get(label)
+                .is_some_and(|of| (1..=of.last).contains(number) && !of.reserved.contains(number)),
+            Literal::Surrogate(text) => self.surrogates.is_taken(text),
         }
-        self.numbers
-            .get(&label)
-            .is_some_and(|of| (1..=of.last).contains(&number) && !of.reserved.contains(&number))
     }
 
-    /// Keeps a number that is not taken from ever being handed out.
-    pub fn reserve(&mut self, label: usize, number: u64) {
-        let of = self.numbers.entry(label).or_default();
-        of.reserved.insert(number);
+    /// Whether this text is a surrogate that a value was given.
+    pub fn is_surrogate(&self, text: &str) -> bool {
+        self.surrogates.is_taken(text)
     }
 
-    /// The token of a value: the one it has, or the next.
-    pub fn token(&mut self, label: usize, value: &str) -> String {
+    /// Keeps what is not taken from ever being handed out.
+    pub fn reserve(&mut self, literal: &Literal) {
+        match literal {
+            Literal::Token(label, number) => {
+                let of = self.numbers.entry(*label).or_default();
+                of.reserved.insert(*number);
+            }
+            Literal::Surrogate(text) => self.surrogates.reserve(text),
+        }
+    }
+
+    /// What stands for a value before these characters: what it has, or the next. A surrogate, where the label asks for one, the
+    /// value has a shape for it, and nobody would read it as one with what is `behind`; but not where other exchanges may see
+    /// it, which could not tell it from a value.
+    pub fn stand_in(&mut self, label: usize, value: &str, behind: [u8; 2]) -> String {
+        if self.labels.has_surrogates(label)
+            && !matches!(self.scheme, Scheme::Keyed(..))
+            && let Some(surrogate) = self.surrogates.of(value)
+            && goes_on(&surrogate, behind.map(Some)) == Some(false)
+        {
+            return surrogate;
+        }
+        self.token(label, value)
+    }
+
+    fn token(&mut self, label: usize, value: &str) -> String {
         let name = self.labels.name(label);
         let of = self.numbers.entry(label).or_default();
         let number = match (of.by_value.get(value), &self.scheme) {
@@ -80,16 +116,17 @@ impl<'l> Numbering<'l> {
         token(name, number)
     }
 
-    /// Every token handed out, with its value.
+    /// Every token and surrogate handed out, with its value.
     pub fn into_map(self) -> TokenMap {
         let labels = self.labels;
+        let surrogates = self.surrogates.into_pairs();
         let all = self.numbers.into_iter();
-        all.flat_map(|(label, of)| {
+        let tokens = all.flat_map(|(label, of)| {
             of.by_value
                 .into_iter()
                 .map(move |(value, number)| (token(labels.name(label), number), value))
-        })
-        .collect()
+        });
+        tokens.chain(surrogates).collect()
     }
 }
 
@@ -116,13 +153,13 @@ mod tests {
         let mut numbering = Numbering::new(&labels, Scheme::Counted);
         [1, 2, 4]
             .into_iter()
-            .for_each(|number| numbering.reserve(0, number));
+            .for_each(|number| numbering.reserve(&Literal::Token(0, number)));
         assert_eq!(
             [numbering.token(0, "a"), numbering.token(0, "b")],
             ["EC2_003", "EC2_005"]
         );
         let taken: Vec<_> = (0..8)
-            .filter(|&number| numbering.is_taken(0, number))
+            .filter(|&number| numbering.is_taken(&Literal::Token(0, number)))
             .collect();
         assert_eq!(taken, [3, 5]);
     }
@@ -148,10 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn what_other_exchanges_see_is_a_token_and_no_surrogate() {
+        let labels = Labels::new(["EMAIL"]).with_surrogates(["EMAIL"]);
+        let key = NumberKey::new(&[7; 32]);
+        let stand_in =
+            |scheme| Numbering::new(&labels, scheme).stand_in(0, "ann@corp.test", *b"  ");
+        assert!(stand_in(Scheme::Beside).contains('@'));
+        let keyed = stand_in(Scheme::Keyed(key, Arc::default()));
+        assert!(
+            keyed.starts_with("EMAIL_") && !keyed.contains('@'),
+            "{keyed}"
+        );
+    }
+
+    #[test]
     fn a_literal_like_a_keyed_token_means_something_beside_keyed_ones_only() {
         let labels = Labels::new(["EC2"]);
         let number = 123_456_789_012_345_678;
-        assert!(!Numbering::new(&labels, Scheme::Counted).is_taken(0, number));
-        assert!(Numbering::new(&labels, Scheme::Beside).is_taken(0, number));
+        assert!(!Numbering::new(&labels, Scheme::Counted).is_taken(&Literal::Token(0, number)));
+        assert!(Numbering::new(&labels, Scheme::Beside).is_taken(&Literal::Token(0, number)));
     }
 }

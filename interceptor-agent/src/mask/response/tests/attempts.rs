@@ -28,7 +28,7 @@ fn answered(framing: Framing, tokens: Tokens, chunks: &[&[u8]]) -> (Vec<u8>, usi
         Framing::Content => &openai::CONTENT,
         _ => &openai::RESPONSES,
     };
-    let mut unmasker = Unmasker::of(endpoint, framing, tokens, 1 << 20, 1 << 20);
+    let mut unmasker = Unmasker::with_limits(endpoint, framing, tokens, 1 << 20, 1 << 20);
     let mut out = BytesMut::new();
     let mut asked = 0;
     for chunk in chunks.iter().map(|chunk| Some(*chunk)).chain([None]) {
