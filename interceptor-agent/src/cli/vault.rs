@@ -23,8 +23,9 @@ pub struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Providers keep what is sent to some of their paths: stored responses, conversations, threads, files, batches. What they give
-back later has tokens of requests that are long over. The vault keeps what those tokens stand for, sealed.
+Providers keep what is sent to some of their paths: stored responses, conversations, threads,
+files, batches. What they give back later has tokens of requests that are long over. The vault
+keeps what those tokens stand for, sealed.
 
 First steps:
   interceptor vault key /etc/interceptor/vault.key    make its key
@@ -32,7 +33,8 @@ First steps:
   key_file = \"/etc/interceptor/vault.key\"
   interceptor vault status --config FILE              say what it holds
 
-Without the key nobody reads the vault again, you neither: keep a copy of it, apart from the vault's own.";
+Without the key nobody reads the vault again, you neither: keep a copy of it, apart from copies
+of the vault.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -1,9 +1,12 @@
 //! Both stores: a crash during writes loses nothing that the provider has, and a store that is gone lets nothing out.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
+
+/// Requests that the provider has when the agent is killed, while others are under way.
+const MANY: usize = 15;
 
 /// Many write while the agent is killed. For every token that the provider has got, the next agent has the value.
 fn survives_a_crash(world: &World, options: &Options) -> Result<()> {
@@ -23,7 +26,10 @@ fn survives_a_crash(world: &World, options: &Options) -> Result<()> {
                 }
             });
         }
-        thread::sleep(Duration::from_millis(1200));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while world.upstream.record().requests().len() < MANY && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
         agent.kill()
     })?;
     let seen = world.upstream.record().requests();
@@ -32,7 +38,7 @@ fn survives_a_crash(world: &World, options: &Options) -> Result<()> {
         .map(|seen| seen.json()["input"].clone())
         .collect();
     let texts: Vec<_> = texts.iter().filter_map(Value::as_str).collect();
-    assert!(texts.len() >= 6, "{texts:?}");
+    assert!(texts.len() >= MANY, "{texts:?}");
 
     let agent = Agent::start(world, options)?;
     let masked = texts.join("\n");
@@ -152,5 +158,36 @@ fn an_embedded_store_that_can_not_be_written_refuses() -> Result<()> {
     std::fs::remove_file(disk.join("full"))?;
     let (status, _) = ask(&client, &json!({ "model": "stub", "input": ID }))?;
     assert_eq!(status, 200);
+    Ok(())
+}
+
+#[test]
+fn a_successor_knows_what_its_predecessor_kept() -> Result<()> {
+    let world = World::on(interceptor_tests::Backend::Ebpf)?;
+    let mut agent = Agent::start(&world, &embedded(&world)?)?;
+    let client = world.client(&agent.bundle());
+    let body =
+        json!({ "model": "stub-slow", "stream": true, "input": format!("{ID} ") .repeat(20) });
+    let mut slow = client.spawn("curl", ["-sS", "--json", &body.to_string(), RESPONSES])?;
+    while world.upstream.record().last().is_none() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let token = sent(&world)?
+        .split(' ')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    agent.upgrade()?;
+    // The predecessor still has its stream, and the store, open.
+    assert!(slow.try_wait()?.is_none(), "its stream is over");
+    ask(&client, &json!({ "model": "stub", "input": ID }))?;
+    assert_eq!(sent(&world)?, token);
+    let (_, kept, _) = client.answer([KEPT])?;
+    assert_eq!(text(&kept)?, format!("You said: {ID}"));
+    let streamed_on = streamed(&String::from_utf8(slow.wait_with_output()?.stdout)?)?;
+    assert_eq!(
+        streamed_on,
+        format!("You said: {}", format!("{ID} ").repeat(20))
+    );
     Ok(())
 }
