@@ -1,6 +1,7 @@
 //! Cohere: chat, embeddings, reranking.
 
 pub mod stream;
+pub mod v1;
 
 use super::{
     Endpoint, openai,
@@ -15,12 +16,18 @@ use super::{
 
 pub(super) const MOUNTS: &[Mount] = &[
     ("/v2", CHATS),
+    ("/v1", CHATS_V1),
     ("/v1|v2", ROUTES),
     ("/compatibility/v1", openai::ROUTES),
 ];
 
-/// Version 1 has another chat.
+/// Version 1 has another chat, and what version 2 has no more.
 const CHATS: &[Row] = &[(&["POST"], "/chat", Body(&CHAT))];
+const CHATS_V1: &[Row] = &[
+    (&["POST"], "/chat", Body(&v1::CHAT)),
+    (&["POST"], "/generate", Body(&v1::GENERATE)),
+    (&["POST"], "/summarize|classify", Body(&v1::TEXT)),
+];
 
 const ROUTES: &[Row] = &[
     (&["POST"], "/embed", Body(&EMBED)),

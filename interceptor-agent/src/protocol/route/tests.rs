@@ -118,6 +118,9 @@ fn bodies_go_to_their_endpoints() {
             &openai::CHAT,
         ),
         (Protocol::Cohere, "/v2/chat", &cohere::CHAT),
+        (Protocol::Cohere, "/v1/chat", &cohere::v1::CHAT),
+        (Protocol::Cohere, "/v1/generate", &cohere::v1::GENERATE),
+        (Protocol::Cohere, "/v1/classify", &cohere::v1::TEXT),
         (Protocol::Cohere, "/v1/rerank", &cohere::RERANK),
         (Protocol::Ollama, "/api/chat", &ollama::CHAT),
         (Protocol::Ollama, "/v1/chat/completions", &openai::CHAT),
@@ -276,7 +279,7 @@ fn what_no_table_has_is_unknown() {
             "POST",
             "/v1/projects/p/locations/l/publishers/who/models/m:rawPredict",
         ),
-        (Protocol::Cohere, "POST", "/v1/chat"),
+        (Protocol::Cohere, "POST", "/v2/generate"),
         (Protocol::None, "POST", "/v1/messages"),
     ] {
         assert_eq!(
