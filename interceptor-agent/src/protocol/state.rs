@@ -91,6 +91,10 @@ const ROWS: &[(&str, State)] = &[
     ("gemini_grpc", NOTHING),
     ("vertex_grpc", NOTHING),
     ("cohere_chat", NOTHING),
+    // A conversation may be named, and goes on with what was said in it.
+    ("cohere_v1_chat", KEPT),
+    ("cohere_v1_generate", NOTHING),
+    ("cohere_v1_text", NOTHING),
     ("cohere_embed", NOTHING),
     ("cohere_rerank", NOTHING),
     ("cohere_tokenize", NOTHING),
