@@ -162,7 +162,7 @@ impl Past {
             match literal {
                 Literal::Token(label, number) => {
                     hash.update((*label as u64).to_ne_bytes());
-                    hash.update(u64::from(*number).to_ne_bytes());
+                    hash.update(number.to_ne_bytes());
                 }
                 Literal::Surrogate(text) => {
                     hash.update(u64::MAX.to_ne_bytes());
