@@ -37,6 +37,7 @@ use crate::{
         ebpf::{Ebpf, Events},
         netns::Netns,
     },
+    vault::Vault,
     workers::Workers,
 };
 pub use handover::Handover;
@@ -67,6 +68,8 @@ pub struct App {
     pub metrics: Metrics,
     /// The record of exchanges.
     pub audit: Audit,
+    /// What stands behind the tokens that providers keep, where it is kept.
+    pub vault: Option<Arc<Vault>>,
     /// The threads that connections are served on.
     pub workers: Workers,
     /// Tells every task to finish.
@@ -83,15 +86,20 @@ impl App {
     /// Builds what connections share; binds and steers nothing.
     ///
     /// # Errors
-    /// The CA, the roots or the detectors are not as the config says, or the audit file can't be opened.
+    /// The CA, the roots or the detectors are not as the config says, or the audit file or the vault can't be opened.
     pub fn new(config: &Config, steering: Arc<dyn Steering>) -> anyhow::Result<Self> {
         let policy = Policy::new(config, Arc::clone(&steering))?;
         let metrics = Metrics::default();
+        let vault = config.vault.as_ref();
+        let vault = vault
+            .map(|vault| Vault::open(vault, &metrics))
+            .transpose()?;
         Ok(Self {
             policy: RwLock::new(Arc::new(policy)),
             addresses: Addresses::default(),
             audit: Audit::start(config.audit.as_ref(), &metrics)?,
             metrics,
+            vault: vault.map(Arc::new),
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
             slots: Arc::new(Semaphore::new(

@@ -11,6 +11,7 @@ pub mod scan;
 pub mod status;
 pub mod uninstall;
 pub mod unmask;
+pub mod vault;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,8 @@ enum Command {
     Unmask(unmask::Args),
     /// Make or show the CA that clients trust
     Ca(ca::Args),
+    /// Make the vault's key, say what the vault holds, and remove from it
+    Vault(vault::Args),
     /// Say what is enforced now, whether an agent lives, and what to do if not
     Status(status::Args),
     /// Remove every trace of interceptor from the kernel
@@ -70,6 +73,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Mask(args) => args.run(),
         Command::Unmask(args) => args.run(),
         Command::Ca(args) => args.run(),
+        Command::Vault(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Uninstall(args) => args.run(),
     }

@@ -6,8 +6,10 @@ mod detectors;
 mod listeners;
 mod policies;
 mod read;
+mod response;
 mod section;
 mod values;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +26,9 @@ use crate::sigv4::{Credentials, CredentialsError};
 
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
+pub use response::ResponsePolicy;
 pub use section::Problem;
+pub use vault::{Vault, VaultStore};
 
 /// Everything an operator can decide.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct Config {
     pub hosts: Hosts,
     /// What is masked, and what happens to paths without text rules.
     pub mask: MaskPolicy,
+    /// What answers are looked at for.
+    pub response: ResponsePolicy,
     /// What holds for some processes instead; the first that matches.
     pub policies: Vec<Rule>,
     /// Bounds on what one client can make the agent hold.
@@ -47,6 +53,8 @@ pub struct Config {
     pub audit: Option<Audit>,
     /// Credentials to sign with; without them signed requests that masking changed are refused.
     pub bedrock: Option<Bedrock>,
+    /// Where values are kept that stand behind what providers keep; without it tokens mean something in their own exchange only.
+    pub vault: Option<Vault>,
     /// Liveness, readiness and metrics.
     pub admin: Admin,
     /// The agent's own log.
@@ -387,6 +395,7 @@ impl Default for Config {
                 cache: request::CACHE,
                 unreadable: PathPolicy::Block,
             },
+            response: ResponsePolicy::default(),
             policies: Vec::new(),
             limits: Limits {
                 request_body: 32 << 20,
@@ -402,6 +411,7 @@ impl Default for Config {
             },
             audit: None,
             bedrock: None,
+            vault: None,
             admin: Admin { listen: None },
             log: Log {
                 format: LogFormat::Text,

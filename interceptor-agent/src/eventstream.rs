@@ -29,6 +29,7 @@ pub enum EventStreamError {
 }
 
 /// Cuts a stream into messages; holds at most one unfinished message and the chunk that came last.
+#[derive(Clone)]
 pub struct Messages {
     buffer: Vec<u8>,
     /// Start of the first message that was not handed out.

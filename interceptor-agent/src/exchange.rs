@@ -16,7 +16,7 @@ use crate::{
     config::PathPolicy,
     hosts::Host,
     http::{answer::Answer, body, head, head_guard::HeadGuard},
-    mask::Mode,
+    mask::{Mode, unmask::Tokens, watch::Watch},
     protocol::{Endpoint, GENERIC, PIECE, Route, route},
     refusal::{Reason, Refusal},
     upstream::Target,
@@ -97,16 +97,18 @@ async fn forward(
     link.guard.next();
     let (parts, ()) = request.into_parts();
 
-    let credential = link.host.protocol.credential();
-    let masked = mask::request(
-        terms,
-        limits.request_body,
+    // Where nothing is masked, no token is given out that could come back.
+    let vault = link.app.vault.as_ref();
+    let vault = vault.filter(|_| terms.masker.mode() == Mode::Enforce);
+    let way = mask::Way {
+        limit: limits.request_body,
         endpoint,
-        credential,
-        parts,
-        body,
-    )
-    .await?;
+        answered,
+        credential: link.host.protocol.credential(),
+        tenant: vault.map(|vault| vault.tenant(terms.name.as_deref())),
+    };
+    let tenant = way.tenant.clone();
+    let masked = mask::request(terms, way, parts, body).await?;
     record.masked(&masked);
     if masked.report.unreadable > 0 {
         passes_unread(link, terms);
@@ -125,7 +127,16 @@ async fn forward(
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
     link.app.learn(link.target.original.0.ip());
-    let answer = respond::unmasked(response, answered, masked.tokens, limits.response_body);
+    let watching = terms.watch.as_ref().map(Watch::begin);
+    record.watching(watching.clone());
+    let mut tokens = Tokens::new(masked.tokens).watched(watching);
+    let others = tenant.filter(|_| masked.scheme.knows_keyed());
+    if others.is_some() {
+        tokens = tokens.with_keyed(terms.masker.labels());
+    }
+    let farewell = |framing| record.farewell(framing);
+    let limit = limits.response_body;
+    let answer = respond::unmasked(response, answered, tokens, others, limit, farewell);
     Ok((answer.await?, None))
 }
 

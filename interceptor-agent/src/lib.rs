@@ -41,6 +41,7 @@ pub mod steering;
 pub mod sys;
 pub mod tls;
 pub mod upstream;
+pub mod vault;
 pub mod websocket;
 pub mod who;
 pub mod workers;

@@ -6,6 +6,7 @@ pub mod request;
 pub mod response;
 pub mod token;
 pub mod unmask;
+pub mod watch;
 
 /// What the agent does with findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]

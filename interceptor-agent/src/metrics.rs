@@ -62,6 +62,7 @@ pub struct Metrics {
     let_through: Family<ReasonLabel, Counter>,
     exchanges: Family<ExchangeLabel, Counter>,
     findings: Family<ClassLabel, Counter>,
+    answer_findings: Family<ClassLabel, Counter>,
     fields: Counter,
     text: Family<ResultLabel, Counter>,
     masking: Histogram,
@@ -74,6 +75,7 @@ pub struct Metrics {
     reloads: Family<ResultLabel, Counter>,
     policies: Family<PolicyLabel, Counter>,
     audit: Family<ResultLabel, Counter>,
+    vault: Family<ResultLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -86,6 +88,7 @@ impl Default for Metrics {
             let_through: Family::default(),
             exchanges: Family::default(),
             findings: Family::default(),
+            answer_findings: Family::default(),
             fields: Counter::default(),
             text: Family::default(),
             masking: Histogram::new([
@@ -100,6 +103,7 @@ impl Default for Metrics {
             reloads: Family::default(),
             policies: Family::default(),
             audit: Family::default(),
+            vault: Family::default(),
         };
         registry.register(
             "connections",
@@ -125,6 +129,11 @@ impl Default for Metrics {
             "findings",
             "Values found in requests, by class",
             metrics.findings.clone(),
+        );
+        registry.register(
+            "answer_findings",
+            "Values found in answers that the request did not have, by class",
+            metrics.answer_findings.clone(),
         );
         registry.register(
             "request_fields",
@@ -186,6 +195,11 @@ impl Default for Metrics {
             "audit_records",
             "Audit records, by whether they were written or lost",
             metrics.audit.clone(),
+        );
+        registry.register(
+            "vault",
+            "Entries of the vault that were written, found or missed, and times that it failed",
+            metrics.vault.clone(),
         );
         Self {
             registry: Arc::new(registry),
@@ -279,12 +293,27 @@ impl Metrics {
         }
     }
 
+    /// An answer was looked at.
+    pub fn watched(&self, findings: impl IntoIterator<Item = (&'static str, u32)>) {
+        for (class, count) in findings {
+            self.answer_findings
+                .get_or_create(&ClassLabel { class })
+                .inc_by(count.into());
+        }
+    }
+
     /// Bytes of a request's body that were looked at, and those that an earlier request had.
     pub fn looked_at(&self, new: usize, known: usize) {
         for (result, bytes) in [("new", new), ("known", known)] {
             let counter = self.text.get_or_create(&ResultLabel { result });
             counter.inc_by(bytes as u64);
         }
+    }
+
+    /// The vault was asked: `written`, `found`, `missed`, each an entry, or `failed`.
+    pub fn vault(&self, result: &'static str, count: usize) {
+        let counter = self.vault.get_or_create(&ResultLabel { result });
+        counter.inc_by(count as u64);
     }
 
     /// Network namespaces that the agent listens in.

@@ -12,6 +12,7 @@ pub mod openai;
 pub mod response;
 pub(crate) mod route;
 pub mod schema;
+mod state;
 pub mod vertex;
 
 use std::{fmt, str::FromStr};
@@ -23,6 +24,7 @@ pub use openai::{
 use response::Answer;
 pub use route::{BadPath, Extra, Route, route};
 use schema::Schema;
+pub use state::{Keeps, State};
 
 /// The API that a host speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

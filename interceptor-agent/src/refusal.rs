@@ -1,5 +1,6 @@
 //! An answer the agent makes itself, in the provider's own error shape, so that SDKs show it as they show the provider's.
 
+mod event;
 mod from;
 mod reason;
 

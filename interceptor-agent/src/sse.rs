@@ -18,6 +18,7 @@ pub struct EventTooLong {
 }
 
 /// Cuts a stream into events; holds at most one unfinished event and the chunk that came last.
+#[derive(Clone)]
 pub struct Events {
     buffer: Vec<u8>,
     /// Start of the first event that was not handed out.
@@ -151,12 +152,17 @@ impl<'b> Event<'b> {
                     written = true;
                     let (name, end) = (&line.raw[..value.start], &line.raw[value.end..]);
                     let between = if end.is_empty() { b"\n" } else { end };
-                    for (number, part) in Lines(data).enumerate() {
+                    // Behind a line end there is one more line, with nothing in it.
+                    let last = without_end(data).len() < data.len() || data.is_empty();
+                    let parts = Lines(data).chain(last.then_some(&b""[..]));
+                    for (number, part) in parts.map(without_end).enumerate() {
                         if number > 0 {
                             out.extend_from_slice(between);
                         }
-                        out.extend_from_slice(name);
-                        out.extend_from_slice(without_end(part));
+                        let marked = name.strip_prefix(BYTE_ORDER_MARK).filter(|_| number > 0);
+                        out.extend_from_slice(marked.unwrap_or(name));
+                        out.extend_from_slice(separator(name, part));
+                        out.extend_from_slice(part);
                     }
                     out.extend_from_slice(end);
                 }
@@ -179,6 +185,16 @@ impl<'b> Event<'b> {
             raw,
             data: data_value(raw),
         })
+    }
+}
+
+/// What is missing between a line's name and its new value, so that a reader takes no part of it for the separator.
+fn separator(name: &[u8], value: &[u8]) -> &'static [u8] {
+    match (name.last(), value.first()) {
+        (Some(b':'), Some(b' ')) => b" ",
+        (Some(b':' | b' '), _) | (_, None) => b"",
+        (_, Some(b' ')) => b": ",
+        (_, Some(_)) => b":",
     }
 }
 

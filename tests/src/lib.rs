@@ -17,6 +17,7 @@ mod deploy;
 pub mod docker;
 pub mod netns;
 pub mod pins;
+pub mod redis;
 pub mod sweep;
 mod sys;
 pub mod upstream;

@@ -10,6 +10,7 @@ mod cohere;
 pub mod flaw;
 mod gemini;
 mod grpc;
+mod kept;
 mod mcp;
 mod ollama;
 mod openai;

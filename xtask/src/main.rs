@@ -1,9 +1,10 @@
-//! Developer commands: `cargo xtask setup | build | demo | test | bench | churn | ci | tidy`.
+//! Developer commands: `cargo xtask setup | build | demo | test | bench | churn | fuzz | ci | tidy`.
 //!
 //! `setup` brings what is missing and is run by the others; `ci` is exactly what CI runs.
 
 mod ci;
 mod env;
+mod fuzz;
 mod kernel;
 mod setup;
 mod shell;
@@ -60,6 +61,17 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Run fuzz targets: all of them one by one, or the one that is named
+    Fuzz {
+        /// A file in `fuzz/fuzz_targets`
+        target: Option<String>,
+        /// How long each target runs
+        #[arg(long, default_value_t = 1.0)]
+        minutes: f64,
+        /// Build the targets and run none
+        #[arg(long)]
+        build: bool,
+    },
     /// Everything CI runs: fmt, clippy, deny, tidy, test
     Ci,
     /// Check the house rules that no compiler checks
@@ -108,6 +120,10 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Bench { args } => as_root(&env, "bench", args),
         Command::Churn { args } => as_root(&env, "churn", args),
+        Command::Fuzz { build: true, .. } => fuzz::check(&env),
+        Command::Fuzz {
+            target, minutes, ..
+        } => fuzz::run(&env, target.as_deref(), minutes),
         Command::Ci => ci::run(&env),
         Command::Tidy => tidy::run(&env.workspace),
     }

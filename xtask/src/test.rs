@@ -16,6 +16,9 @@ use crate::shell::Sh;
 /// The package whose integration tests need the real kernel, and so root.
 const END_TO_END: &str = "interceptor-tests";
 
+/// Property tests have the same cases each time: what fails here, a change has broken. `cargo test` has others each time.
+const SEED: &str = "PROPTEST_RNG_SEED";
+
 /// Runs every test whose name contains `filter`, all of them even after a failure.
 pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
     let agent = build_agent(Sh::cargo(env))?;
@@ -41,6 +44,7 @@ pub fn run(env: &Env, filter: Option<&str>, args: &[OsString]) -> Result<()> {
             .current_dir(&binary.package_dir)
             .env_for_tests(env, &agent)
             .env("CARGO_MANIFEST_DIR", &binary.package_dir)
+            .env(SEED, std::env::var_os(SEED).unwrap_or("1".into()))
             .succeeds()?;
         if !passed {
             failed.push(binary.to_string());

@@ -25,7 +25,7 @@ const UNFINISHED: [&str; 6] = [
 const NO_HOOK: [&str; 5] = ["direct", "main", "maps", "refuse", "scope"];
 
 /// Files beside the protocol adapters that are none: what the adapters share.
-const NO_ADAPTER: [&str; 4] = ["grpc", "response", "route", "schema"];
+const NO_ADAPTER: [&str; 5] = ["grpc", "response", "route", "schema", "state"];
 
 /// Reports every breach at once.
 pub fn run(workspace: &Path) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::{
     mask::{
         detector::{Detectors, UnknownClass},
         request::Masker,
+        watch::Watch,
     },
     proxy::Rules,
     sigv4::Credentials,
@@ -52,6 +53,8 @@ pub struct Terms {
     pub decisions: Decisions,
     /// The masker.
     pub masker: Masker,
+    /// What answers are looked at for, if for anything.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Terms {
@@ -60,6 +63,7 @@ impl Terms {
         name: Option<&str>,
         decisions: &Decisions,
         mask: &MaskPolicy,
+        watched: Option<&Arc<Detectors>>,
         mut others: impl Iterator<Item = &'t Arc<Self>>,
     ) -> Result<Arc<Self>, UnknownClass> {
         let same = others.find(|other| other.decisions.classes == decisions.classes);
@@ -75,6 +79,8 @@ impl Terms {
             name: name.map(Arc::from),
             decisions: decisions.clone(),
             masker,
+            watch: watched
+                .map(|detectors| Arc::new(Watch::new(Arc::clone(detectors), decisions.mode))),
         }))
     }
 }
@@ -133,11 +139,13 @@ impl Policy {
 type Chosen = Vec<(Match, Arc<Terms>)>;
 
 fn terms(config: &Config) -> Result<(Arc<Terms>, Chosen), UnknownClass> {
-    let default = Terms::new(None, &config.decisions(), &config.mask, std::iter::empty())?;
+    let watched = config.response.detectors(&config.mask.rules)?.map(Arc::new);
+    let (mask, watched) = (&config.mask, watched.as_ref());
+    let default = Terms::new(None, &config.decisions(), mask, watched, std::iter::empty())?;
     let mut chosen = Chosen::new();
     for rule in &config.policies {
         let others = std::iter::once(&default).chain(chosen.iter().map(|(_, terms)| terms));
-        let terms = Terms::new(Some(&rule.name), &rule.decisions, &config.mask, others)?;
+        let terms = Terms::new(Some(&rule.name), &rule.decisions, mask, watched, others)?;
         chosen.push((rule.who.clone(), terms));
     }
     Ok((default, chosen))

@@ -91,6 +91,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             old.limits.connections != new.limits.connections,
         ),
         ("audit", old.audit != new.audit),
+        ("vault", old.vault != new.vault),
         ("admin.listen", old.admin != new.admin),
         ("listeners", !are_alike(&old.listeners, &new.listeners)),
         ("log", old.log != new.log),
@@ -111,6 +112,7 @@ fn in_force(old: &Config, new: Config) -> Config {
     config.steering.heartbeat = steering.heartbeat;
     config.limits.connections = old.limits.connections;
     config.audit = old.audit.clone();
+    config.vault = old.vault.clone();
     config.admin = old.admin.clone();
     config.listeners = same_places(&old.listeners, &config.listeners);
     config.log = old.log.clone();
@@ -161,6 +163,8 @@ connections = 7
 request_body = \"1MiB\"
 [audit]
 file = \"/var/log/audit.jsonl\"
+[vault]
+key_file = \"/key\"
 [admin]
 listen = \"127.0.0.1:1234\"
 [log]
@@ -181,6 +185,7 @@ path = \"/new.sock\"
                 "steering.heartbeat",
                 "limits.connections",
                 "audit",
+                "vault",
                 "admin.listen",
                 "listeners",
                 "log"

@@ -38,8 +38,10 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// Why it was refused.
     pub refused: Option<&'static str>,
-    /// Classes found.
+    /// Classes found in the request.
     pub findings: Vec<Finding>,
+    /// Classes found in the answer, where it is looked at.
+    pub answer_findings: Vec<Finding>,
     /// Bytes of the request's body, from the client.
     pub request_bytes: u64,
     /// Bytes of the request's body, masked, as it was sent to the provider; None where it did not come to that.
@@ -48,7 +50,7 @@ pub struct Exchange {
     pub masking: Duration,
 }
 
-/// A class in a request.
+/// A class in a request or an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The class's name.
@@ -89,6 +91,8 @@ impl Exchange {
             status: Option<u16>,
             refused: Option<&'static str>,
             findings: &'r [Finding],
+            #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
+            answer_findings: &'r [Finding],
             request_bytes: u64,
             sent_bytes: Option<u64>,
             answer_bytes: u64,
@@ -112,6 +116,7 @@ impl Exchange {
             status: self.status,
             refused: self.refused,
             findings: &self.findings,
+            answer_findings: &self.answer_findings,
             request_bytes: self.request_bytes,
             sent_bytes: self.sent_bytes,
             answer_bytes: ended.bytes,

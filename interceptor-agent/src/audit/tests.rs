@@ -153,6 +153,7 @@ fn a_record_is_one_line_of_json() {
             count: 2,
             done: "masked",
         }],
+        answer_findings: Vec::new(),
         request_bytes: 100,
         sent_bytes: Some(90),
         masking: Duration::from_micros(30),

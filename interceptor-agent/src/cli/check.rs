@@ -5,13 +5,14 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{Config, Endpoint, Listener, OnFailure, Others, Reach, unreachable};
+use crate::config::{Config, Endpoint, Listener, OnFailure, Others, Reach, Vault, unreachable};
 use crate::mask::Mode;
 use crate::mask::detector::{Action, Detectors};
 use crate::proxy::Rules;
 use crate::steering::choice;
 use crate::tls::ca::{Ca, CaError};
 use crate::tls::upstream::Roots;
+use crate::vault::Keys;
 
 /// Arguments of `interceptor check`.
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,7 @@ impl Args {
             .into_iter()
             .chain(config.mask.rules.notes.iter().cloned())
             .chain(ca_warning(&config))
+            .chain(vault_warning(&config))
             .chain(unusable)
         {
             eprintln!("warning: {warning}");
@@ -102,6 +104,7 @@ fn summary(config: &Config, roots: &Roots, backend: String) -> String {
         ),
         ("ca", config.tls.ca_dir.display().to_string()),
         ("audit", audit(config)),
+        ("vault", vault(config)),
         (
             "admin",
             config
@@ -190,6 +193,20 @@ fn audit(config: &Config) -> String {
             }
         },
     )
+}
+
+fn vault(config: &Config) -> String {
+    let described = |vault: &Vault| {
+        let days = vault.retention.as_secs() / 86_400;
+        format!("{}, for {days} days", vault.store)
+    };
+    let vault = config.vault.as_ref();
+    vault.map_or_else(|| "off".to_owned(), described)
+}
+
+fn vault_warning(config: &Config) -> Option<String> {
+    let key = Keys::load(&config.vault.as_ref()?.key_file);
+    key.err().map(|error| error.to_string())
 }
 
 fn policy_warnings(config: &Config) -> Vec<String> {
@@ -295,6 +312,16 @@ mod tests {
             warnings[0].contains("`narrow` never holds: `wide`"),
             "{warnings:?}"
         );
+    }
+
+    #[test]
+    fn the_vault_and_a_key_that_is_missing_are_told() {
+        let config = config("[vault]\nkey_file = \"/no/such/key\"\nretention = \"7d\"");
+        let text = summary(&config, &Roots::load(&[]).unwrap(), String::new());
+        let row = "vault     /var/lib/interceptor/vault, for 7 days\n";
+        assert!(text.contains(row), "{text}");
+        let warning = vault_warning(&config).unwrap();
+        assert!(warning.contains("interceptor vault key"), "{warning}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `interceptor mask`.
 
 use std::{
+    collections::BTreeMap,
     fs::{OpenOptions, Permissions},
     io::{self, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use crate::{
     mask::{
         Mode,
-        detector::Detectors,
+        detector::{Detectors, rules::Rules},
         request::{Masker, Masking},
         token::TokenMap,
     },
@@ -30,6 +31,9 @@ pub struct Args {
     /// Write the token map, token to value as JSON, to this file; only you can read it
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
+    /// Classes whose values keep their shape: an address stays an address, an id keeps its pattern
+    #[arg(long, value_name = "CLASS", value_delimiter = ',')]
+    surrogates: Vec<String>,
 }
 
 impl Args {
@@ -38,7 +42,7 @@ impl Args {
         io::stdin()
             .read_to_end(&mut input)
             .context("can't read standard input")?;
-        let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
+        let masker = Masker::new(self.detectors()?, Mode::Enforce);
         let mut masking = masker.begin();
         let masked = self.mask(&mut masking, input)?;
         if let Some(path) = &self.map {
@@ -49,6 +53,20 @@ impl Args {
             .write_all(&masked)
             .context("can't write standard output")?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn detectors(&self) -> anyhow::Result<Detectors> {
+        for class in &self.surrogates {
+            anyhow::ensure!(
+                Detectors::default_action(class).is_some(),
+                "{class:?} is no class; `interceptor rules list` prints all"
+            );
+        }
+        let rules = Rules {
+            surrogates: self.surrogates.iter().cloned().collect(),
+            ..Rules::default()
+        };
+        Ok(Detectors::new(&BTreeMap::new(), &rules)?)
     }
 
     fn mask(&self, masking: &mut Masking, input: Vec<u8>) -> anyhow::Result<Bytes> {
@@ -91,6 +109,7 @@ mod tests {
         Args {
             protocol,
             map: None,
+            surrogates: Vec::new(),
         }
         .mask(&mut masker.begin(), input.into())
     }
@@ -106,6 +125,25 @@ mod tests {
         );
         let error = mask(Some(Protocol::OpenAi), TEXT).unwrap_err();
         assert!(error.to_string().contains("not JSON at byte 0"), "{error}");
+    }
+
+    #[test]
+    fn classes_with_surrogates_are_named() {
+        let args = |class: &str| Args {
+            protocol: None,
+            map: None,
+            surrogates: vec![class.to_owned()],
+        };
+        let masker = Masker::new(args("ec2_instance").detectors().unwrap(), Mode::Enforce);
+        let mut masking = masker.begin();
+        let masked = args("ec2_instance").mask(&mut masking, TEXT.into());
+        assert_eq!(masked.unwrap(), "stop i-00000000000000001");
+        let tokens = masking.finish().0;
+        assert_eq!(
+            TokenMap::from_json(tokens.to_json().as_bytes()).unwrap(),
+            tokens
+        );
+        assert!(args("ec2").detectors().is_err());
     }
 
     #[test]

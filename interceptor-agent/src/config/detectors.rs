@@ -110,6 +110,8 @@ pub(super) fn rules<'c>(
         section.entries(&names, thousandths(1.0))
     });
     let class = |value: &DeValue<'_>| choice(&named(&names))(value).map(str::to_owned);
+    let surrogates = section.list("surrogates", class);
+    rules.surrogates = surrogates.into_iter().flatten().collect();
     let hard = section.list("hard_block", class);
     rules.hard = BTreeSet::from_iter(hard.into_iter().flatten());
     section.sections("allow", |section| {

@@ -7,10 +7,12 @@ use interceptor_common::MAX_PORTS;
 
 use super::detectors::{detectors, rules};
 use super::listeners::listeners;
+use super::response::response;
 use super::section::{Bad, Problem, Section, Source};
 use super::values::{
     choice, cidr, count, duration, endpoint, path, port, size, socket, text, version,
 };
+use super::vault::vault;
 use super::{
     Admin, Audit, Backend, Bedrock, Config, Limits, Log, LogFormat, MaskPolicy, OnFailure,
     PathPolicy, Reach, Steering, Tls, policies,
@@ -34,6 +36,7 @@ pub(super) fn config(
     let alone = !root.has("listeners");
     let own = detectors(&mut root, classes);
     let (mask, classes) = root.section("mask", |section| mask(section, default.mask, own, classes));
+    let response = root.section("response", |section| response(section, &classes));
     let mode = root.get("mode", choice(MODES)).unwrap_or(default.mode);
     let steering = root.section("steering", |section| {
         steering(section, default.steering, alone)
@@ -45,10 +48,12 @@ pub(super) fn config(
         tls: root.section("tls", |section| tls(section, default.tls)),
         hosts: hosts(&mut root, default.hosts),
         mask,
+        response,
         policies: default.policies,
         limits: root.section("limits", |section| limits(section, default.limits)),
         audit: root.optional("audit", audit).flatten(),
         bedrock: root.optional("bedrock", bedrock).flatten(),
+        vault: root.optional("vault", vault).flatten(),
         admin: root.section("admin", |section| Admin {
             listen: section.get("listen", socket),
         }),

@@ -41,6 +41,7 @@ impl fmt::Display for Problem {
 pub(super) struct Bad {
     allowed: String,
     remedy: String,
+    hidden: bool,
 }
 
 impl Bad {
@@ -48,6 +49,15 @@ impl Bad {
         Self {
             allowed: allowed.into(),
             remedy: remedy.into(),
+            hidden: false,
+        }
+    }
+
+    /// The same, where the value may hold a secret: it is not shown.
+    pub(super) fn hidden(self) -> Self {
+        Self {
+            hidden: true,
+            ..self
         }
     }
 }
@@ -85,7 +95,10 @@ impl<'s> Source<'s> {
 
     fn note(&self, key: String, span: Range<usize>, given: bool, bad: Bad) {
         let line = 1 + self.text[..span.start].matches('\n').count();
-        let given = given.then(|| shortened(&self.text[span]));
+        let given = given.then(|| match bad.hidden {
+            true => "(not shown)".to_owned(),
+            false => shortened(&self.text[span]),
+        });
         self.problems.borrow_mut().push(Problem {
             line,
             key,

@@ -87,6 +87,11 @@ on_failure = "continue"
 [bedrock]
 credentials_file = "/etc/interceptor/aws"
 profile = "bedrock"
+[vault]
+key_file = "/etc/interceptor/vault.key"
+retention = "7d"
+redis = "rediss://agent@cache.corp.example:6380/2"
+redis_password_file = "/etc/interceptor/redis"
 [admin]
 listen = "[::1]:9901"
 [log]
@@ -226,6 +231,17 @@ fn every_key_is_read() {
             profile: "bedrock".to_owned(),
         })
     );
+    assert_eq!(
+        config.vault,
+        Some(Vault {
+            key_file: "/etc/interceptor/vault.key".into(),
+            retention: Duration::from_secs(7 * 86_400),
+            store: VaultStore::Redis {
+                url: "rediss://agent@cache.corp.example:6380/2".to_owned(),
+                password_file: Some("/etc/interceptor/redis".into()),
+            },
+        })
+    );
     let [ci, strict] = &config.policies[..] else {
         panic!("{:?}", config.policies)
     };
@@ -328,6 +344,56 @@ fn broken_configs_are_explained() {
         }
     }
     assert!(seen >= 10, "{seen} configs seen");
+}
+
+#[test]
+fn answers_are_looked_at_for_what_is_named() {
+    let detectors = |text: &str| {
+        let config = Config::parse(&format!("version = 1\n{text}")).unwrap();
+        config.response.detectors(&config.mask.rules).unwrap()
+    };
+    assert!(detectors("[mask]\nhard_block = [\"jwt\"]").is_none());
+    let actions = |text: &str, names: &[&str]| -> Vec<Action> {
+        let detectors = detectors(text).unwrap();
+        let find = |name: &&str| detectors.classes().find(|(_, class)| class.name == *name);
+        names
+            .iter()
+            .map(|name| detectors.action(find(name).unwrap().0))
+            .collect()
+    };
+    let names = [
+        "jwt",
+        "assigned_password",
+        "openai_key",
+        "email",
+        "ec2_instance",
+    ];
+    assert_eq!(
+        actions(
+            "[mask]\nhard_block = [\"jwt\"]\n[response]\nsecrets = \"mask\"",
+            &names
+        ),
+        [
+            Action::Mask,
+            Action::Mask,
+            Action::Mask,
+            Action::Allow,
+            Action::Allow
+        ]
+    );
+    assert_eq!(
+        actions(
+            "[response]\nothers = \"report\"\nclasses.jwt = \"block\"",
+            &names
+        ),
+        [
+            Action::Block,
+            Action::Allow,
+            Action::Allow,
+            Action::Report,
+            Action::Report
+        ]
+    );
 }
 
 #[test]

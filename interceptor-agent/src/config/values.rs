@@ -168,6 +168,23 @@ pub(super) fn duration(
     }
 }
 
+/// How long something is kept: `"30d"`, or a number of seconds.
+pub(super) fn retention(
+    least: Duration,
+    most: Duration,
+) -> impl Fn(&DeValue<'_>) -> Parsed<Duration> {
+    const UNITS: &[(&str, u64)] = &[("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
+    let allowed: RangeInclusive<Duration> = least..=most;
+    move |value| {
+        let time = quantity(value, UNITS, 1).map(Duration::from_secs);
+        time.filter(|time| allowed.contains(time)).ok_or_else(|| {
+            let days = most.as_secs() / 86_400;
+            let range = format!("a time from {least:?} to {days} days");
+            Bad::new(range, "write a number and s, m, h or d, like \"30d\"")
+        })
+    }
+}
+
 /// An absolute path: the agent runs in no particular folder.
 pub(super) fn path(value: &DeValue<'_>) -> Parsed<PathBuf> {
     let path = value.as_str().map(PathBuf::from);

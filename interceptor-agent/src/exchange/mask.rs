@@ -1,7 +1,10 @@
 //! The request's way through the masker: body, headers, target.
 
+mod scheme;
+
 use std::{
     borrow::Cow,
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,15 +20,34 @@ use crate::{
     mask::{
         Mode,
         request::{Masking, Outcome, Report},
-        token::TokenMap,
+        token::{Scheme, TokenMap},
     },
     protocol::{Endpoint, bedrock::account},
     refusal::{Reason, Refusal},
     upstream::MaskedBody,
+    vault::Tenant,
 };
 
 /// Bodies above this, and coded ones, are masked where they don't hold up other connections.
 const LONG: usize = 256 * 1024;
+
+/// How often a request is masked anew because another value has one of its keyed tokens. Once is rare.
+const ATTEMPTS: usize = 4;
+
+/// How a request is to be masked, beside what policy says.
+#[derive(Clone)]
+pub(super) struct Way {
+    /// Most bytes that its body decodes to.
+    pub(super) limit: usize,
+    /// How its body is read, if it has one.
+    pub(super) endpoint: Option<&'static Endpoint>,
+    /// What answers it.
+    pub(super) answered: &'static Endpoint,
+    /// A parameter of the query, which is left alone.
+    pub(super) credential: Option<&'static str>,
+    /// Where values are kept that the provider keeps the tokens of.
+    pub(super) tenant: Option<Tenant>,
+}
 
 /// A request that may leave.
 pub(super) struct Masked {
@@ -34,23 +56,47 @@ pub(super) struct Masked {
     /// Whether it is not what the client sent.
     pub(super) changed: bool,
     pub(super) tokens: Arc<TokenMap>,
+    /// How they are numbered.
+    pub(super) scheme: Scheme,
     pub(super) report: Report,
     pub(super) took: Duration,
 }
 
-/// Masks everything that a process could put text into, but for `credential`, a parameter of the query; a body decodes to at
-/// most `limit` bytes. The body comes first: its tokens are numbered without regard
-/// to headers, which change from request to request.
+/// Masks everything that a process could put text into, and keeps what stands behind the tokens that the provider keeps.
 pub(super) async fn request(
     terms: &Arc<Terms>,
-    limit: usize,
-    endpoint: Option<&'static Endpoint>,
-    credential: Option<&'static str>,
+    way: Way,
+    parts: Parts,
+    body: Bytes,
+) -> Result<Masked, Refusal> {
+    let Some(tenant) = way.tenant.clone() else {
+        return on_its_thread(terms, way, Arc::default(), parts, body).await;
+    };
+    let mut taken = HashSet::new();
+    for _ in 0..ATTEMPTS {
+        let (way, parts, body) = (way.clone(), parts.clone(), body.clone());
+        let not_these = Arc::new(taken.clone());
+        let masked = on_its_thread(terms, way, not_these, parts, body).await?;
+        let Scheme::Keyed(..) = masked.scheme else {
+            return Ok(masked);
+        };
+        match tenant.keep(&masked.tokens).await? {
+            others if others.is_empty() => return Ok(masked),
+            others => taken.extend(others),
+        }
+    }
+    Err(Reason::Vault.into())
+}
+
+async fn on_its_thread(
+    terms: &Arc<Terms>,
+    way: Way,
+    taken: Arc<HashSet<String>>,
     parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let long = body.len() > LONG || parts.headers.contains_key(CONTENT_ENCODING);
-    let work = masked(Arc::clone(terms), limit, endpoint, credential, parts, body);
+    let work = masked(Arc::clone(terms), way, taken, parts, body);
     if !long {
         return work.await;
     }
@@ -59,26 +105,28 @@ pub(super) async fn request(
     done.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
 }
 
+/// The body comes first: its tokens are numbered without regard to headers, which change from request to request.
 async fn masked(
     terms: Arc<Terms>,
-    limit: usize,
-    endpoint: Option<&'static Endpoint>,
-    credential: Option<&'static str>,
+    way: Way,
+    taken: Arc<HashSet<String>>,
     mut parts: Parts,
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let masker = &terms.masker;
+    let (endpoint, credential) = (way.endpoint, way.credential);
     // Where nothing is enforced, what can't be read passes as it would without us.
     let as_it_came = |refusal: Refusal| {
         let body = masker.unenforced(body.clone());
         body.map(Outcome::Unchanged).ok_or(refusal)
     };
-    let (codings, plain) = match plain(limit, &parts, &body).await {
+    let (codings, plain) = match plain(way.limit, &parts, &body).await {
         Ok((codings, plain)) => (codings, Ok(plain)),
         Err(refusal) => (Codings::default(), Err(refusal)),
     };
     let started = Instant::now();
-    let mut masking = masker.begin();
+    let scheme = scheme::of(&way, plain.as_deref().unwrap_or(&body), taken);
+    let mut masking = masker.begin_with(scheme.clone());
     let outcome = match (endpoint, plain) {
         (None, Ok(_)) => None,
         (None, Err(refusal)) => as_it_came(refusal).map(|_| None)?,
@@ -117,6 +165,7 @@ async fn masked(
         body,
         changed,
         tokens: Arc::new(tokens),
+        scheme,
         report,
         took,
     })
@@ -194,6 +243,8 @@ fn refuse_elsewhere(
     Ok(())
 }
 
+#[cfg(test)]
+mod kept_tests;
 #[cfg(test)]
 mod tests {
     use http::Request;

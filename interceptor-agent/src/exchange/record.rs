@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::{Link, mask::Masked, relay::Seen};
@@ -14,7 +15,13 @@ use crate::{
     audit::{self, Ended, Finding, Slot},
     http::answer::Answer,
     id::Id,
-    mask::{Mode, detector::Action, request::Report},
+    mask::{
+        Mode,
+        detector::Action,
+        request::Report,
+        response::Framing,
+        watch::{Watched, Watching},
+    },
     protocol::Route,
     refusal::{Reason, Refusal},
 };
@@ -33,6 +40,7 @@ pub(super) struct Record<'l> {
     request_bytes: u64,
     sent_bytes: Option<u64>,
     audit: Option<(Slot, String)>,
+    watching: Option<Watching>,
     ended: bool,
 }
 
@@ -70,6 +78,7 @@ impl<'l> Record<'l> {
             request_bytes: 0,
             sent_bytes: None,
             audit: None,
+            watching: None,
             ended: false,
         }
     }
@@ -92,6 +101,18 @@ impl<'l> Record<'l> {
         self.findings = findings(self.link, self.terms, &masked.report, masked.took);
         self.masking = masked.took;
         self.sent_bytes = Some(masked.body.len() as u64);
+    }
+
+    /// The answer is looked at.
+    pub(super) fn watching(&mut self, watching: Option<Watching>) {
+        self.watching = watching;
+    }
+
+    /// How a stream ends that policy does not let go on, where its protocol has a way to say so.
+    pub(super) fn farewell(&self, framing: Framing) -> Option<Bytes> {
+        let refusal = Refusal::from(Reason::BlockedAnswer);
+        self.watching.as_ref()?;
+        refusal.event(self.link.host.protocol, framing, &self.id)
     }
 
     /// The connection becomes a WebSocket; its audit record is written when that ends.
@@ -138,16 +159,25 @@ impl<'l> Record<'l> {
     pub(super) fn end(mut self, response: Response<Answer>) -> Response<Answer> {
         self.ended = true;
         self.log(Some(response.status()));
-        let Some((slot, time)) = self.audit.take() else {
+        let audit = self.audit.take();
+        let audit = audit.map(|(slot, time)| (slot, self.exchange(time, Some(response.status()))));
+        let watching = self.watching.take();
+        if audit.is_none() && watching.is_none() {
             return response;
-        };
-        let exchange = self.exchange(time, Some(response.status()));
-        let (link, started) = (Arc::clone(self.link), self.started);
+        }
+        let (link, id, refused, started) =
+            (Arc::clone(self.link), self.id, self.refused, self.started);
         response.map(|answer| {
             answer.counted(move |bytes, whole| {
+                let (found, blocked) = watched(&link, id, watching.as_ref(), refused);
+                let Some((slot, mut exchange)) = audit else {
+                    return;
+                };
+                exchange.answer_findings = found;
+                exchange.refused = exchange.refused.or(blocked.map(Reason::as_str));
                 let ended = Ended {
                     bytes,
-                    whole,
+                    whole: whole && blocked.is_none(),
                     took: started.elapsed(),
                 };
                 slot.fill(exchange.line(ended, link.who.told()));
@@ -208,6 +238,7 @@ impl<'l> Record<'l> {
             status: status.map(|status| status.as_u16()),
             refused: self.refused.map(Reason::as_str),
             findings: std::mem::take(&mut self.findings),
+            answer_findings: Vec::new(),
             request_bytes: self.request_bytes,
             sent_bytes: self.sent_bytes,
             masking: self.masking,
@@ -240,7 +271,8 @@ impl Opened {
     }
 
     /// Both ends are told.
-    pub(super) fn ended(mut self, seen: &Seen, answer_bytes: u64) {
+    pub(super) fn ended(mut self, seen: &Seen, answer_bytes: u64, watching: Option<&Watching>) {
+        let (found, _) = watched(&self.link, self.id, watching, self.refused);
         let mut findings = findings(&self.link, &self.terms, &seen.report, seen.took);
         findings.extend(self.blocked.take());
         let took = self.started.elapsed();
@@ -256,6 +288,7 @@ impl Opened {
         if let Some((slot, mut exchange)) = self.audit.take() {
             exchange.refused = self.refused.map(Reason::as_str);
             exchange.findings = findings;
+            exchange.answer_findings = found;
             exchange.request_bytes = seen.came;
             exchange.sent_bytes = Some(seen.went);
             exchange.masking = seen.took;
@@ -288,6 +321,38 @@ fn findings(link: &Link, terms: &Terms, report: &Report, took: Duration) -> Vec<
     let (all, known) = (report.unit_bytes, report.cached_bytes);
     metrics.looked_at(all - known, known);
     findings
+}
+
+/// What was seen in an answer, to log, metrics and audit; and why it ended, if nobody has been told so yet.
+fn watched(
+    link: &Link,
+    id: Id,
+    watching: Option<&Watching>,
+    refused: Option<Reason>,
+) -> (Vec<Finding>, Option<Reason>) {
+    let Some(watching) = watching else {
+        return Default::default();
+    };
+    let seen = watching.report().into_iter();
+    let seen = seen.map(|Watched { class, count, done }| Finding { class, count, done });
+    let found: Vec<_> = seen.collect();
+    let metrics = &link.app.metrics;
+    metrics.watched(found.iter().map(|found| (found.class, found.count)));
+    let blocked = watching.blocked().filter(|_| refused.is_none());
+    let blocked = blocked.map(|_| Reason::BlockedAnswer);
+    if let Some(reason) = blocked {
+        metrics.refused(reason.as_str());
+    }
+    if !found.is_empty() {
+        tracing::warn!(
+            id = %id,
+            host = %link.target.host,
+            refused = refused.or(blocked).map(Reason::as_str),
+            findings = listed(&found),
+            "sensitive answer"
+        );
+    }
+    (found, blocked)
 }
 
 /// As `class=count,class=count`.

@@ -94,8 +94,14 @@ pub(super) async fn open(
     let limits = &policy.limits;
     let client = hyper::upgrade::on(&mut request);
     let (parts, ()) = request.into_parts();
-    let (limit, credential) = (limits.request_body, link.host.protocol.credential());
-    let masked = mask::request(terms, limit, None, credential, parts, Bytes::new()).await?;
+    let way = mask::Way {
+        limit: limits.request_body,
+        endpoint: None,
+        answered: endpoint,
+        credential: link.host.protocol.credential(),
+        tenant: None,
+    };
+    let masked = mask::request(terms, way, parts, Bytes::new()).await?;
     if masked.changed {
         return Err(Refusal::new(
             Reason::Unmaskable,
@@ -225,7 +231,7 @@ impl Ends {
         }
         let _ = timeout(FAREWELL, to_client.shutdown()).await;
         let _ = timeout(FAREWELL, to_server.shutdown()).await;
-        opened.ended(&up.seen, down.bytes);
+        opened.ended(&up.seen, down.bytes, session.watching());
     }
 }
 

@@ -1,46 +1,74 @@
 //! The provider's answer on its way to the client.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use http::{Response, header};
 
 use crate::{
-    http::{answer::Answer, coding::Codings, head},
+    http::{
+        answer::{Answer, AnswerError, LookUp},
+        coding::Codings,
+        head,
+    },
     mask::{
         response::{EVENT_LIMIT, Framing, Unmasker},
-        token::TokenMap,
+        unmask::Tokens,
     },
-    protocol::Endpoint,
+    protocol::{Endpoint, schema::is_binary_media},
     refusal::{Reason, Refusal},
     upstream::UpstreamBody,
+    vault::Tenant,
 };
 
 /// The answer with values put back; held whole, up to `limit` bytes, where it can't stream, so that its length is said
-/// and a provider that breaks it off is refused instead. With nothing to put back it passes as it is.
+/// and a provider that breaks it off is refused instead. With nothing to put back or to look for it passes as it is.
+/// What tokens of `others`, earlier exchanges of this tenant, stand for is looked up. A stream that policy ends does so by
+/// `farewell`, if there is one.
 pub(super) async fn unmasked(
     mut response: Response<UpstreamBody>,
     endpoint: &'static Endpoint,
-    tokens: Arc<TokenMap>,
+    tokens: Tokens,
+    others: Option<Tenant>,
     limit: usize,
+    farewell: impl FnOnce(Framing) -> Option<Bytes>,
 ) -> Result<Response<Answer>, Refusal> {
     head::strip_hop(response.headers_mut());
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok());
+    let framing = Framing::of(endpoint, kind.unwrap_or_default());
+    let tokens = match kind.is_some_and(is_media) {
+        true => tokens.watched(None),
+        false => tokens,
+    };
     if tokens.is_empty() {
         return Ok(response.map(Answer::Through));
     }
     let codings = Codings::of(response.headers())
         .map_err(|_| Refusal::new(Reason::BadAnswer, "its content coding is unknown"))?;
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok());
-    let framing = Framing::of(endpoint, kind.unwrap_or_default());
     let unmasker = Unmasker::with_limits(endpoint, framing, tokens, limit, EVENT_LIMIT.min(limit));
     // The length changes; and values can't be put into coded bytes, so the answer leaves uncoded.
     head::remove(response.headers_mut(), |name| {
         *name == header::CONTENT_LENGTH || *name == header::CONTENT_ENCODING
     });
     let (parts, body) = response.into_parts();
-    let mut answer = Answer::unmasked(body, &codings, unmasker);
+    let farewell = farewell(framing);
+    let mut answer = Answer::unmasked(body, &codings, unmasker, others.map(look_up), farewell);
     if framing == Framing::Json {
         answer = answer.held().await?;
     }
     Ok(Response::from_parts(parts, answer))
+}
+
+fn look_up(tenant: Tenant) -> LookUp {
+    Box::new(move |tokens| {
+        let tenant = tenant.clone();
+        Box::pin(async move { tenant.find(tokens).await.map_err(AnswerError::from) })
+    })
+}
+
+/// Whether a `content-type` is that of a picture, a recording or the like, in which nothing is looked for.
+fn is_media(kind: &str) -> bool {
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let essence = essence.to_ascii_lowercase();
+    let kinds = ["audio/", "image/", "video/"];
+    kinds.iter().any(|kind| essence.starts_with(kind)) || is_binary_media(&essence)
 }

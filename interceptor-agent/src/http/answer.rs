@@ -14,7 +14,16 @@ use tokio::io::AsyncRead;
 use tokio_util::io::{StreamReader, poll_read_buf};
 
 use super::coding::Codings;
-use crate::{mask::response::Unmasker, upstream::UpstreamBody};
+use crate::{
+    mask::response::{UnmaskError, Unmasker},
+    upstream::UpstreamBody,
+};
+
+/// Says what tokens of other exchanges stand for.
+pub type LookUp = Box<dyn Fn(Vec<String>) -> LookingUp + Send>;
+/// Tokens with their values; one without a value is none.
+pub type LookingUp =
+    Pin<Box<dyn Future<Output = Result<Vec<(String, Option<String>)>, AnswerError>> + Send>>;
 
 /// Any reason for which an answer breaks off. Its text names no content.
 pub type AnswerError = Box<dyn std::error::Error + Send + Sync>;
@@ -43,13 +52,31 @@ pub struct Counted {
 pub struct Unmasking {
     source: UnsyncBoxBody<Bytes, AnswerError>,
     unmasker: Option<Unmasker>,
+    /// For tokens that the unmasker does not know.
+    look_up: Option<LookUp>,
+    /// What is being looked up, and what is to be tried again then.
+    waiting: Option<(LookingUp, Piece)>,
     out: BytesMut,
     trailers: Option<HeaderMap>,
+    farewell: Option<Bytes>,
+}
+
+/// What an unmasker takes.
+enum Piece {
+    Bytes(Bytes),
+    End,
 }
 
 impl Answer {
-    /// The body with values put back; decoded first, since values can't be put into coded bytes.
-    pub fn unmasked(body: UpstreamBody, codings: &Codings, unmasker: Unmasker) -> Self {
+    /// The body with values put back; decoded first, since values can't be put into coded bytes. Where policy ends it, it
+    /// ends with `farewell`, or breaks off.
+    pub fn unmasked(
+        body: UpstreamBody,
+        codings: &Codings,
+        unmasker: Unmasker,
+        look_up: Option<LookUp>,
+        farewell: Option<Bytes>,
+    ) -> Self {
         let source = if codings.is_empty() {
             body.map_err(AnswerError::from).boxed_unsync()
         } else {
@@ -59,8 +86,11 @@ impl Answer {
         Self::Unmasked(Box::new(Unmasking {
             source,
             unmasker: Some(unmasker),
+            look_up,
+            waiting: None,
             out: BytesMut::new(),
             trailers: None,
+            farewell,
         }))
     }
 
@@ -111,30 +141,59 @@ impl Unmasking {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         while let Some(unmasker) = &mut self.unmasker {
-            let frame = match Pin::new(&mut self.source).poll_frame(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(frame) => frame,
-            };
-            let pushed = match frame {
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => unmasker.push(&data, &mut self.out),
-                    // Most trailers of an answer belong to its coded form.
-                    Err(frame) => {
-                        let kept = frame.into_trailers().ok();
-                        self.trailers = kept.filter(|_| unmasker.keeps_trailers());
-                        continue;
+            let piece = match &mut self.waiting {
+                Some((looking_up, _)) => {
+                    let Poll::Ready(found) = looking_up.as_mut().poll(context) else {
+                        return Poll::Pending;
+                    };
+                    match found {
+                        Ok(found) => unmasker.resolve(found),
+                        Err(error) => {
+                            self.unmasker = None;
+                            return Poll::Ready(Some(Err(error)));
+                        }
                     }
-                },
-                None => {
-                    let finished = unmasker.finish(&mut self.out);
-                    self.unmasker = None;
-                    finished
+                    self.waiting.take().map(|(_, piece)| piece)
                 }
+                None => None,
             };
-            if let Err(error) = pushed {
-                self.unmasker = None;
-                return Poll::Ready(Some(Err(error.into())));
+            let piece = match piece {
+                Some(piece) => piece,
+                None => match Pin::new(&mut self.source).poll_frame(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                        Ok(data) => Piece::Bytes(data),
+                        // Most trailers of an answer belong to its coded form.
+                        Err(frame) => {
+                            let kept = frame.into_trailers().ok();
+                            self.trailers = kept.filter(|_| unmasker.keeps_trailers());
+                            continue;
+                        }
+                    },
+                    Poll::Ready(None) => Piece::End,
+                },
+            };
+            let bytes = match &piece {
+                Piece::Bytes(bytes) => Some(&bytes[..]),
+                Piece::End => None,
+            };
+            match (unmasker.attempt(bytes, &mut self.out), &self.look_up) {
+                (Err(error), _) => {
+                    self.unmasker = None;
+                    let blocked = matches!(error, UnmaskError::Blocked { .. });
+                    let farewell = self.farewell.take().filter(|_| blocked);
+                    return Poll::Ready(Some(match farewell {
+                        Some(farewell) => Ok(Frame::data(farewell)),
+                        None => Err(error.into()),
+                    }));
+                }
+                (Ok(missing), Some(look_up)) if !missing.is_empty() => {
+                    self.waiting = Some((look_up(missing), piece));
+                    continue;
+                }
+                (Ok(_), _) if matches!(piece, Piece::End) => self.unmasker = None,
+                (Ok(_), _) => {}
             }
             if !self.out.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(self.out.split().freeze()))));

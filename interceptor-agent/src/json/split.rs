@@ -11,6 +11,7 @@ pub struct TooLong {
 }
 
 /// Cuts a stream; holds at most one unfinished object and the chunk that came last.
+#[derive(Clone)]
 pub struct Splitter {
     buffer: Vec<u8>,
     /// Start of what was not handed out, and how far it was read.

@@ -39,6 +39,14 @@ pub struct Class {
     pub action: Action,
 }
 
+impl Class {
+    /// Whether its values open something: keys, tokens, passwords.
+    pub fn is_secret(&self) -> bool {
+        let words = ["SECRET", "KEY", "PASSWORD", "JWT"];
+        self.label.split('_').any(|word| words.contains(&word))
+    }
+}
+
 /// What is done with findings of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -129,6 +137,8 @@ struct Decided {
     asks: bool,
     /// Whether nothing clears it.
     hard: bool,
+    /// Whether its values get surrogates.
+    surrogates: bool,
 }
 
 struct Pattern {
@@ -174,6 +184,12 @@ impl Detectors {
         rows::all().map(|row| row.class.name)
     }
 
+    /// The built-in classes, and those of these rules.
+    pub fn known(rules: &Rules) -> impl Iterator<Item = Class> {
+        let own = rules.custom.iter().map(|rule| rule.class);
+        rows::all().map(|row| row.class).chain(own)
+    }
+
     /// What is done with a class where the config says nothing; None for a name that is no class.
     pub fn default_action(class: &str) -> Option<Action> {
         let mut rows = rows::all();
@@ -196,6 +212,7 @@ impl Detectors {
                 confidence: f32::from(*least.unwrap_or(&rules.confidence)) / 1000.0,
                 asks: !profile.is_some_and(|profile| rules.profiles.contains(&profile)),
                 hard,
+                surrogates: rules.surrogates.contains(class.name),
             }
         };
         let own = rules.custom.iter().map(|rule| decided(rule.class, None));
@@ -252,6 +269,11 @@ impl Detectors {
     /// What is done with findings of a class.
     pub fn action(&self, id: ClassId) -> Action {
         self.classes[id.0 as usize].action
+    }
+
+    /// Whether values of a class get surrogates where they have the shape for it.
+    pub fn has_surrogates(&self, id: ClassId) -> bool {
+        self.classes[id.0 as usize].surrogates
     }
 
     /// All classes, allowed ones too.

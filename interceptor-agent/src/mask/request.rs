@@ -26,7 +26,7 @@ use self::{
 use super::{
     Mode,
     detector::{Action, Class, ClassId, Detectors, Finding},
-    token::{Labels, Numbering, TokenMap},
+    token::{Labels, Numbering, Scheme, TokenMap},
 };
 use crate::{
     json::{self, JsonError},
@@ -50,7 +50,7 @@ impl Masker {
     /// A masker that does with findings what `mode` says.
     pub fn new(detectors: impl Into<Arc<Detectors>>, mode: Mode) -> Self {
         let detectors = detectors.into();
-        let labels = Labels::new(detectors.classes().map(|(_, class)| class.label));
+        let labels = labels(&detectors);
         Self {
             detectors,
             labels,
@@ -71,12 +71,22 @@ impl Masker {
         Self::new(Arc::clone(&self.detectors), mode).with_cache(self.cache.limit())
     }
 
-    /// Begins one request, which has one set of tokens.
+    /// Begins one request, which has one set of tokens, counted from 1.
     pub fn begin(&self) -> Masking<'_> {
+        self.begin_with(Scheme::Counted)
+    }
+
+    /// Begins one request, whose tokens are numbered as `scheme` says.
+    pub fn begin_with(&self, scheme: Scheme) -> Masking<'_> {
         Masking {
             masker: self,
-            state: State::new(&self.labels),
+            state: State::new(&self.labels, scheme),
         }
+    }
+
+    /// Every label that tokens have, sorted.
+    pub fn labels(&self) -> impl Iterator<Item = &'static str> {
+        self.labels.names()
     }
 
     /// Appends everything that the detectors see in a plain text, behind encodings too: in order of start, none overlapping
@@ -114,6 +124,15 @@ impl Masker {
     }
 }
 
+fn labels(detectors: &Detectors) -> Labels {
+    let with = |surrogates: bool| {
+        let classes = detectors.classes();
+        let classes = classes.filter(move |(id, _)| !surrogates || detectors.has_surrogates(*id));
+        classes.map(|(_, class)| class.label)
+    };
+    Labels::new(with(false)).with_surrogates(with(true))
+}
+
 /// The masking of one request: its body first, then whatever else it carries.
 pub struct Masking<'m> {
     masker: &'m Masker,
@@ -130,11 +149,11 @@ struct State<'m> {
 }
 
 impl<'m> State<'m> {
-    fn new(labels: &'m Labels) -> Self {
+    fn new(labels: &'m Labels, scheme: Scheme) -> Self {
         Self {
-            numbering: Numbering::new(labels),
+            past: Past::beginning(scheme.knows_keyed()),
+            numbering: Numbering::new(labels, scheme),
             known: Known::default(),
-            past: Past::default(),
             report: Report::default(),
         }
     }
@@ -176,7 +195,10 @@ impl<'m> Masking<'m> {
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
     pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
-        let state = mem::replace(&mut self.state, State::new(&self.masker.labels));
+        let state = mem::replace(
+            &mut self.state,
+            State::new(&self.masker.labels, Scheme::Counted),
+        );
         let (finder, cache) = (self.masker.finder(), &self.masker.cache);
         let (result, state) = Pass::new(finder, cache, state, Care::Thorough).text(text);
         self.state = state;

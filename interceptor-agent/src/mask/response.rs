@@ -1,5 +1,6 @@
 //! Putting values back into a response: a stream of events or items, a JSON document, or plain text. Does no I/O.
 
+mod content;
 mod document;
 mod events;
 mod grpc;
@@ -14,7 +15,7 @@ use bytes::BytesMut;
 
 pub use self::single::EventUnmasker;
 use self::{
-    document::Document, events::EventStream, grpc::GrpcStream, items::ItemStream,
+    content::Content, document::Document, events::EventStream, grpc::GrpcStream, items::ItemStream,
     messages::MessageStream,
 };
 use super::{
@@ -44,6 +45,8 @@ pub enum Framing {
     Messages,
     /// Messages of gRPC.
     Grpc,
+    /// A file: its own bytes say what it is.
+    Content,
     /// One plain text.
     Text,
 }
@@ -57,7 +60,9 @@ impl Framing {
         let suffix = essence
             .get(essence.len().saturating_sub(5)..)
             .unwrap_or_default();
-        if is("text/event-stream") {
+        if endpoint.answer.file {
+            Self::Content
+        } else if is("text/event-stream") {
             Self::Sse
         } else if is("application/vnd.amazon.eventstream") {
             Self::Messages
@@ -108,6 +113,12 @@ pub enum UnmaskError {
     /// One item of the stream is too long.
     #[error(transparent)]
     ItemTooLong(#[from] split::TooLong),
+    /// The answer has something that policy does not let it have.
+    #[error("the answer holds {class}, which policy blocks")]
+    Blocked {
+        /// Name of the class.
+        class: &'static str,
+    },
 }
 
 /// Puts the values of one exchange back into its response.
@@ -120,11 +131,13 @@ pub struct Unmasker {
     body: Body,
 }
 
+#[derive(Clone)]
 enum Body {
     /// Nothing to put back.
     Untouched,
     Text(Pieces),
     Document(Document),
+    Content(Box<Content>),
     Events(Box<EventStream>),
     Items(Box<ItemStream>),
     Messages(Box<MessageStream>),
@@ -134,6 +147,7 @@ enum Body {
 impl Unmasker {
     /// For a response of `endpoint`, with the default limits.
     pub fn new(endpoint: &'static Endpoint, framing: Framing, tokens: Arc<TokenMap>) -> Self {
+        let tokens = Tokens::new(tokens);
         Self::with_limits(endpoint, framing, tokens, BODY_LIMIT, EVENT_LIMIT)
     }
 
@@ -141,11 +155,10 @@ impl Unmasker {
     pub fn with_limits(
         endpoint: &'static Endpoint,
         framing: Framing,
-        tokens: Arc<TokenMap>,
+        tokens: Tokens,
         body_limit: usize,
         event_limit: usize,
     ) -> Self {
-        let tokens = Tokens::new(tokens);
         let body = match framing {
             _ if tokens.is_empty() => Body::Untouched,
             Framing::Json => Body::Document(Document::new(endpoint, body_limit)),
@@ -155,6 +168,9 @@ impl Unmasker {
                 Body::Messages(Box::new(MessageStream::new(endpoint, event_limit)))
             }
             Framing::Grpc => Body::Grpc(Box::new(GrpcStream::new(endpoint, event_limit))),
+            Framing::Content => {
+                Body::Content(Box::new(Content::new(endpoint, body_limit, event_limit)))
+            }
             Framing::Text => Body::Text(Pieces::new(Escaping::None)),
         };
         Self { tokens, body }
@@ -173,35 +189,83 @@ impl Unmasker {
     /// Takes the next bytes of the body, cut anywhere, and appends to `out` what can go to the client.
     ///
     /// # Errors
-    /// When a limit is exceeded; the response can't go on.
+    /// When a limit is exceeded, or policy blocks what came; the response can't go on.
     pub fn push(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), UnmaskError> {
+        let before = out.len();
         match &mut self.body {
             Body::Untouched => out.extend_from_slice(chunk),
             Body::Text(text) => out.extend_from_slice(&text.push(&self.tokens, chunk)),
             Body::Document(document) => document.push(chunk)?,
+            Body::Content(content) => content.push(&self.tokens, chunk, out)?,
             Body::Events(events) => events.push(&self.tokens, chunk, out)?,
             Body::Items(items) => items.push(&self.tokens, chunk, out)?,
             Body::Messages(messages) => messages.push(&self.tokens, chunk, out)?,
             Body::Grpc(messages) => messages.push(&self.tokens, chunk, out)?,
         }
-        Ok(())
+        self.unblocked(before, out)
+    }
+
+    /// [`Self::push`], or [`Self::finish`] where no chunk is left, as far as it is known what tokens stand for. Where it is
+    /// not, nothing was done, and those tokens are returned: once they are resolved, the same is to be tried again.
+    ///
+    /// # Errors
+    /// When a limit is exceeded; the response can't go on.
+    pub fn attempt(
+        &mut self,
+        chunk: Option<&[u8]>,
+        out: &mut BytesMut,
+    ) -> Result<Vec<String>, UnmaskError> {
+        // What is only added to a document is not looked at; it may be long.
+        let looks = match (&self.body, chunk) {
+            (Body::Document(_), Some(_)) => false,
+            (Body::Content(content), Some(_)) => content.looks(),
+            _ => self.tokens.knows_keyed(),
+        };
+        let before = looks.then(|| self.body.clone());
+        let length = out.len();
+        match chunk {
+            Some(chunk) => self.push(chunk, out)?,
+            None => self.finish(out)?,
+        }
+        let missing = self.tokens.take_missing();
+        if let (false, Some(before)) = (missing.is_empty(), before) {
+            self.body = before;
+            out.truncate(length);
+        }
+        Ok(missing)
+    }
+
+    /// What tokens of other exchanges stand for; those without a value are none.
+    pub fn resolve(&mut self, found: Vec<(String, Option<String>)>) {
+        self.tokens.resolve(found);
     }
 
     /// Appends to `out` what was held, once the body has ended.
     ///
     /// # Errors
-    /// When a limit is exceeded.
+    /// As for [`Unmasker::push`].
     pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), UnmaskError> {
+        let before = out.len();
         match &mut self.body {
             Body::Untouched => {}
             Body::Text(text) => out.extend_from_slice(&text.finish(&self.tokens, b"")),
             Body::Document(document) => document.finish(&self.tokens, out),
+            Body::Content(content) => content.finish(&self.tokens, out),
             Body::Events(events) => events.finish(&self.tokens, out),
             Body::Items(items) => items.finish(&self.tokens, out),
             Body::Messages(messages) => messages.finish(&self.tokens, out),
             Body::Grpc(messages) => messages.finish(&self.tokens, out),
         }
-        Ok(())
+        self.unblocked(before, out)
+    }
+
+    /// Takes back what was appended behind `before`, if policy blocks what it came with.
+    fn unblocked(&self, before: usize, out: &mut BytesMut) -> Result<(), UnmaskError> {
+        let Some(class) = self.tokens.blocked() else {
+            return Ok(());
+        };
+        out.truncate(before);
+        Err(UnmaskError::Blocked { class })
     }
 }
 

@@ -1,18 +1,24 @@
-//! Tokens like `EC2_001`: their shape, which value each stands for, and canonical numbering.
+//! Tokens like `EC2_001`: their shape, which value each stands for, and canonical numbering; and surrogates, which keep a value's
+//! shape.
 //!
 //! A token in a text is a label, an underscore and the number's digits, with no digit behind them; what
 //! stands before the label does not matter. Markdown may have put a backslash before an underscore.
 
+mod keyed;
 mod label;
 mod numbering;
+mod surrogate;
 
 use std::{collections::BTreeMap, fmt};
 
-pub(super) use label::{Labels, Ranges};
-pub(super) use numbering::Numbering;
+pub(super) use keyed::DIGITS as KEYED_DIGITS;
+pub use keyed::{NumberKey, Scheme};
+pub(super) use label::{Labels, LookAlike, Ranges};
+pub(super) use numbering::{Literal, Numbering};
+pub(super) use surrogate::{goes_on, look_alikes as surrogate_look_alikes};
 
 /// The token of a label's `number`: three digits, more once three don't suffice.
-pub(super) fn token(label: &str, number: u32) -> String {
+pub(super) fn token(label: &str, number: u64) -> String {
     format!("{label}_{number:03}")
 }
 
@@ -50,12 +56,13 @@ impl TokenMap {
     /// Reads a map that [`TokenMap::to_json`] wrote.
     ///
     /// # Errors
-    /// When `json` is not an object of strings, or a key is not a token.
+    /// When `json` is not an object of strings, or a key is neither a token nor a surrogate.
     pub fn from_json(json: &[u8]) -> Result<Self, TokenMapError> {
         // The parser's own message could quote a value; its position can't.
         let values: BTreeMap<String, String> = serde_json::from_slice(json)
             .map_err(|error| TokenMapError::NotAMap { line: error.line() })?;
-        match values.keys().find(|key| !is_token(key)) {
+        let is_ours = |key: &str| is_token(key) || surrogate::is_surrogate(key);
+        match values.keys().find(|key| !is_ours(key)) {
             Some(key) => Err(TokenMapError::NotAToken { length: key.len() }),
             None => Ok(Self { values }),
         }
@@ -96,8 +103,10 @@ pub enum TokenMapError {
         /// Where the reader stopped, from 1.
         line: usize,
     },
-    /// A key is no token. It is not shown: keys and values may have been swapped.
-    #[error("not a token map: a key of {length} bytes is not a token like EC2_001")]
+    /// A key is none. It is not shown: keys and values may have been swapped.
+    #[error(
+        "not a token map: a key of {length} bytes is neither a token like EC2_001 nor a surrogate"
+    )]
     NotAToken {
         /// Length of the key.
         length: usize,
@@ -120,12 +129,13 @@ fn is_token(text: &str) -> bool {
         .is_some_and(|(name, digits)| label(name) && canonical_number(digits).is_some())
 }
 
-/// The number that `digits` write, if they write it as [`token`] does.
-fn canonical_number(digits: &str) -> Option<u32> {
+/// The number that `digits` write, if they write it as [`token`] does: a counted one, or a keyed one.
+fn canonical_number(digits: &str) -> Option<u64> {
     let canonical = digits.len() == 3 || (digits.len() > 3 && !digits.starts_with('0'));
-    (canonical && digits.bytes().all(|b| b.is_ascii_digit()))
+    let number = (canonical && digits.bytes().all(|b| b.is_ascii_digit()))
         .then(|| digits.parse().ok())
-        .flatten()
+        .flatten();
+    number.filter(|&number| number <= u64::from(u32::MAX) || keyed::is_keyed(number))
 }
 
 #[cfg(test)]
@@ -140,12 +150,27 @@ mod tests {
                 .join(" "),
             "EC2_001 EC2_042 EC2_999 EC2_1000"
         );
-        for text in ["EC2_001", "PRIVATE_IP_002", "A1_B2_1234"] {
+        for text in [
+            "EC2_001",
+            "PRIVATE_IP_002",
+            "A1_B2_1234",
+            "EC2_123456789012345678",
+        ] {
             assert!(is_token(text), "{text}");
         }
         for text in [
-            "", "EC2", "EC2_01", "EC2_0001", "ec2_001", "_001", "2EC_001", "EC2__001", "EC2_00a",
+            "",
+            "EC2",
+            "EC2_01",
+            "EC2_0001",
+            "ec2_001",
+            "_001",
+            "2EC_001",
+            "EC2__001",
+            "EC2_00a",
             "EC2_+01",
+            "EC2_12345678901234567",
+            "EC2_1234567890123456789",
         ] {
             assert!(!is_token(text), "{text}");
         }

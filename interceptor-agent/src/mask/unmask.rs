@@ -4,15 +4,21 @@
 //! what is held back can go out again as it came.
 
 mod escaping;
+mod keyed;
 
 use std::{borrow::Cow, mem, sync::Arc};
 
 pub use self::escaping::Escaping;
-use super::{detector::starts_word, token::TokenMap};
+use self::keyed::Keyed;
+use super::{
+    detector::starts_word,
+    token::{TokenMap, goes_on},
+    watch::{Watching, Window},
+};
 
 /// The tokens of one exchange, ready to be looked for.
 ///
-/// A token counts wherever a detector lets a value start, so that what was masked is put back when the model
+/// A surrogate ends where no more of its shape follows (`240.1.1.2.` ends, `240.1.1.2.3` is another). A token counts wherever a detector lets a value start, so that what was masked is put back when the model
 /// repeats it: not after a letter or digit, but after an underscore or an escape (`\n`, `%3D`). It is not followed
 /// by a digit (`EC2_0010` is another token); letters and underscores may follow, models write `EC2_001s` and
 /// `EC2_001_backup`. Each underscore may have a Markdown backslash. The leftmost and longest token wins.
@@ -24,6 +30,9 @@ pub struct Tokens {
     first: [bool; 256],
     /// Those, and the backslash that an escape begins with; all others stand for themselves.
     stops: [bool; 256],
+    /// Those of other exchanges, where there may be any.
+    keyed: Option<Keyed>,
+    watching: Option<Watching>,
 }
 
 /// What begins at some place of a text.
@@ -46,28 +55,87 @@ impl Tokens {
             .map(|(name, _)| name.into())
             .collect();
         names.sort_unstable();
-        let mut first = [false; 256];
-        for name in &names {
-            first[usize::from(name.as_bytes()[0])] = true;
-        }
-        let mut stops = first;
+        let mut stops = [false; 256];
         stops[usize::from(b'\\')] = true;
-        Self {
+        let mut tokens = Self {
             map,
-            names,
-            first,
+            names: Vec::new(),
+            first: [false; 256],
             stops,
+            keyed: None,
+            watching: None,
+        };
+        names.iter().for_each(|name| tokens.begin(name));
+        tokens.names = names;
+        tokens
+    }
+
+    /// These, and keyed tokens of these labels that other exchanges gave out. What they stand for has to be asked for:
+    /// [`Self::take_missing`] says which were seen, [`Self::resolve`] takes the answer.
+    #[must_use]
+    pub fn with_keyed(mut self, labels: impl Iterator<Item = &'static str>) -> Self {
+        let keyed = Keyed::new(labels);
+        keyed.labels().for_each(|label| self.begin(label));
+        self.keyed = Some(keyed);
+        self
+    }
+
+    /// These, and somebody who looks at texts before values are put back.
+    #[must_use]
+    pub fn watched(self, watching: Option<Watching>) -> Self {
+        Self { watching, ..self }
+    }
+
+    /// Whether there is nothing to put back, and nobody looks.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.keyed.is_none() && self.watching.is_none()
+    }
+
+    /// The class of what a text had that ends the answer.
+    pub fn blocked(&self) -> Option<&'static str> {
+        self.watching.as_ref().and_then(Watching::blocked)
+    }
+
+    /// Whether there may be tokens of other exchanges.
+    pub fn knows_keyed(&self) -> bool {
+        self.keyed.is_some()
+    }
+
+    /// Tokens that were seen since the last time and passed over, because it is not known what they stand for.
+    pub fn take_missing(&self) -> Vec<String> {
+        self.keyed
+            .as_ref()
+            .map_or_else(Vec::new, Keyed::take_missing)
+    }
+
+    /// What keyed tokens stand for; one without a value stays as it is.
+    pub fn resolve(&mut self, found: Vec<(String, Option<String>)>) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.resolve(found);
         }
     }
 
-    /// Whether there is nothing to put back.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+    /// A token may begin as `name` does.
+    fn begin(&mut self, name: &str) {
+        for first in name.bytes().take(1) {
+            (
+                self.first[usize::from(first)],
+                self.stops[usize::from(first)],
+            ) = (true, true);
+        }
     }
 
     /// `raw`, a whole text, with values for tokens; borrowed when it has none.
     pub fn unmask<'r>(&self, raw: &'r [u8], escaping: Escaping) -> Cow<'r, [u8]> {
-        self.scan(raw, escaping, &mut Before::default(), true).0
+        let watched = match &self.watching {
+            None => Cow::Borrowed(raw),
+            Some(watching) => watching.whole(raw, escaping, |text| self.map.value(text).is_some()),
+        };
+        let before = &mut Before::default();
+        match watched {
+            Cow::Borrowed(raw) => self.scan(raw, escaping, before, true).0,
+            Cow::Owned(raw) => Cow::Owned(self.scan(&raw, escaping, before, true).0.into_owned()),
+        }
     }
 
     /// Replaces tokens up to where `raw` could still become one; also says how much of `raw` that is.
@@ -96,7 +164,7 @@ impl Tokens {
                 break;
             };
             if self.first[usize::from(byte)] && before.is_boundary() {
-                match self.token_at(&raw[at..], escaping, last) {
+                match self.any_at(&raw[at..], escaping, last) {
                     Found::Nothing => {}
                     Found::Perhaps => break,
                     Found::Token { value, length } => {
@@ -119,6 +187,13 @@ impl Tokens {
         (Cow::Owned(out), at)
     }
 
+    fn any_at(&self, raw: &[u8], escaping: Escaping, last: bool) -> Found<'_> {
+        match (self.token_at(raw, escaping, last), &self.keyed) {
+            (Found::Nothing, Some(keyed)) => keyed.token_at(raw, escaping, last),
+            (found, _) => found,
+        }
+    }
+
     /// Narrows the sorted names byte by byte to those that `raw` begins with.
     fn token_at(&self, raw: &[u8], escaping: Escaping, last: bool) -> Found<'_> {
         let mut names = &self.names[..];
@@ -129,8 +204,14 @@ impl Tokens {
             if next.is_none() && !last {
                 return Found::Perhaps;
             }
-            let ends_here = !next.is_some_and(|(byte, _)| byte.is_ascii_digit());
-            if shortest.len() == matched && ends_here {
+            let ends_here = match shortest.len() == matched {
+                true => ends(shortest, &raw[at..], escaping, last),
+                false => Some(false),
+            };
+            let Some(ends_here) = ends_here else {
+                return Found::Perhaps;
+            };
+            if ends_here {
                 longest = Found::Token {
                     value: self.map.value(shortest).unwrap_or_default(),
                     length: at,
@@ -157,6 +238,18 @@ impl Tokens {
     }
 }
 
+/// Whether a name ends where `behind` begins; None if that is not all of the text and leaves it open.
+fn ends(name: &str, behind: &[u8], escaping: Escaping, last: bool) -> Option<bool> {
+    let first = escaping.read(behind);
+    let is_token = name.as_bytes()[0].is_ascii_uppercase();
+    if is_token {
+        return Some(!first.is_some_and(|(byte, _)| byte.is_ascii_digit()));
+    }
+    let second = first.and_then(|(_, length)| escaping.read(&behind[length..]));
+    let next = [first, second].map(|read| read.map_or(last.then_some(0), |(byte, _)| Some(byte)));
+    goes_on(name, next).map(|more| !more)
+}
+
 /// Those of the sorted `names`, alike up to `at`, that have `byte` there.
 fn narrow(names: &[Box<str>], at: usize, byte: u8) -> &[Box<str>] {
     let from = names.partition_point(|name| name.as_bytes().get(at) < Some(&byte));
@@ -165,7 +258,7 @@ fn narrow(names: &[Box<str>], at: usize, byte: u8) -> &[Box<str>] {
 }
 
 /// The eight characters before a place, the last one lowest; zero where there are none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Before(u64);
 
 impl Before {
@@ -186,11 +279,14 @@ impl Before {
 }
 
 /// One text that arrives in pieces, cut anywhere: inside a token, an escape or a UTF-8 sequence.
+#[derive(Clone)]
 pub struct Pieces {
     escaping: Escaping,
     before: Before,
     /// Came in and did not go out yet: the beginning of a token or of an escape.
     held: Vec<u8>,
+    /// What is not decided yet, where somebody looks.
+    window: Window,
 }
 
 impl Pieces {
@@ -200,12 +296,13 @@ impl Pieces {
             escaping,
             before: Before::default(),
             held: Vec::new(),
+            window: Window::default(),
         }
     }
 
     /// Whether something waits for more text.
     pub fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || self.window.is_holding()
     }
 
     /// What can go out once `raw` has come in. Borrowed when `raw` starts no later than what goes out and has no token;
@@ -220,6 +317,17 @@ impl Pieces {
     }
 
     fn take<'r>(&mut self, tokens: &Tokens, raw: &'r [u8], last: bool) -> Cow<'r, [u8]> {
+        let Some(watching) = &tokens.watching else {
+            return self.put_back(tokens, raw, last);
+        };
+        let is_ours = |text: &str| tokens.map.value(text).is_some();
+        match watching.take(&mut self.window, raw, self.escaping, last, is_ours) {
+            Cow::Borrowed(raw) => self.put_back(tokens, raw, last),
+            Cow::Owned(raw) => Cow::Owned(self.put_back(tokens, &raw, last).into_owned()),
+        }
+    }
+
+    fn put_back<'r>(&mut self, tokens: &Tokens, raw: &'r [u8], last: bool) -> Cow<'r, [u8]> {
         if self.held.is_empty() {
             let (out, taken) = tokens.scan(raw, self.escaping, &mut self.before, last);
             self.held.extend_from_slice(&raw[taken..]);

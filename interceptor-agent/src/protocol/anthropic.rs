@@ -32,7 +32,7 @@ pub(super) const ROUTES: &[Row] = &[
     (&["POST"], "/files", Body(&OBJECT)),
     (&["GET"], "/files", NoBody(&OBJECT)),
     (&["GET", "DELETE"], "/files/{}", NoBody(&OBJECT)),
-    (&["GET"], "/files/{}/content", NoBody(&OBJECT)),
+    (&["GET"], "/files/{}/content", NoBody(&CONTENT)),
     (&["GET"], "/models", NoBody(&OBJECT)),
     (&["GET"], "/models/{}", NoBody(&OBJECT)),
 ];
@@ -80,6 +80,13 @@ pub static COMPLETE: Endpoint = Endpoint {
 pub static OBJECT: Endpoint = Endpoint {
     name: "anthropic_object",
     answer: &WHOLE,
+    ..MESSAGES
+};
+
+/// A file's own bytes: nothing is known about them.
+pub static CONTENT: Endpoint = Endpoint {
+    name: "anthropic_content",
+    answer: &response::FILE,
     ..MESSAGES
 };
 

@@ -244,7 +244,7 @@ pub static SEARCH: Endpoint = plain("openai_search");
 pub static OBJECT: Endpoint = plain("openai_object");
 
 /// A file's own bytes: nothing is known about them.
-pub static CONTENT: Endpoint = plain("openai_content");
+pub static CONTENT: Endpoint = Endpoint::whole("openai_content", &body::PLAIN, &response::FILE);
 
 /// Assistants
 pub static ASSISTANTS: Endpoint = Endpoint {

@@ -24,6 +24,8 @@ pub struct Answer {
     pub array: bool,
     /// Whether all of it is free: nothing is known about it.
     pub unknown: bool,
+    /// Whether it is a file, whose own bytes say what it is: lines of JSON, JSON, or text.
+    pub file: bool,
 }
 
 /// How the events of a stream are read, and one of our own is written.
@@ -47,6 +49,14 @@ pub const GENERIC: Answer = Answer {
     stream: None,
     array: false,
     unknown: true,
+    file: false,
+};
+
+/// A file that was uploaded, or made by a batch: lines of requests and answers, or anything else.
+pub(super) const FILE: Answer = Answer {
+    json_text: &["arguments"],
+    file: true,
+    ..GENERIC
 };
 
 /// What the answers of providers have in common.
@@ -147,9 +157,15 @@ impl Answer {
             Kind::String => visit(value, false),
             Kind::Array => value.items().for_each(|item| self.walk(item, all, visit)),
             Kind::Object if all => {
+                let nested = |name: Value<'d>| {
+                    self.unknown && self.json_text.iter().any(|key| name.is_str(key))
+                };
                 for (name, value) in value.entries() {
                     visit(name, false);
-                    self.walk(value, all, visit);
+                    match value.kind() {
+                        Kind::String if nested(name) => visit(value, true),
+                        _ => self.walk(value, all, visit),
+                    }
                 }
             }
             Kind::Object => self.object(value, visit),

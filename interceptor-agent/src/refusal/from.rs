@@ -4,9 +4,16 @@ use super::{Reason, Refusal};
 use crate::{
     audit::Unwritable,
     http::{answer::AnswerError, body::BodyError, coding::CodingError},
-    mask::request::MaskError,
+    mask::{request::MaskError, response::UnmaskError},
     upstream::{BrokenAnswer, UpstreamError},
+    vault,
 };
+
+impl From<vault::Unavailable> for Refusal {
+    fn from(_: vault::Unavailable) -> Self {
+        Reason::Vault.into()
+    }
+}
 
 impl From<Unwritable> for Refusal {
     fn from(_: Unwritable) -> Self {
@@ -52,15 +59,32 @@ impl From<AnswerError> for Refusal {
         // A decoder passes on what it could not read as the source of its own error.
         let mut cause: Option<&dyn std::error::Error> = Some(error.as_ref());
         while let Some(error) = cause {
+            if error.is::<vault::Unavailable>() {
+                return Reason::Vault.into();
+            }
             match error.downcast_ref() {
                 Some(BrokenAnswer::Connection(_)) => {
                     return Self::new(Reason::UpstreamBroken, error);
                 }
                 Some(BrokenAnswer::Stalled(_)) => return Self::new(Reason::UpstreamTimeout, error),
-                None => cause = error.source(),
+                None => {}
             }
+            if let Some(&error) = error.downcast_ref::<UnmaskError>() {
+                return error.into();
+            }
+            cause = error.source();
         }
         Self::new(Reason::BadAnswer, error)
+    }
+}
+
+impl From<UnmaskError> for Refusal {
+    fn from(error: UnmaskError) -> Self {
+        let reason = match error {
+            UnmaskError::Blocked { .. } => Reason::BlockedAnswer,
+            _ => Reason::BadAnswer,
+        };
+        Self::new(reason, error)
     }
 }
 

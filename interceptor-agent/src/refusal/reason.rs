@@ -79,6 +79,8 @@ reasons! {
     HostNotAllowed "host_not_allowed" 403 "policy does not let this process call this host" "Use a host that it may call, or ask your platform team; they can add this one to the policy's hosts.";
     /// No record of it could be written.
     Audit "audit_unwritable" 503 "no record of it could be written" "Try again; if that lasts, ask your platform team to see to the file of [audit].";
+    /// What stands behind its tokens could not be kept or looked up.
+    Vault "vault_unavailable" 503 "the vault, which keeps what tokens stand for, does not answer" "Try again; if that lasts, ask your platform team to see to the store of [vault].";
     /// Something that must be masked is where nothing can be replaced.
     Unmaskable "unmaskable" 403 "a value that must be masked stands where it can't be replaced" "Move it into the body's text, or remove it.";
     /// A signed request that masking changed.
@@ -97,6 +99,8 @@ reasons! {
     UpstreamTimeout "upstream_timeout" 504 "the provider did not answer in time" "Try again.";
     /// The provider's answer can't be read, so values can't be put back.
     BadAnswer "bad_answer" 502 "the provider's answer can't be read" "Report this with the id.";
+    /// The answer has a class that policy blocks in answers.
+    BlockedAnswer "blocked_answer" 502 "the answer holds a value of a class that policy blocks" "Ask for something else: the answer was not passed on.";
     /// As many connections as the limit allows are open.
     Busy "busy" 503 "too many connections are open" "Try again, or ask your platform team to raise limits.connections.";
     /// A listener's token is missing or wrong.
@@ -134,7 +138,8 @@ impl Reason {
             | Self::UpstreamBroken
             | Self::UpstreamTimeout
             | Self::Busy
-            | Self::Audit => "true",
+            | Self::Audit
+            | Self::Vault => "true",
             _ => "false",
         }
     }

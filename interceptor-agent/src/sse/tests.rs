@@ -80,6 +80,22 @@ fn other_data_keeps_the_other_lines_in_place() {
 }
 
 #[test]
+fn other_data_is_read_as_it_was_given() {
+    for raw in [
+        &b"data\ndata: 1\n\n"[..],
+        b"data:1\n\n",
+        b"\xef\xbb\xbfdata: 1\n\n",
+    ] {
+        for with in ["2", "", " 2", "2\n", "2\n\n 3", "\n2"] {
+            let mut out = BytesMut::new();
+            Event(raw).write_with(with.as_bytes(), &mut out);
+            let read = data(&out).expect("there is a data line");
+            assert_eq!(read, with, "{out:?}");
+        }
+    }
+}
+
+#[test]
 fn a_line_end_is_known_from_the_first_line() {
     for (raw, end) in [
         ("data: 1\r\n\r\n", "\r\n"),

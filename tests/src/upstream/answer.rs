@@ -19,7 +19,7 @@ use crate::coding;
 const DELTA: usize = 5;
 
 /// What a model's name asks for, words joined by `-`: `tool` (call the tool `echo` with the text), `thinking` (a
-/// signed thinking block first, which holds the text too), `redacted` (a redacted one that does), `slow` (20 ms between events), `cut` (the stream arrives
+/// signed thinking block first, which holds the text too), `redacted` (a redacted one that does), `reversed` (the text from its end on, so that the answer has what the request had not), `slow` (20 ms between events), `cut` (the stream arrives
 /// in pieces of 7 bytes), `gzip` `br` `zstd` `deflate` (the answer's content coding), a number (an error of that
 /// status, with the text in its message).
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,7 @@ pub struct Knobs {
     pub(super) tool: bool,
     pub(super) thinking: bool,
     pub(super) redacted: bool,
+    reversed: bool,
     slow: bool,
     cut: bool,
     coding: Option<&'static str>,
@@ -41,6 +42,7 @@ impl Knobs {
                 "tool" => knobs.tool = true,
                 "thinking" => knobs.thinking = true,
                 "redacted" => knobs.redacted = true,
+                "reversed" => knobs.reversed = true,
                 "slow" => knobs.slow = true,
                 "cut" => knobs.cut = true,
                 "gzip" => knobs.coding = Some("gzip"),
@@ -68,16 +70,21 @@ pub(super) struct Ask {
 
 impl Ask {
     /// Of a body and a path, which names the model where the body doesn't.
-    fn new(body: Value, path: &str) -> Self {
+    pub(super) fn new(body: Value, path: &str) -> Self {
         let in_path = || path.rsplit('/').next()?.split_once(':');
         let in_path = in_path().map_or("stub", |(model, _)| model);
         let model = body["model"].as_str().unwrap_or(in_path).to_owned();
         let turns = ["messages", "input", "contents"];
         let turns = turns.iter().find_map(|key| body.get(key));
+        let knobs = Knobs::parse(&model);
+        let text = last_user_text(turns.unwrap_or(&Value::Null));
         Self {
-            knobs: Knobs::parse(&model),
+            text: match knobs.reversed {
+                true => text.chars().rev().collect(),
+                false => text,
+            },
+            knobs,
             model,
-            text: last_user_text(turns.unwrap_or(&Value::Null)),
             stream: body["stream"] == true,
             body,
         }
@@ -108,6 +115,15 @@ impl Answer {
             status: StatusCode::OK,
             content_type: "application/json",
             pieces: vec![body.to_string().into()],
+            knobs: knobs.clone(),
+        }
+    }
+
+    pub(super) fn file(knobs: &Knobs, content: &str) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: "application/octet-stream",
+            pieces: cut(content.as_bytes(), 50),
             knobs: knobs.clone(),
         }
     }

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::flaw::Flaw;
 use super::record::{Record, Seen, Tap};
-use super::{Sockets, answer, grpc, tls, websocket};
+use super::{Sockets, answer, grpc, kept, tls, websocket};
 use crate::coding;
 
 /// Where a connection came from, and what its handshake agreed on.
@@ -138,7 +138,11 @@ async fn respond(
     let response = match upgrade {
         Some(upgrade) => websocket::accept(upgrade, seen.clone(), record.clone()),
         None if grpc::is_call(&seen) => grpc::answer(&seen),
-        None => answer::answer(&seen).into_response().await,
+        None => {
+            let kept = kept::answer(&seen, &record);
+            let answer = kept.unwrap_or_else(|| answer::answer(&seen));
+            answer.into_response().await
+        }
     };
     record.request(seen);
     Ok(response)

@@ -9,7 +9,7 @@ use crate::env::has_program;
 use crate::shell::Sh;
 
 /// A program that must be in PATH, and the Debian package that brings it.
-pub const WANTED: [(&str, &str); 12] = [
+pub const WANTED: [(&str, &str); 13] = [
     ("cc", "build-essential"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
@@ -23,6 +23,7 @@ pub const WANTED: [(&str, &str); 12] = [
     ("python3", "python3-venv"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("redis-server", "redis-server"),
 ];
 
 /// What `test --kernel` runs beside: an emulator, the guest's system, and what kernels are compressed with.
@@ -36,9 +37,10 @@ pub const FOR_KERNELS: [(&str, &str); 6] = [
 ];
 
 /// What packages start when they are installed.
-const SERVICES: [(&str, &[&str]); 2] = [
+const SERVICES: [(&str, &[&str]); 3] = [
     ("haproxy", &["haproxy"]),
     ("docker.io", &["docker.socket", "docker", "containerd"]),
+    ("redis-server", &["redis-server"]),
 ];
 
 /// Installs the packages of those programs that are missing.

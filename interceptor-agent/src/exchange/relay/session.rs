@@ -15,9 +15,10 @@ use crate::{
     mask::{
         Mode,
         request::{MaskError, Masking, Outcome, Report},
-        response::EventUnmasker,
+        response::{EventUnmasker, UnmaskError},
         token::TokenMap,
         unmask::Tokens,
+        watch::{Watch, Watching},
     },
     protocol::{Endpoint, has_speech},
     refusal::{Reason, Refusal},
@@ -30,16 +31,24 @@ pub(super) struct Session<'t> {
     endpoint: &'static Endpoint,
     /// Those of every message so far.
     tokens: Arc<Mutex<Arc<Tokens>>>,
+    watching: Option<Watching>,
 }
 
 impl<'t> Session<'t> {
     pub(super) fn new(terms: &'t Terms, endpoint: &'static Endpoint) -> Self {
-        let none = Tokens::new(Arc::new(TokenMap::default()));
+        let watching = terms.watch.as_ref().map(Watch::begin);
+        let none = Tokens::new(Arc::new(TokenMap::default())).watched(watching.clone());
         Self {
             terms,
             endpoint,
             tokens: Arc::new(Mutex::new(Arc::new(none))),
+            watching,
         }
+    }
+
+    /// What is seen in what comes down.
+    pub(super) fn watching(&self) -> Option<&Watching> {
+        self.watching.as_ref()
     }
 
     pub(super) fn up(&self) -> Up<'t> {
@@ -48,6 +57,7 @@ impl<'t> Session<'t> {
             endpoint: self.endpoint,
             masking: self.terms.masker.begin(),
             tokens: Arc::clone(&self.tokens),
+            watching: self.watching.clone(),
             seen: Seen::default(),
         }
     }
@@ -80,6 +90,7 @@ pub(super) struct Up<'t> {
     endpoint: &'static Endpoint,
     masking: Masking<'t>,
     tokens: Arc<Mutex<Arc<Tokens>>>,
+    watching: Option<Watching>,
     pub(super) seen: Seen,
 }
 
@@ -97,6 +108,7 @@ impl Pass for Up<'_> {
         let report = self.masking.take_report();
         if report.masked > 0 && enforces {
             let tokens = Tokens::new(Arc::new(self.masking.tokens()));
+            let tokens = tokens.watched(self.watching.clone());
             *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
         }
         self.seen.report.add(&report);
@@ -175,6 +187,9 @@ impl Pass for Down {
                 onward.push(message);
             }
             _ => onward.push(message),
+        }
+        if let Some(class) = tokens.blocked() {
+            return Err(Refusal::from(UnmaskError::Blocked { class }));
         }
         self.bytes += onward
             .iter()

@@ -22,6 +22,8 @@ pub struct Rules {
     pub allow: Vec<Allowed>,
     /// Classes that block whatever else is configured: no exception, confidence or policy clears them.
     pub hard: BTreeSet<String>,
+    /// Classes whose values keep their shape, if they have one that there are surrogates for.
+    pub surrogates: BTreeSet<String>,
     /// Detectors of the operator's own.
     pub custom: Vec<Custom>,
     /// What of the operator's rule files is not used, and why.

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Report, pass::Hit};
 use crate::{
-    mask::{decode::Decoded, detector::ClassId},
+    mask::{decode::Decoded, detector::ClassId, token::Literal},
     protocol::schema::Schema,
 };
 
@@ -36,8 +36,8 @@ pub(super) struct Seen {
     pub hits: Vec<Mark>,
     /// Values that were remembered.
     pub learned: Vec<Mark>,
-    /// Label and number of literals that look like tokens.
-    pub reserved: Vec<(usize, u32)>,
+    /// Literals that look like tokens.
+    pub reserved: Vec<Literal>,
     /// What was counted.
     pub report: Report,
 }
@@ -51,6 +51,8 @@ pub(super) struct Mark {
     pub levels: u8,
     /// What goes around its token.
     pub quote: &'static str,
+    /// What its text goes on with.
+    pub behind: [u8; 2],
 }
 
 /// Units that were seen, in two generations: what is not asked for while the younger one fills up is forgotten.
@@ -136,8 +138,13 @@ impl Cache {
 }
 
 impl Past {
+    /// Before any unit. What is a token to a reader depends on whether keyed ones mean something.
+    pub fn beginning(knows_keyed: bool) -> Self {
+        Self([u8::from(knows_keyed); 32])
+    }
+
     /// Adds what a unit leaves behind; a unit without values leaves nothing.
-    pub fn add(&mut self, hits: &[Hit], learned: &[Hit], reserved: &[(usize, u32)]) {
+    pub fn add(&mut self, hits: &[Hit], learned: &[Hit], reserved: &[Literal]) {
         if hits.is_empty() && learned.is_empty() && reserved.is_empty() {
             return;
         }
@@ -148,11 +155,21 @@ impl Past {
                 hash.update((hit.label as u64).to_ne_bytes());
                 hash.update((hit.value.len() as u64).to_ne_bytes());
                 hash.update(&hit.value);
+                hash.update(hit.behind);
             }
         }
-        for (label, number) in reserved {
-            hash.update((*label as u64).to_ne_bytes());
-            hash.update(number.to_ne_bytes());
+        for literal in reserved {
+            match literal {
+                Literal::Token(label, number) => {
+                    hash.update((*label as u64).to_ne_bytes());
+                    hash.update(number.to_ne_bytes());
+                }
+                Literal::Surrogate(text) => {
+                    hash.update(u64::MAX.to_ne_bytes());
+                    hash.update((text.len() as u64).to_ne_bytes());
+                    hash.update(text.as_bytes());
+                }
+            }
         }
         self.0 = hash.finalize().into();
     }
@@ -164,9 +181,17 @@ impl Seen {
         let entry = 2 * (size_of::<(Key, Arc<Self>)>() + size_of::<Self>());
         entry
             + size_of::<Mark>() * (self.hits.capacity() + self.learned.capacity())
-            + size_of::<(usize, u32)>() * self.reserved.capacity()
+            + self.reserved.iter().map(size_of_literal).sum::<usize>()
             + size_of::<(ClassId, u32)>() * self.report.findings.capacity()
     }
+}
+
+fn size_of_literal(literal: &Literal) -> usize {
+    size_of::<Literal>()
+        + match literal {
+            Literal::Token(..) => 0,
+            Literal::Surrogate(text) => text.len(),
+        }
 }
 
 impl Mark {
@@ -210,7 +235,7 @@ mod tests {
         assert!(first.is_some());
         past.add(&[], &[], &[]);
         assert_eq!(key(&past, &text), first);
-        past.add(&[], &[], &[(0, 1)]);
+        past.add(&[], &[], &[Literal::Token(0, 1)]);
         assert_ne!(key(&past, &text), first);
         assert_ne!(key(&past, &text.replace('x', "y")), first);
         assert_eq!(key(&past, "short"), None);
@@ -242,6 +267,7 @@ mod tests {
             label: 0,
             levels,
             quote: "",
+            behind: [0; 2],
         };
         assert_eq!(mark(0).value(r" \\u0041x "), r"\\u0041x");
         assert_eq!(mark(1).value(r" \\u0041x "), r"\u0041x");

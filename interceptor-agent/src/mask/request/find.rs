@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::{
     Mode,
     detector::{Action, ClassId, Detectors, Finding, starts_word},
-    token::{Labels, Ranges, token},
+    token::{Labels, Numbering, Ranges, surrogate_look_alikes, token},
 };
 use super::look;
 
@@ -85,8 +85,8 @@ impl Finder<'_> {
     }
 
     /// A class that policy keeps from leaving and that still shows in a masked text. Tokens, and literals
-    /// that look like one, are not values.
-    pub fn visible(&self, masked: &str) -> Option<ClassId> {
+    /// that look like one, are not values; nor are the surrogates that were handed out.
+    pub fn visible(&self, masked: &str, given: &Numbering<'_>) -> Option<ClassId> {
         let mut found = Vec::new();
         self.findings(masked, &mut found);
         found.retain(|finding| self.is_enforced(finding.class));
@@ -96,7 +96,18 @@ impl Finder<'_> {
         let mut tokens = Ranges::default();
         self.labels
             .look_alikes(masked, |literal| tokens.push(literal.range));
-        let shows = |finding: &&Finding| !tokens.cover(finding.start..finding.end);
+        let mut surrogates = Ranges::default();
+        if self.labels.any_surrogate().is_some() {
+            surrogate_look_alikes(masked, |place| {
+                if given.is_surrogate(&masked[place.clone()]) {
+                    surrogates.push(place);
+                }
+            });
+        }
+        let shows = |finding: &&Finding| {
+            let place = finding.start..finding.end;
+            !tokens.cover(place.clone()) && !surrogates.cover(place)
+        };
         found.iter().find(shows).map(|finding| finding.class)
     }
 
@@ -253,6 +264,7 @@ fn widened(text: &[u8], room: Range<usize>, spot: Range<usize>) -> Range<usize> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mask::token::Scheme;
 
     fn whole(text: &str) -> Vec<Target> {
         vec![Target {
@@ -303,7 +315,7 @@ mod tests {
         };
         let shows = |text| {
             finder
-                .visible(text)
+                .visible(text, &Numbering::new(&labels, Scheme::Counted))
                 .map(|class| detectors.class(class).name)
         };
         assert_eq!(

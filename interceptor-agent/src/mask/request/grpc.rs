@@ -97,7 +97,7 @@ impl Masking<'_> {
         let masked = self.message(raw, true, depth + 1)?;
         let left = masked.as_deref().unwrap_or(raw);
         let finder = self.masker.finder();
-        let shows = as_text(left).and_then(|left| finder.visible(left));
+        let shows = as_text(left).and_then(|left| finder.visible(left, &self.state.numbering));
         match shows.filter(|_| self.masker.mode == Mode::Enforce) {
             Some(_) => Err(MaskError::Unmaskable),
             None => Ok(masked),

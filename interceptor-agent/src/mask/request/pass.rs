@@ -17,6 +17,7 @@ use crate::{
         Mode,
         decode::Decoded,
         detector::{Action, Finding},
+        token::{Literal, LookAlike, surrogate_look_alikes},
     },
     protocol::{
         self,
@@ -38,7 +39,7 @@ pub(super) struct Pass<'m> {
     found: Vec<Finding>,
     /// Values that the unit at hand was the first to show, and numbers that it keeps from being handed out.
     learned: Vec<Hit>,
-    reserved: Vec<(usize, u32)>,
+    reserved: Vec<Literal>,
     cache: &'m Cache,
     /// Units that were looked at, to be kept if the request is masked completely.
     fresh: Vec<(Key, Seen)>,
@@ -55,6 +56,8 @@ pub(super) struct Hit {
     levels: u8,
     /// What goes before and after the token: quotes for a number.
     quote: &'static str,
+    /// The characters that its decoded text goes on with; zero where it ends.
+    pub behind: [u8; 2],
 }
 
 impl Hit {
@@ -65,6 +68,7 @@ impl Hit {
             label: self.label,
             levels: self.levels,
             quote: self.quote,
+            behind: self.behind,
         }
     }
 }
@@ -320,6 +324,10 @@ impl<'m> Pass<'m> {
             Hit {
                 range,
                 label: spot.label,
+                behind: match quote {
+                    "" => behind(text, spot.range.end),
+                    _ => [b'"', 0],
+                },
                 value: text[spot.range].to_owned(),
                 levels: layer.levels,
                 quote,
@@ -331,14 +339,29 @@ impl<'m> Pass<'m> {
         } = &mut self.state;
         let mut again = Vec::new();
         // Numbers taken so far are those of earlier units: the values of this one are numbered behind it.
-        self.finder.labels.look_alikes(text, |literal| {
-            if numbering.is_taken(literal.label, literal.number) {
-                again.push((literal.range, literal.label));
-            } else {
-                numbering.reserve(literal.label, literal.number);
-                self.reserved.push((literal.label, literal.number));
+        let mut keep = |literal: Literal, range, label| match numbering.is_taken(&literal) {
+            true => again.push((range, label)),
+            false => {
+                numbering.reserve(&literal);
+                self.reserved.push(literal);
             }
-        });
+        };
+        let labels = self.finder.labels;
+        labels.look_alikes(
+            text,
+            |LookAlike {
+                 label,
+                 number,
+                 range,
+             }| {
+                keep(Literal::Token(label, number), range, label);
+            },
+        );
+        if let Some(label) = labels.any_surrogate() {
+            surrogate_look_alikes(text, |range| {
+                keep(Literal::Surrogate(text[range.clone()].into()), range, label);
+            });
+        }
         known.find(text, |place, label| again.push((place, label)));
         if found.is_empty() && again.is_empty() {
             return;
@@ -404,10 +427,11 @@ impl<'m> Pass<'m> {
             label,
             value,
             quote,
+            behind,
             ..
         } in self.hits.drain(..)
         {
-            let token = numbering.token(label, &value);
+            let token = numbering.stand_in(label, &value, behind);
             let with = if quote.is_empty() {
                 token
             } else {
@@ -439,7 +463,13 @@ impl<'m> Pass<'m> {
             return self.visible(Decoded::new(raw).text(), levels - 1);
         }
         self.finder
-            .visible(raw)
+            .visible(raw, &self.state.numbering)
             .map(|class| self.finder.detectors.class(class).name)
     }
+}
+
+/// The two characters that a text goes on with, as far as surrogates care.
+fn behind(text: &str, end: usize) -> [u8; 2] {
+    let mut bytes = text.as_bytes()[end..].iter().copied();
+    [bytes.next().unwrap_or(0), bytes.next().unwrap_or(0)]
 }

@@ -3,6 +3,7 @@
 mod cached;
 mod layers;
 mod property;
+mod surrogates;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

@@ -13,6 +13,7 @@ use crate::{
     protocol::{Endpoint, response::Answer},
 };
 
+#[derive(Clone)]
 pub(super) struct Document {
     answer: &'static Answer,
     body: Vec<u8>,

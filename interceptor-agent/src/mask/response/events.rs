@@ -14,6 +14,7 @@ use crate::{
     sse::{Event, EventTooLong, Events},
 };
 
+#[derive(Clone)]
 pub(super) struct EventStream {
     events: Events,
     texts: Texts,

@@ -9,12 +9,14 @@ use crate::{
     protocol::Endpoint,
 };
 
+#[derive(Clone)]
 pub(super) struct GrpcStream {
     buffer: BytesMut,
     limit: usize,
     text: GrowingText,
 }
 
+#[derive(Clone)]
 struct GrowingText {
     path: &'static [u64],
     pieces: Pieces,

@@ -13,6 +13,7 @@ use crate::{
     protocol::Endpoint,
 };
 
+#[derive(Clone)]
 pub(super) struct ItemStream {
     splitter: Splitter,
     texts: Texts,

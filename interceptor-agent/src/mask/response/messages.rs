@@ -16,6 +16,7 @@ use crate::{
     protocol::Endpoint,
 };
 
+#[derive(Clone)]
 pub(super) struct MessageStream {
     messages: Messages,
     texts: Texts,

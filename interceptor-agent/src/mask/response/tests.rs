@@ -1,5 +1,6 @@
 //! What fixtures don't show.
 
+mod attempts;
 mod property;
 
 use super::*;
@@ -72,7 +73,7 @@ fn limits_are_errors() {
     let map = map(&[("EC2_001", "i-0abc")]);
     let mut out = BytesMut::new();
     let mut limited = |framing| {
-        Unmasker::with_limits(&GENERIC, framing, map.clone(), 8, 8)
+        Unmasker::with_limits(&GENERIC, framing, Tokens::new(map.clone()), 8, 8)
             .push(b"123456789", &mut out)
             .err()
     };

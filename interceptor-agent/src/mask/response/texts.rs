@@ -19,6 +19,7 @@ use crate::{
 const MOST: usize = 256;
 
 /// The texts that are being streamed.
+#[derive(Clone)]
 pub(super) struct Texts {
     answer: &'static Answer,
     open: BTreeMap<Channel, Text>,
@@ -28,6 +29,7 @@ pub(super) struct Texts {
 }
 
 /// An event of our own: what was held of a text that ends. It goes out before the event that ends it.
+#[derive(Clone)]
 pub(super) struct Owed {
     /// The `event` line, where there is one.
     pub name: Option<String>,
@@ -35,6 +37,7 @@ pub(super) struct Owed {
     pub data: Vec<u8>,
 }
 
+#[derive(Clone)]
 struct Text {
     pieces: Pieces,
     /// The event that takes to the client what is held when the text ends, and its name: like the one whose end is held.

@@ -9,6 +9,8 @@ use super::canonical_number;
 /// Every label that a policy can hand out, sorted, each once. A label is named by its index here.
 pub(in crate::mask) struct Labels {
     names: Vec<&'static str>,
+    /// Indices of those whose values get surrogates; sorted.
+    surrogates: Vec<usize>,
 }
 
 /// A literal in a client's text that has the shape of a token of ours.
@@ -16,7 +18,7 @@ pub(in crate::mask) struct Labels {
 pub(in crate::mask) struct LookAlike {
     /// Index of the label.
     pub label: usize,
-    pub number: u32,
+    pub number: u64,
     /// Where it stands in the text.
     pub range: Range<usize>,
 }
@@ -26,11 +28,37 @@ impl Labels {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
-        Self { names }
+        Self {
+            names,
+            surrogates: Vec::new(),
+        }
+    }
+
+    /// These, the values of some of which get a surrogate if they have the shape for one.
+    pub fn with_surrogates(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        let indices = names.into_iter().filter_map(|name| self.index(name));
+        self.surrogates = indices.collect();
+        self.surrogates.sort_unstable();
+        self
+    }
+
+    /// Whether values of this label get surrogates.
+    pub fn has_surrogates(&self, label: usize) -> bool {
+        self.surrogates.binary_search(&label).is_ok()
+    }
+
+    /// One whose values do, if there is any.
+    pub fn any_surrogate(&self) -> Option<usize> {
+        self.surrogates.first().copied()
     }
 
     pub fn name(&self, label: usize) -> &'static str {
         self.names[label]
+    }
+
+    /// All of them, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.names.iter().copied()
     }
 
     pub fn index(&self, name: &str) -> Option<usize> {
@@ -120,7 +148,7 @@ mod tests {
         Labels::new(["EC2", "SECRET", "AWS_SECRET", "EC2", "PRIVATE_IP"])
     }
 
-    fn found(text: &str) -> Vec<(&str, &'static str, u32)> {
+    fn found(text: &str) -> Vec<(&str, &'static str, u64)> {
         let mut all = Vec::new();
         labels().look_alikes(text, |literal| {
             all.push((

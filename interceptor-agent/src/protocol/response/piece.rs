@@ -3,6 +3,7 @@
 use crate::json::{Kind, Value};
 
 /// An event that carries nothing but one more piece of a text.
+#[derive(Clone)]
 pub struct PieceEvent {
     /// The `event` line, where it isn't that of the event it is like.
     pub name: Option<&'static str>,

@@ -110,10 +110,11 @@ impl<'w> Bed<'w> {
             Cgroup::make(&format!("{}-free-1", std::process::id()))?,
             Cgroup::make(&format!("{}-free-2", std::process::id()))?,
         ];
-        let server = format!("{ADDRESS}:{}", provider::PORT);
+        let [server, other] =
+            [ADDRESS, OTHER_ADDRESS].map(|address| format!("{address}:{}", provider::PORT));
         let (netns, dir) = (&first.clients, first.dir());
         Ok(Self {
-            haproxy: HaProxy::start(netns, dir, &certs, HOST, &server, threads)?,
+            haproxy: HaProxy::start(netns, dir, &certs, (HOST, &server), &other, threads)?,
             bare: Bare::start(netns, dir, &certs, HOST, &server)?,
             agent: Agent::start(first, &options("enforce"))?,
             dry_agent: Agent::start(second, &options("dry-run"))?,

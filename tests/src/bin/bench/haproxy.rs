@@ -1,4 +1,5 @@
-//! HAProxy as the agent's peer: TLS on both sides, connections kept and reused on both, as many threads, no log.
+//! HAProxy as the agent's peer: TLS on both sides, connections kept and reused on both, as many threads, no log. What passes
+//! the agent passes it too: by its server name, then spliced.
 
 use std::fs;
 use std::path::Path;
@@ -14,6 +15,9 @@ use crate::certs::Certs;
 /// Where it listens, on the clients' loopback.
 pub const PORT: u16 = 9443;
 
+/// Where it listens for what passes.
+pub const PASSING: u16 = 9444;
+
 /// A running HAProxy; it ends when dropped.
 pub struct HaProxy(Child);
 
@@ -23,8 +27,8 @@ impl HaProxy {
         netns: &Netns,
         dir: &Path,
         certs: &Certs,
-        host: &str,
-        server: &str,
+        (host, server): (&str, &str),
+        other: &str,
         threads: usize,
     ) -> Result<Self> {
         let (leaf, ca, config) = (
@@ -40,7 +44,11 @@ impl HaProxy {
              \x20 option http-keep-alive\n  http-reuse always\n\
              frontend clients\n  bind 127.0.0.1:{PORT} ssl crt {} alpn http/1.1\n  default_backend provider\n\
              backend provider\n  server one {server} ssl verify required ca-file {} sni str({host}) \
-             verifyhost {host} alpn http/1.1\n",
+             verifyhost {host} alpn http/1.1\n\
+             frontend passing\n  mode tcp\n  bind 127.0.0.1:{PASSING}\n  tcp-request inspect-delay 5s\n\
+             \x20 tcp-request content accept if {{ req.ssl_sni -m found }}\n  tcp-request content reject\n\
+             \x20 option splice-auto\n  default_backend other\n\
+             backend other\n  mode tcp\n  option splice-auto\n  server one {other}\n",
             leaf.display(),
             ca.display(),
         );

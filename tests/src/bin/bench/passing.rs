@@ -1,12 +1,13 @@
-//! What the agent costs connections that it lets pass: a download and short exchanges, each beside a direct one, and
-//! the memory of those that are idle.
+//! What the agent costs connections that it lets pass: a download and short exchanges, each beside a direct one and one through
+//! HAProxy, and the memory of those that are idle.
 
 use anyhow::Result;
 use interceptor_agent::sys::raise_descriptor_limit;
 use interceptor_tests::World;
 
 use crate::bed::Bed;
-use crate::load::{Done, Job, Load};
+use crate::haproxy;
+use crate::load::{Done, Job, Load, Target};
 use crate::rounds::median;
 
 /// Connections before the idle ones, which set up what all of them share.
@@ -15,14 +16,20 @@ const FIRST: usize = 200;
 /// Descriptors for everything but idle connections.
 const SPARE: usize = 1000;
 
-/// Medians of a rate, and the median of the rounds' ratios.
+/// Medians of a rate, and the medians of the rounds' ratios to the direct one.
 pub struct Passing {
     pub name: &'static str,
     pub unit: &'static str,
     pub direct: f64,
     pub passed: f64,
     pub ratio: f64,
+    pub haproxy: f64,
 }
+
+/// In the order in which a round has them.
+const DIRECT: usize = 0;
+const PASSED: usize = 1;
+const HAPROXY: usize = 2;
 
 /// As many of `wanted` idle connections as this process, and those it starts, may have: the agent has two descriptors
 /// for each.
@@ -50,12 +57,8 @@ pub fn memory_of_each(bed: &mut Bed<'_>, world: &World, count: usize) -> Result<
 
 /// Measures in `rounds` rounds: downloads of so many bytes, exchanges for so many milliseconds.
 pub fn measure(bed: &mut Bed<'_>, rounds: usize, millis: u64, bytes: u64) -> Result<[Passing; 2]> {
-    let target = bed.other()?;
-    let download = Job::Download {
-        target: target.clone(),
-        bytes,
-    };
-    let exchange = Job::Requests {
+    let download = |target| Job::Download { target, bytes };
+    let exchange = |target| Job::Requests {
         target,
         length: 1024,
         connections: 1,
@@ -80,35 +83,36 @@ pub fn measure(bed: &mut Bed<'_>, rounds: usize, millis: u64, bytes: u64) -> Res
 fn compare(
     name: &'static str,
     unit: &'static str,
-    job: Job,
+    job: impl Fn(Target) -> Job,
     bed: &mut Bed<'_>,
     rounds: usize,
     rate: impl Fn(&Done) -> f64,
 ) -> Result<Passing> {
-    let (mut direct, mut passed) = (Vec::new(), Vec::new());
+    let target = bed.other()?;
+    let mut through = target.clone();
+    through.address = ([127, 0, 0, 1], haproxy::PASSING).into();
+    let mut measured: [Vec<f64>; 3] = Default::default();
     for round in 0..rounds {
-        let mut both = [0.0; 2];
-        // Neither is always the first.
-        for turn in [round % 2, 1 - round % 2] {
-            let load = if turn == 0 {
-                &mut bed.free[0]
-            } else {
-                &mut bed.enforced
+        // None is always the first.
+        for way in (0..3).map(|turn| (round + turn) % 3) {
+            let (load, target) = match way {
+                PASSED => (&mut bed.enforced, &target),
+                HAPROXY => (&mut bed.free[0], &through),
+                _ => (&mut bed.free[0], &target),
             };
-            both[turn] = rate(&load.run(&job)?);
+            measured[way].push(rate(&load.run(&job(target.clone()))?));
         }
-        direct.push(both[0]);
-        passed.push(both[1]);
     }
-    let ratios = direct
-        .iter()
-        .zip(&passed)
-        .map(|(direct, passed)| passed / direct);
+    let ratio = |way: usize| {
+        let rounds = measured[DIRECT].iter().zip(&measured[way]);
+        median(rounds.map(|(direct, passed)| passed / direct).collect())
+    };
     Ok(Passing {
         name,
         unit,
-        ratio: median(ratios.collect()),
-        direct: median(direct),
-        passed: median(passed),
+        ratio: ratio(PASSED),
+        haproxy: ratio(HAPROXY),
+        direct: median(measured[DIRECT].clone()),
+        passed: median(measured[PASSED].clone()),
     })
 }

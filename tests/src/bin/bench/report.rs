@@ -259,11 +259,12 @@ impl Results {
         for passing in &self.passing {
             writeln!(
                 text,
-                "{:<59}{:>10.0} {unit}, {:.0} {unit} that pass, {:.3} ×",
+                "{:<59}{:>10.0} {unit}, {:.0} {unit} that pass, {:.3} × (HAProxy {:.3} ×)",
                 passing.name,
                 passing.direct,
                 passing.passed,
                 passing.ratio,
+                passing.haproxy,
                 unit = passing.unit,
             )?;
         }
@@ -308,6 +309,7 @@ impl Results {
                 "direct": passing.direct,
                 "passed": passing.passed,
                 "ratio": passing.ratio,
+                "haproxy_ratio": passing.haproxy,
             })
         });
         let goals = self.goals();

@@ -16,6 +16,7 @@ fn terms(mode: Mode, unreadable: PathPolicy) -> Terms {
         name: None,
         masker: Masker::new(Detectors::builtin(), mode),
         decisions,
+        watch: None,
     }
 }
 

@@ -33,15 +33,16 @@ impl Pass<'_> {
             value: mark.value(raw),
             levels: mark.levels,
             quote: mark.quote,
+            behind: mark.behind,
         };
         self.hits.extend(seen.hits.iter().map(hit));
         self.learned.extend(seen.learned.iter().map(hit));
         for learned in &self.learned {
             known.learn(&learned.value, learned.label);
         }
-        self.reserved.extend(&seen.reserved);
-        for &(label, number) in &seen.reserved {
-            numbering.reserve(label, number);
+        self.reserved.extend_from_slice(&seen.reserved);
+        for literal in &seen.reserved {
+            numbering.reserve(literal);
         }
     }
 }

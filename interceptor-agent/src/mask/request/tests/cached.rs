@@ -30,7 +30,7 @@ fn masked(masker: &Masker, body: &Bytes) -> (Bytes, TokenMap, Report) {
 fn fresh() -> Masker {
     Masker {
         cache: Cache::new(CACHE),
-        labels: Labels::new(masker().detectors.classes().map(|(_, class)| class.label)),
+        labels: labels(&masker().detectors),
         detectors: Arc::clone(&masker().detectors),
         mode: Mode::Enforce,
     }
