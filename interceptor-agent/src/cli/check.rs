@@ -272,7 +272,7 @@ mod tests {
         for part in [
             "dry-run: NOTHING IS MASKED",
             "link-local, 10.0.0.0/8",
-            "allow 1: email",
+            "allow 3: code_ip email code_email",
             "443 (plain HTTP refused on 80)",
             "scope     all\n",
             "127.0.0.1:15480 (other hosts pass; every user of this machine)",

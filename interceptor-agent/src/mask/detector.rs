@@ -14,6 +14,7 @@ mod row;
 mod rows;
 pub mod rules;
 mod shape;
+mod source_code;
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -23,6 +24,7 @@ use prefilter::Prefilter;
 use row::{Row, Site};
 use rules::{Allowed, Rules};
 use shape::{Runs, Shape};
+use source_code::Surroundings;
 
 /// Index of a class in the table of its [`Detectors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Ord, PartialOrd)]
@@ -253,10 +255,10 @@ impl Detectors {
             findings.extend(found);
         });
         let text = text.as_bytes();
-        let mut runs = Runs::default();
+        let (mut runs, around) = (Runs::default(), Surroundings::default());
         self.prefilter.run(text, |pattern, at| {
             let pattern = &self.patterns[pattern as usize];
-            self.examine(pattern, text, at, &mut runs, findings);
+            self.examine(pattern, (text, &around), at, &mut runs, findings);
         });
         self.join_overlaps(findings, first);
     }
@@ -287,7 +289,7 @@ impl Detectors {
     fn examine(
         &self,
         pattern: &Pattern,
-        text: &[u8],
+        (text, around): (&[u8], &Surroundings),
         at: usize,
         runs: &mut Runs,
         findings: &mut Vec<Finding>,
@@ -300,6 +302,7 @@ impl Detectors {
             text,
             all: matched.all,
             value: matched.value,
+            around,
         };
         if let Some(each) = row.each {
             each(&site, &mut |span| {
@@ -418,7 +421,8 @@ impl Detectors {
 
 /// The value of one of these shapes that a vendor's name, which starts no later than a word of its name, is given.
 fn assigned_value(site: &Site<'_>, shapes: &[Shape], runs: &mut Runs) -> Option<Range<usize>> {
-    let named = assignment::starts_part(site.text, site.all.start);
+    let named = assignment::starts_part(site.text, site.all.start)
+        && !assignment::starts_part_at_end(site.text, site.all.end);
     let value = named
         .then(|| assignment::assigned(site.text, site.all.clone()))??
         .value;

@@ -9,6 +9,8 @@ pub struct Assigned {
     pub name: Range<usize>,
     pub value: Range<usize>,
     pub quoted: bool,
+    /// Whether it only stands behind the name in a list, as the next argument of a call.
+    pub listed: bool,
 }
 
 const LONGEST_NAME: usize = 64;
@@ -24,11 +26,13 @@ pub fn assigned(text: &[u8], part: Range<usize>) -> Option<Assigned> {
     cursor.skip(LONGEST_NAME, in_name);
     let name = start..cursor.at;
     cursor.operator(text[start..].starts_with(b"-"))?;
+    let listed = text[..cursor.at].trim_ascii_end().ends_with(b",");
     let (value, quoted) = cursor.value()?;
     Some(Assigned {
         name,
         value,
         quoted,
+        listed,
     })
 }
 
@@ -40,6 +44,12 @@ pub fn starts_part(text: &[u8], at: usize) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether the last letter before `end` is the first of another part: `sumO` of `sumObject`.
+pub fn starts_part_at_end(text: &[u8], end: usize) -> bool {
+    let is_small = |at: usize| text.get(at).is_some_and(u8::is_ascii_lowercase);
+    end >= 2 && is_small(end - 2) && text[end - 1].is_ascii_uppercase() && is_small(end)
 }
 
 #[derive(Clone, Copy)]

@@ -35,7 +35,14 @@ fn is_shuffled(value: &[u8]) -> bool {
 /// Whether letters and digits alternate beyond what words, versions, dates and paths do.
 fn is_mixed(value: &[u8]) -> bool {
     const SURE: usize = 16;
-    let words = value.split(|byte| !byte.is_ascii_alphanumeric());
+    // The digits of `%3D` are none of a word's.
+    let words = value
+        .split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'%')
+        .flat_map(|part| {
+            let escaped = |index: usize, word| if index == 0 { word } else { unescaped(word) };
+            let words = part.split(|byte| *byte == b'%').enumerate();
+            words.map(move |(index, word)| escaped(index, word))
+        });
     let mixed = words
         .filter(|word| !is_word(word))
         .map(<[u8]>::len)
@@ -54,8 +61,39 @@ fn is_mixed(value: &[u8]) -> bool {
         && !address
 }
 
-/// Whether it is a name as programs give types: capitalized words, of which some end in digits.
+/// What is behind the two digits of a percent escape, if there are any.
+fn unescaped(word: &[u8]) -> &[u8] {
+    match word {
+        [high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+        _ => word,
+    }
+}
+
+/// Whether it is what programs write for types: names of some, which may have a module's before them or others beside them.
 pub fn is_type(value: &[u8]) -> bool {
+    let parts = || {
+        let parts = value.split(|byte| b".:|".contains(byte));
+        parts.filter(|part| !part.is_empty())
+    };
+    let is_module = |part: &[u8]| {
+        (is_word(part) || is_identifier(part)) && !part.iter().any(u8::is_ascii_uppercase)
+    };
+    parts().all(|part| is_type_name(part) || is_module(part))
+        && parts().next_back().is_some_and(is_type_name)
+}
+
+/// Whether it could be a name in a program: letters, `_`, and few digits, none in front.
+pub fn is_identifier(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    value
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && !value[0].is_ascii_digit()
+        && digits * 5 <= value.len()
+}
+
+/// Whether it is capitalized words, of which some end in digits.
+fn is_type_name(value: &[u8]) -> bool {
     let capitals = value
         .iter()
         .filter(|byte| byte.is_ascii_uppercase())
@@ -126,11 +164,27 @@ mod tests {
             "/tmp/app1/cert.p12",
             "https://a1b2c3d4e5f6.example",
             "changeme123456",
+            "secret%3Dpassword",
             "your1api2key3here4",
             "1700000000000",
             "a1a1a1a1a1a1a1a1",
         ] {
             assert!(!is_generated(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn types_are_told_from_values() {
+        for text in [
+            "Ed25519PrivateKey",
+            "ed25519.Ed25519PrivateKey",
+            "oauth2client.client.OAuth2Credentials",
+            "Ed448PublicKey|Ed25519PublicKey",
+        ] {
+            assert!(is_type(text.as_bytes()), "{text}");
+        }
+        for text in ["Sk94HG7f6KB", "ed25519", "Key1.a8f5f167f44f", "|"] {
+            assert!(!is_type(text.as_bytes()), "{text}");
         }
     }
 

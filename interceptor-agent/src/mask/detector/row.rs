@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Action, Class, Profile};
+use super::{Action, Class, Profile, source_code::Surroundings};
 
 /// One detector.
 pub struct Row {
@@ -134,6 +134,8 @@ pub struct Site<'t> {
     pub all: Range<usize>,
     /// The part in parentheses, or all.
     pub value: Range<usize>,
+    /// What kind of text it is.
+    pub around: &'t Surroundings,
 }
 
 impl<'t> Site<'t> {

@@ -61,13 +61,20 @@ fn goes_on(text: &str, confidence: f32, range: Range<usize>, plain: &[Finding]) 
     let parts = &plain[from..];
     let parts = &parts[..parts.partition_point(|other| other.start < range.end)];
     let has_colons = || text[range.clone()].lines().all(|half| half.contains(':'));
+    // Of an IPv6 address that carries one of IPv4, whose end is an address by itself.
+    let carries = || {
+        text[range.clone()]
+            .lines()
+            .next()
+            .is_some_and(|half| half.contains("::"))
+    };
     match parts {
         _ if is_quoted(text, &range) => true,
         [] => true,
         [part] if part.start == range.start && range.end >= part.end + LEAST_MORE => {
             part.confidence < confidence || confidence >= OF_KEYS || has_colons()
         }
-        [part] => part.confidence < confidence,
+        [part] => part.confidence < confidence || part.end == range.end && carries(),
         _ => false,
     }
 }

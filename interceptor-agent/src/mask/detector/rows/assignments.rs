@@ -8,7 +8,7 @@ use memchr::memmem;
 use crate::mask::detector::{
     assignment::{assigned, is_about},
     check::is_placeholder,
-    generated::{is_chosen, is_generated, is_type},
+    generated::{is_chosen, is_generated, is_identifier, is_type},
     row::{Row, Site},
 };
 
@@ -49,6 +49,8 @@ pub const ROWS: &[Row] = &[
             "credentialsId: '29f63271-dc2f-4734-8221-5b31b5169bac'",
             "access_token_url = \"a1b2c3d4e5f6g7h8i9\"",
             "let private_key: EcPrivateKeyRfc5915Der = 1;",
+            "def f(private_key: ed25519.Ed25519PrivateKey, x): pass",
+            "client_secret%3Dpassword&token=secret%3Dpassword",
             "secretSize must be >= XXH3_SECRET_SIZE_MIN",
         ],
         ..Row::new("assigned_secret", "SECRET")
@@ -78,6 +80,7 @@ pub const ROWS: &[Row] = &[
             "password combination.\n\nR5: Regulatory--21",
             "if password2 == password1:",
             "SOCK_OPS_PASSIVE_CB: _bindgen_ty_30 = 5;",
+            "Moved(\"HTTPPasswordMgr\", \"urllib2\", \"urllib.request\")",
         ],
         ..Row::new("assigned_password", "PASSWORD")
     },
@@ -129,7 +132,8 @@ fn secret(site: &Site<'_>) -> Option<Range<usize>> {
     let found = assigned(site.text, site.all.clone())?;
     let is_secret =
         !is_about(site.bytes(found.name)) && is_generated(site.bytes(found.value.clone()));
-    let is_secret = is_secret && (found.quoted || !is_type(site.bytes(found.value.clone())));
+    let value = site.bytes(found.value.clone());
+    let is_secret = is_secret && (found.quoted || !is_type(value) && !is_name(site, &found.value));
     is_secret.then_some(found.value)
 }
 
@@ -142,8 +146,16 @@ fn password(site: &Site<'_>) -> Option<Range<usize>> {
     let found = assigned(site.text, site.all.clone())?;
     let value = site.bytes(found.value.clone());
     let is_password = !is_about(site.bytes(found.name))
-        && (is_generated(value) || is_chosen(value, found.quoted));
+        && (is_generated(value) || is_chosen(value, found.quoted && !found.listed))
+        && (found.quoted || !is_name(site, &found.value));
     is_password.then_some(found.value)
+}
+
+/// Whether a value without quotes is the name of something in a program: a variable, a type.
+fn is_name(site: &Site<'_>, value: &Range<usize>) -> bool {
+    let behind = &site.text[value.end..];
+    let ends = matches!(behind, [b';' | b')' | b',' | b'|', ..] | [b' ', b'=', ..]);
+    ends && is_identifier(site.bytes(value.clone())) && site.around.are_code(site.text, value.start)
 }
 
 /// The password in curl's `-u user:password`.

@@ -109,6 +109,7 @@ pub const ROWS: &[Row] = &[
         ],
         misses: &[
             "order 123456789012 was shipped",
+            "Account: Guid = from_u128(0x6997984e_797a_11d9_bed3_505054503030)",
             "account 1234567890123, account 0.123456789012, account 3e5f7b9d-1234-4321-abcd-123456789012",
         ],
         ..Row::new("aws_account", "ACCOUNT")
@@ -153,6 +154,7 @@ pub const ROWS: &[Row] = &[
         ],
         misses: &[
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "aws_secret_access_key = GoogleCloudMulticloudV1AwsProxyConfigKey",
             "the secret of commit 5f2e1c0a9b8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f",
             "secret=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY=",
             "secret/path/to/Some1/directory/with/many/parts/x",
@@ -216,7 +218,7 @@ fn resource_id(site: &Site<'_>) -> Option<Range<usize>> {
 }
 
 fn account(site: &Site<'_>) -> Option<Range<usize>> {
-    let in_uuid = matches!(site.before(6), [b'-', group @ .., b'-'] if group.iter().all(u8::is_ascii_hexdigit));
+    let in_uuid = matches!(site.before(6), [b'-', group @ .., b'-'] | [b'_', group @ .., b'_'] if group.iter().all(u8::is_ascii_hexdigit));
     let in_number = matches!(site.before(2), [.., b'.'] | [b'0'..=b'9', b'-'])
         || matches!(site.after(2), [b'.' | b'-', b'0'..=b'9']);
     (!in_uuid && !in_number).then(|| site.all.clone())
@@ -259,6 +261,18 @@ fn looks_random(key: &[u8]) -> bool {
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_digit)
         && key.iter().filter(|&&byte| byte == b'/').count() <= 4
+        && !is_camel_case(key)
+}
+
+/// Whether it is words, each with a capital in front, and hardly a digit: the name of a class.
+fn is_camel_case(key: &[u8]) -> bool {
+    const WORD: usize = 4;
+    let words = key
+        .split(|byte| !byte.is_ascii_lowercase())
+        .filter(|word| word.len() >= WORD);
+    key.iter().filter(|byte| byte.is_ascii_digit()).count() <= 1
+        && !key.contains(&b'/')
+        && words.count() >= 3
 }
 
 /// Labels of services whose hosts carry a customer's name in front of them.

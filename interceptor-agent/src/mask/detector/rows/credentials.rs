@@ -44,6 +44,15 @@ pub const ROWS: &[Row] = &[
         misses: &["AGE-SECRET-KEY-1", "AGE-SECRET-KEY-1BBBB"],
         ..Row::new("age_identity", "SECRET_AGE")
     },
+    // As Stripe began it and many do since: secret, publishable or restricted, then what it is for.
+    Row {
+        confidence: 0.9,
+        ..Row::token(
+            "prefixed_key",
+            "SECRET",
+            &["[spr]k_[a-z]{3,10}_[A-Za-z0-9]{20,128}"],
+        )
+    },
     Row {
         patterns: &[r"eyJ[\w-]{8,2048}=*\."],
         check: jwt,
@@ -114,6 +123,7 @@ pub const ROWS: &[Row] = &[
             "https://example.com:8080/a@b http://user@host/ https://url:8000 @something",
             "postgres://user:${PASSWORD}@host ftp://u:<password>@h http://u:{pw}@h http://u:%s@h http://u:$PW@h http://u:***@h",
             "://:@ http://:@host http://user:@host",
+            "import a\ndef f(x):\n    return 1\ndef g(x):\n    return open('redis://:password@host')\n",
         ],
         ..Row::new("url_password", "URL_PASSWORD")
     },
@@ -231,9 +241,16 @@ fn url_password(site: &Site<'_>) -> Option<Range<usize>> {
         .get(colon + 1..at)
         .filter(|password| !password.is_empty())?;
     let start = site.all.end + colon + 1;
-    (scheme && at + 1 < authority.len() && !is_placeholder(password))
+    let named = PASSWORDS.iter().any(|name| password == name.as_bytes())
+        && site.around.are_code(site.text, site.all.start);
+    (scheme && at + 1 < authority.len() && !named && !is_placeholder(password))
         .then(|| start..start + password.len())
 }
+
+/// The word for a password in its place, as in the examples of source code, `redis://:password@host`.
+const PASSWORDS: &[&str] = &[
+    "password", "passwd", "pass", "PASSWORD", "PASS", "pw", "pwd",
+];
 
 fn is_placeholder(password: &[u8]) -> bool {
     matches!(

@@ -36,7 +36,11 @@ fn digits<const N: usize>(site: &Site<'_>, valid: fn(&[u8; N]) -> bool) -> Optio
         }
     }
     let varied = digits.iter().any(|digit| *digit != digits[0]);
-    (count == N && varied && stands_apart(site) && valid(&digits)).then(|| site.all.clone())
+    let in_row = separator == Some(b' ')
+        && (matches!(site.before(2), [b'0'..=b'9', b' '])
+            || matches!(site.after(2), [b' ', b'0'..=b'9']));
+    (count == N && varied && !in_row && stands_apart(site) && valid(&digits))
+        .then(|| site.all.clone())
 }
 
 /// Whether a match is no part of a longer number: `1.23`, `12-34`.

@@ -5,7 +5,11 @@ use std::{
     ops::Range,
 };
 
-use crate::mask::detector::row::{Row, Site};
+use crate::mask::detector::{
+    Action, Class,
+    row::{Row, Site},
+    source_code::is_example,
+};
 
 /// Every IPv6 address in use starts with four digits (2000::/3, fc00::/7, fe80::/10); shorter ones are paths of C++ and Rust.
 const ADDRESS: &[&str] = &[
@@ -17,7 +21,7 @@ const ADDRESS: &[&str] = &[
 pub const ROWS: &[Row] = &[
     Row {
         patterns: ADDRESS,
-        check: |site| address(site, true),
+        check: |site| address(site, Kind::Private),
         confidence: 0.95,
         hits: &[
             "(IP: »10.0.1.100«) in »172.16.0.0«/12, »192.168.1.1«:8080.",
@@ -35,7 +39,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         patterns: ADDRESS,
-        check: |site| address(site, false),
+        check: |site| address(site, Kind::Public),
         confidence: 0.9,
         hits: &[
             "ssh ec2-user@»203.0.113.12« then »8.8.8.8«, »52.95.110.1«/32.",
@@ -47,8 +51,28 @@ pub const ROWS: &[Row] = &[
             "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 __version__ = \"1.2.3.4\" ~1.2.3.4 foo-1.2.3.4.tar.gz",
             "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1\n    2.7.2.2\n",
             "2024:01:02 2001:db8 2001::db8::1 12345:db8::1",
+            "since 3.1.4.1, as 2.4.8.19 did (HTML 8.2.4.45)",
         ],
         ..Row::new("public_ip", "PUBLIC_IP")
+    },
+    // In source code, those for documents and blocks of everybody: not looked for by default.
+    Row {
+        class: Class {
+            name: "code_ip",
+            label: "IP",
+            action: Action::Allow,
+        },
+        patterns: ADDRESS,
+        check: |site| address(site, Kind::OfCode),
+        confidence: 0.5,
+        hits: &[
+            "import a\n\ndef f(x):\n    return 1\n\ndef g(x):\n    return ip('»192.0.2.1«', '»10.0.0.0«/8', '»2001:db8::1«')\n",
+        ],
+        misses: &[
+            "192.0.2.1 2001:db8::1 10.0.0.0/8",
+            "import a\n\ndef f(x):\n    return 1\n\ndef g(x):\n    return ip('192.0.3.1', '10.0.0.1')\n",
+        ],
+        ..Row::new("code_ip", "IP")
     },
     Row {
         patterns: &[
@@ -64,14 +88,23 @@ pub const ROWS: &[Row] = &[
         ],
         misses: &[
             "00:00:00:00:00:00 ZZ:ZZ:ZZ:ZZ:ZZ:ZZ 1f:51:ae:28:bf:89:e9:d8:1f:25",
-            "01-02-03-04-05-06 1234.5678.9012 a1-02-03-04-05-06-07",
+            "[*020B.0020.0002] 01-02-03-04-05-06 1234.5678.9012 a1-02-03-04-05-06-07",
         ],
         ..Row::new("mac_address", "MAC")
     },
 ];
 
-/// An address that says something about a network, of the asked kind.
-fn address(site: &Site<'_>, private: bool) -> Option<Range<usize>> {
+/// What an address says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Private,
+    Public,
+    /// Nothing: source code has it as an example, or as the name of a block.
+    OfCode,
+}
+
+/// An address of the asked kind.
+fn address(site: &Site<'_>, asked: Kind) -> Option<Range<usize>> {
     let (address, span) = if site.bytes(site.all.clone()).contains(&b':') {
         version6(site)?
     } else {
@@ -81,7 +114,44 @@ fn address(site: &Site<'_>, private: bool) -> Option<Range<usize>> {
         IpAddr::V4(address) => is_private_v4(address),
         IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     };
-    (is_private == private).then_some(span)
+    let kind = match is_private {
+        _ if is_reserved(address) && site.around.are_code(site.text, span.start)
+            || is_example(site.text, span.start, site.around) =>
+        {
+            Kind::OfCode
+        }
+        true => Kind::Private,
+        false => Kind::Public,
+    };
+    (kind == asked).then_some(span)
+}
+
+/// Whether no host has an address: those for documents (RFC 5737, RFC 3849), for protocols, and the first ones of the blocks
+/// that everybody uses, which name the block (IANA's registries of special-purpose addresses).
+fn is_reserved(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => matches!(
+            address.octets(),
+            [192, 0, 0 | 2, _]
+                | [198, 51, 100, _]
+                | [203, 0, 113, _]
+                | [10, 0, 0, 0]
+                | [100, 64, 0, 0]
+                | [169, 254, 0, 0]
+                | [172, 16, 0, 0]
+                | [192, 168, 0, 0]
+                | [198, 18, 0, 0]
+                // Made up by counting.
+                | [1, 2, 3, _]
+                | [12, 34, 56, 78]
+                | [123, 45, 67, 89]
+        ),
+        IpAddr::V6(address) => matches!(
+            address.segments(),
+            [0x2001, 0..0x200 | 0xdb8, ..]
+                | [0x2002 | 0xfc00 | 0xfd00 | 0xfe80, 0, 0, 0, 0, 0, 0, 0]
+        ),
+    }
 }
 
 fn version4(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
@@ -112,7 +182,9 @@ fn version4(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
     }
     let object_identifier =
         matches!((first, second), (1, 3) | (2, 5)) && !matches!(site.after(1), b"/" | b":");
-    if !private && (object_identifier || reads_as_heading(site, address)) {
+    if !private
+        && (object_identifier || reads_as_heading(site, address) || reads_as_version(site, address))
+    {
         return None;
     }
     // An address that IPv6 carries is one with its prefix.
@@ -142,7 +214,7 @@ fn version_before(site: &Site<'_>, private: bool) -> bool {
     let gap = before
         .iter()
         .rev()
-        .take_while(|byte| b" \t:=\"'(\\_".contains(byte))
+        .take_while(|byte| b" \t:=\"'(\\_!".contains(byte))
         .count()
         .min(8);
     let word = before[..before.len() - gap]
@@ -155,7 +227,7 @@ fn version_before(site: &Site<'_>, private: bool) -> bool {
             .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
     };
     word.len() >= 7 && word[word.len() - 7..].eq_ignore_ascii_case(b"version")
-        || is(&["v", "ver", "firmware"])
+        || is(&["v", "ver", "firmware", "doi"])
         || !private
             && is(&[
                 "release", "build", "revision", "section", "sections", "chapter", "clause", "oid",
@@ -175,6 +247,25 @@ fn reads_as_heading(site: &Site<'_>, address: Ipv4Addr) -> bool {
     let own_line = line_start > 0 && site.text[line_start - 1] == b'\n'
         || line_start == 0 && site.after(1) == b" ";
     small && own_line && matches!(site.after(1), [] | [b' ' | b'\n' | b'\r'])
+}
+
+/// Words beside an address that is all small numbers.
+const OF_ADDRESSES: &[&str] = &[
+    "addr", "host", "server", "dns", "gateway", "resolve", "peer", "client", "ping ", "ssh ",
+    "curl ", "://", "@", "ip ", "ip:", "ip=", "ip\"", "ips", "ipv4",
+];
+
+/// Small numbers are a version or a section more often than a host, if nothing says otherwise: three below ten, and in source
+/// code, which cites standards, somewhat greater ones.
+fn reads_as_version(site: &Site<'_>, address: Ipv4Addr) -> bool {
+    let [first, second, third, _] = address.octets();
+    let goes_on = matches!(site.after(2), [b':' | b'/', b'0'..=b'9'])
+        || matches!(site.before(1), [b'/' | b'@']);
+    let tiny = [first, second, third].iter().all(|&octet| octet < 10);
+    let small = || {
+        first < 40 && second < 20 && third < 20 && site.around.are_code(site.text, site.all.start)
+    };
+    !goes_on && (tiny && !site.is_alone() || small()) && !site.has_near(OF_ADDRESSES)
 }
 
 fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
@@ -213,5 +304,7 @@ fn mac(site: &Site<'_>) -> Option<Range<usize>> {
         .all(|byte| byte.eq_ignore_ascii_case(&text[0]));
     let longer = site.before(1) == [separator]
         || matches!(site.after(2), [next, digit] if *next == separator && digit.is_ascii_hexdigit());
-    ((letters || separator == b':') && !constant && !longer).then(|| site.all.clone())
+    // A weight of Unicode's collation: `[*020B.0020.0002]`.
+    let weight = separator == b'.' && matches!(site.before(2), [b'[', b'*' | b'.']);
+    ((letters || separator == b':') && !weight && !constant && !longer).then(|| site.all.clone())
 }

@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use crate::mask::detector::{
+    Action, Class,
     checksum::luhn,
     row::{Row, Site},
+    source_code::{is_credit, is_example},
 };
 
 /// Values that name a person or their money.
 pub const ROWS: &[Row] = &[
     Row {
-        patterns: &["[A-Za-z0-9_+-]@[A-Za-z0-9]"],
-        check: email,
+        patterns: EMAIL,
+        check: |site| email(site).filter(|span| !is_published(site, span)),
         confidence: 0.95,
         hits: &[
             "Mail »minji.kim@example.com«, <»a+b_c@sub.example.co.kr«>.",
@@ -19,9 +21,30 @@ pub const ROWS: &[Row] = &[
         ],
         misses: &[
             "config@v2/build icon@2x.png lodash@4.17.21 git@github.com:org/repo a@b user@localhost",
+            "chacha20-poly1305@openssh.com x-cert-v01@openssh.com",
             "@decorator.name x @ y.z ssh://deploy@host.example.com/ https://user:pa55@example.com/ a@-b.com",
         ],
         ..Row::new("email", "EMAIL")
+    },
+    // In source code, those of who wrote it, and RFC 2606's for examples: not looked for by default.
+    Row {
+        class: Class {
+            name: "code_email",
+            label: "EMAIL",
+            action: Action::Allow,
+        },
+        patterns: EMAIL,
+        check: |site| email(site).filter(|span| is_published(site, span)),
+        confidence: 0.5,
+        hits: &[
+            "# Written by Minji Kim <»minji@corp.example«>",
+            "import a\n\ndef f(x):\n    return 1\n\ndef g(x):\n    return mail('»a@example.com«')\n",
+        ],
+        misses: &[
+            "Author: Minji Kim <minji@corp.example>",
+            "import a\n\ndef f(x):\n    return 1\n\ndef g(x):\n    return mail('a@corp.com')\n",
+        ],
+        ..Row::new("code_email", "EMAIL")
     },
     Row {
         patterns: &[r"\b[2-6]\d{3}[ .-]?\d{4}"],
@@ -34,6 +57,7 @@ pub const ROWS: &[Row] = &[
         misses: &[
             "4111 1111 1111 1112 4111111111111112 123456789012345 4000000000000",
             "0.4111111111111111 4111111111111111.5 id-4111-1111-1111-1111-9 x4111111111111111 4111111111111111ab",
+            "7877 4109 7966 7970 7971 25430 4100 7944 7945 7946 4201 4202 4203 4204",
             "2024-01-02 03:04:05 1700000000000 4111 1111-1111 1111 4444444444444444",
         ],
         ..Row::new("payment_card", "CARD")
@@ -53,6 +77,38 @@ pub const ROWS: &[Row] = &[
         ..Row::new("travel_card", "CARD")
     },
 ];
+
+/// An address's last letter before the `@`, and its first behind.
+const EMAIL: &[&str] = &["[A-Za-z0-9_+-]@[A-Za-z0-9]"];
+
+/// Names that nobody can have (RFC 2606, RFC 6761), as ends of domains.
+const RESERVED_DOMAINS: &[&str] = &[
+    "example.com",
+    "example.net",
+    "example.org",
+    "example",
+    "invalid",
+    "test",
+    "localhost",
+];
+
+/// Whose algorithms in SSH have names like addresses (RFC 4251, section 6): `zlib@openssh.com`.
+const ALGORITHMS: [&[u8]; 2] = [b"openssh.com", b"libssh.org"];
+
+/// Whether source code has an address for everybody to see: its author's, or one of nobody. Elsewhere people write
+/// `example.com` for an address of theirs, and it is one.
+fn is_published(site: &Site<'_>, span: &Range<usize>) -> bool {
+    let address = site.bytes(span.clone());
+    let is_in = |domain: &str| {
+        let rest = address.len().checked_sub(domain.len());
+        let (rest, end) = address.split_at(rest.unwrap_or(0));
+        matches!(rest, [.., b'@' | b'.']) && end.eq_ignore_ascii_case(domain.as_bytes())
+    };
+    RESERVED_DOMAINS.iter().any(|domain| is_in(domain))
+        && site.around.are_code(site.text, span.start)
+        || is_credit(site.text, span.clone(), site.around)
+        || is_example(site.text, span.start, site.around)
+}
 
 /// Endings of file names that look like a top-level domain after an `@`.
 const FILE_ENDINGS: &[&str] = &[
@@ -80,12 +136,16 @@ fn email(site: &Site<'_>) -> Option<Range<usize>> {
         || length > 64
         || in_url
         || name == b"git"
+        || ALGORITHMS
+            .iter()
+            .any(|domain| site.bytes(at + 1..site.text.len()).starts_with(domain))
         || name.windows(2).any(|pair| pair == b"..")
     {
         return None;
     }
-    let domain = domain(&site.text[at + 1..])?;
-    Some(start..at + 1 + domain)
+    let end = at + 1 + domain(&site.text[at + 1..])?;
+    // What is called is a decorator below another line's end.
+    (site.text.get(end) != Some(&b'(')).then_some(start..end)
 }
 
 /// Whether what follows is in the user or password of a URL.
@@ -150,8 +210,41 @@ fn card(site: &Site<'_>) -> Option<Range<usize>> {
     let in_number = matches!(site.before(1), [b'.' | b'-'])
         || matches!(&text[length..], [b'.' | b'-', next, ..] if next.is_ascii_digit());
     let varied = digits.iter().any(|digit| *digit != digits[0]) && !digits.ends_with(&[0; 7]);
-    (!in_number && varied && issued(digits) && luhn(digits))
+    let grouped = length > count;
+    let in_table = grouped && (follows_group(site) || digits_ascend(digits));
+    // Numbers of other lengths than most cards', and those that programs calculate with, need a word.
+    let quoted = matches!(site.before(1), [b'"' | b'\'' | b'`']);
+    let is_number = !grouped
+        && (!(14..=16).contains(&count)
+            || !quoted && site.around.are_code(site.text, site.all.start))
+        && !site.is_alone()
+        && !site.has_near(&["card", "visa", "maestro", "unionpay", "credit", "payment"]);
+    (!in_number && !in_table && !is_number && varied && issued(digits) && luhn(digits))
         .then(|| site.all.start..site.all.start + length)
+}
+
+/// Whether a word of four or five hexadecimal digits stands before, as in a table of characters.
+fn follows_group(site: &Site<'_>) -> bool {
+    let Some((b' ', before)) = site.before(7).split_last() else {
+        return false;
+    };
+    let is_digit = |byte: &&u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte);
+    let digits = before.iter().rev().take_while(is_digit).count();
+    let word = &before[before.len() - digits..];
+    (4..=5).contains(&digits) && word.iter().any(u8::is_ascii_digit)
+}
+
+/// Whether each group of four is a little more than the one before.
+fn digits_ascend(digits: &[u8]) -> bool {
+    let group = |digits: &[u8]| {
+        digits
+            .iter()
+            .fold(0u32, |sum, digit| sum * 10 + u32::from(*digit))
+    };
+    let pairs = digits.chunks(4).zip(digits.chunks(4).skip(1));
+    pairs
+        .map(|(one, next)| (group(one), group(next)))
+        .all(|(one, next)| one < next && next - one <= 10)
 }
 
 /// Length of groups of digits of these sizes at the start of a text.

@@ -68,6 +68,7 @@ pub const ROWS: &[Row] = &[
         ],
         misses: &[
             "on 01-02-2003 at 2024-01-02, 000-00-0000, 123-456-7890-1, 0.415-555-0132, 100-100-1000",
+            "48 8B 05 00 00 00 00",
             "request id 550e8400-e29b-41d4-a716-446655440000 logged",
         ],
         ..Row::new("phone_national", "PHONE")
@@ -196,7 +197,17 @@ fn national(site: &Site<'_>) -> Option<Range<usize>> {
     let in_row = text.contains(&b' ')
         && (matches!(site.after(2), [b' ', b'0'..=b'9'])
             || matches!(site.before(2), [b'0'..=b'9', b' ']));
-    if in_row || matches!(site.after(1), b";") {
+    // Bytes in hexadecimal, and in source code what is nothing but groups of digits.
+    let in_bytes = matches!(
+        site.before(3),
+        [.., high, low, b' '] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() && !(high.is_ascii_lowercase() && low.is_ascii_lowercase())
+    ) && text.get(2) == Some(&b' ');
+    let in_program = text
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || *byte == b' ')
+        && site.around.are_code(site.text, site.all.start)
+        && !site.has_near(WORDS);
+    if in_row || in_bytes || in_program || matches!(site.after(1), b";") {
         return None;
     }
     let digits = || text.iter().copied().filter(u8::is_ascii_digit);
@@ -206,7 +217,8 @@ fn national(site: &Site<'_>) -> Option<Range<usize>> {
     };
     let count = digits().count();
     let grouped = count < text.len();
-    if count < LEAST {
+    // Twelve digits at home are rare, and three groups of four of them anything.
+    if count < LEAST || count > 11 && text[0] == b'0' && !site.has_near(WORDS) {
         return None;
     }
     let in_use = match (digits().next()?, count) {

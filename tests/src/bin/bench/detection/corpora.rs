@@ -88,7 +88,7 @@ fn gitleaks(row: Gitleaks) -> Option<Sample> {
         secrets: row
             .spans_bytes
             .into_iter()
-            .map(|(start, end)| start..end)
+            .map(|(start, end)| trimmed(&row.text, start..end, false))
             .collect(),
         positive: row.label == "tp",
         text: row.text,
@@ -162,15 +162,27 @@ fn presidio(row: Presidio) -> Sample {
             .map_or(row.text.len(), |(byte, _)| byte)
     };
     let positions = row.positions.unwrap_or_default().into_iter();
+    let secret = |(start, end)| trimmed(&row.text, byte(start)..byte(end), row.class == "ip");
     Sample {
         corpus: if ours { "presidio" } else { "presidio, other" },
-        secrets: positions
-            .map(|(start, end)| byte(start)..byte(end))
-            .collect(),
+        secrets: positions.map(secret).collect(),
         class: row.class,
         positive: row.label == "pos",
         text: row.text,
     }
+}
+
+/// A label without the spaces and quotes at its ends, and without what is behind an IP address and stays on purpose: prefix length, zone.
+fn trimmed(text: &str, label: Range<usize>, is_address: bool) -> Range<usize> {
+    let whole = &text[label.clone()];
+    let beside = |char: char| char.is_whitespace() || "\"'`".contains(char);
+    let start = label.start + whole.len() - whole.trim_start_matches(beside).len();
+    let value = whole.trim_matches(beside);
+    let length = match value.find(['/', '%']) {
+        Some(behind) if is_address => behind,
+        _ => value.len(),
+    };
+    start..start + length
 }
 
 #[derive(Deserialize)]
@@ -284,6 +296,13 @@ mod tests {
         assert_eq!(&sample.text[sample.secrets[0].clone()], "vpc-1122aabb");
         assert!(of("BucketArn", "arn:aws:s3:::b").is_none());
         assert!(of("GroupId", "a-name").is_none());
+    }
+
+    #[test]
+    fn labels_have_the_value_only() {
+        assert_eq!(trimmed("at 10.0.0.0/8", 3..13, true), 3..11);
+        assert_eq!(trimmed("at  fe80::1%eth0", 3..16, true), 4..11);
+        assert_eq!(trimmed("at \"a/b\" ", 2..9, false), 4..7);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub const ROWS: &[Row] = &[
         hits: &["US SSN »078-05-1120« on the intake form, »078 05 1120«"],
         misses: &[
             "SSN 666-12-1234 000-12-3456 900-12-3456 078-00-1123 078-05-0000",
-            "078-05-1120-1 1-078-05-1120 123-45-6789",
+            "078-05-1120-1 1-078-05-1120 123-45-6789 111-22-3333",
         ],
         ..Row::new("us_ssn", "US_SSN")
     },
@@ -165,10 +165,14 @@ pub const ROWS: &[Row] = &[
     },
 ];
 
-/// Never issued: areas 000, 666 and from 900 on, group 00, serial 0000, and the number that everybody writes.
+/// Never issued: areas 000, 666 and from 900 on, group 00, serial 0000, and numbers that everybody writes: 123-45-6789, and
+/// 111-22-3333 with its like.
 fn ssn(id: &[u8; 9]) -> bool {
     let (area, group, serial) = (number(&id[..3]), number(&id[3..5]), number(&id[5..]));
-    !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0 && number(id) != 123_456_789
+    let repeated = |part: &[u8]| part.iter().all(|digit| *digit == part[0]);
+    let example =
+        number(id) == 123_456_789 || [&id[..3], &id[3..5], &id[5..]].into_iter().all(repeated);
+    !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0 && !example
 }
 
 fn itin(id: &[u8; 9]) -> bool {

@@ -9,6 +9,8 @@ use crate::mask::detector::{
     row::{Row, Site},
 };
 
+const PASSPORT: &[&str] = &["pasaporte", "passport"];
+
 /// One row a kind of number.
 pub const ROWS: &[Row] = &[
     Row {
@@ -58,12 +60,25 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         patterns: &["(?i)[a-z]{3}[0-9]{6}"],
-        context: &["pasaporte", "passport"],
+        // In small letters it is the name of something, if no word says otherwise.
+        check: |site| {
+            let small = site
+                .bytes(site.all.clone())
+                .iter()
+                .any(u8::is_ascii_lowercase);
+            let alone = site.text.trim_ascii().len() == site.all.len();
+            (!small || alone || site.has_near(PASSPORT)).then(|| site.all.clone())
+        },
+        context: PASSPORT,
         profile: Some(Profile::Eu),
         alone: true,
         confidence: 0.75,
         hits: &["Mi pasaporte es »AAA123456«"],
-        misses: &["part AAA123456", "pasaporte AAA12345"],
+        misses: &[
+            "part AAA123456",
+            "pasaporte AAA12345",
+            r#"{"a": "iso885910"}"#,
+        ],
         ..Row::new("es_passport", "PASSPORT")
     },
     Row {

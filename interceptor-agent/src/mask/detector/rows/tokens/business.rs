@@ -16,7 +16,7 @@ pub const ROWS: &[Row] = tokens! {
     "prismic_token" "PRISMIC" r"MC5[A-Za-z0-9]{20,30}\.[\w-]{40,140}";
     "contentstack_token" "CONTENTSTACK" "cs[0-9a-f]{24}";
     "ramp_secret" "RAMP" "ramp_sec_[A-Za-z0-9]{48}" "ramp_business_tok_[A-Za-z0-9]{42}";
-    "brex_token" "BREX" "bxt_[A-Za-z0-9]{40}";
+    "brex_token" "BREX" "bxt_[A-Za-z0-9]{36,64}";
     "apollo_key" "APOLLO" r"service:[\w-]{1,40}:([A-Za-z0-9_-]{22})" r"user:gh\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:([\w-]{22})";
     "voiceflow_key" "VOICEFLOW" r"VF\.DM\.[0-9a-f]{24}\.[A-Za-z0-9]{16}";
 };
