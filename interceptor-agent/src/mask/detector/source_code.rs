@@ -212,18 +212,6 @@ pub fn is_credit(text: &[u8], place: Range<usize>, around: &Surroundings) -> boo
         || named && in_metadata()
 }
 
-/// Whether what is at `place` is in source code as an example: a line of a doctest, or one that says so.
-pub fn is_example(text: &[u8], place: usize, around: &Surroundings) -> bool {
-    let says_so = |line: &[u8]| {
-        let marked = line.starts_with(b">>> ") || line.starts_with(b"... ");
-        marked || EXAMPLE.iter().any(|word| has_word(line, word))
-    };
-    around.are_code(text, place) && line_up_to(text, place).is_some_and(|(_, line)| says_so(line))
-}
-
-/// Words of a line that says that it has an example.
-const EXAMPLE: &[&str] = &["for example", "e.g.", "(eg.", "(ex:", "example:"];
-
 /// What stands above a place, as far as it matters, and the line that leads to it, if that is none of data.
 fn line_up_to(text: &[u8], place: usize) -> Option<(&[u8], &[u8])> {
     const REACH: usize = 1024;
@@ -261,10 +249,20 @@ fn before_address(line: &[u8]) -> &[u8] {
     }
 }
 
+/// Whether it ends in a name, or a word for what comes.
 fn ends_in_name(line: &[u8]) -> bool {
     let word = line.rsplit(|byte| byte.is_ascii_whitespace()).next();
+    let word = word.unwrap_or_default();
+    // As in `d'Arc`.
+    let name = word.strip_prefix(b"d'").unwrap_or(word);
     let starts_name = |byte: &u8| byte.is_ascii_uppercase() || *byte >= 0x80;
-    word.and_then(<[u8]>::first).is_some_and(starts_name)
+    name.first().is_some_and(starts_name) || [&b"email"[..], b"e-mail"].contains(&word)
+}
+
+/// Whether what is at `place` is in a line of a doctest.
+pub fn is_doctest(text: &[u8], place: usize, around: &Surroundings) -> bool {
+    let is = |line: &[u8]| line.starts_with(b">>> ") || line.starts_with(b"... ");
+    line_up_to(text, place).is_some_and(|(_, line)| is(line)) && around.are_code(text, place)
 }
 
 fn has_word(text: &[u8], word: &str) -> bool {
@@ -322,25 +320,16 @@ mod tests {
     }
 
     #[test]
-    fn examples_are_lines_that_say_so_in_code() {
-        for line in [
-            ">>> send('a@b.org')",
-            "# for example a@b.org",
-            "x = 1  # e.g. 'a@b.org'",
-        ] {
-            let text = [line, "\n", PROGRAM].concat();
+    fn doctests_are_known_by_their_prompt_in_code() {
+        let is = |line: &str, more: &str| {
+            let text = [line, "\n", more].concat();
             let at = line.find("a@b.org").expect("an address");
-            assert!(
-                is_example(text.as_bytes(), at, &Surroundings::default()),
-                "{line}"
-            );
-            assert!(
-                !is_example(line.as_bytes(), at, &Surroundings::default()),
-                "{line}"
-            );
-        }
-        let text = ["send('a@b.org')\n", PROGRAM].concat();
-        assert!(!is_example(text.as_bytes(), 6, &Surroundings::default()));
+            is_doctest(text.as_bytes(), at, &Surroundings::default())
+        };
+        assert!(is(">>> send('a@b.org')", PROGRAM));
+        assert!(is("    ... to a@b.org", PROGRAM));
+        assert!(!is(">>> send('a@b.org')", ""));
+        assert!(!is("send('a@b.org')", PROGRAM));
     }
 
     #[test]
@@ -363,6 +352,8 @@ mod tests {
             " * Ann Bo <a@b.org>",
             "# Contact: a@b.org",
             "#   a@b.org",
+            "# email: a@b.org",
+            "# of Jeanne d'Arc <a@b.org>",
             "Author: Ann Bo E<lt>a@b.orgE<gt>",
             " * Ann de Bo,   C<< <a@b.org> >>",
         ] {

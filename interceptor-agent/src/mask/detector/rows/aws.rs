@@ -13,6 +13,7 @@ macro_rules! resource_ids {
             hits: &[
                 concat!("»", $prefix, "0a1b2c3d4e5f60718« and \"my_»", $prefix, "9f8e7d6c«\""),
                 concat!(r"lines\n»", $prefix, r"0a1b2c3d«\nescaped once more"),
+                concat!("\"»", $prefix, "0a1b2c3d4«\""),
             ],
             misses: &[
                 concat!($prefix, "0a1b2c3 ", $prefix, "0a1b2c3d4 ", $prefix, "0a1b2c3dx ", $prefix, "0A1B2C3D"),
@@ -214,7 +215,12 @@ fn resource_id(site: &Site<'_>) -> Option<Range<usize>> {
     let id = site.bytes(site.all.clone());
     let digits = id.iter().rev().take_while(|&&byte| byte != b'-').count();
     let in_uuid = matches!(site.after(6), [b'-', group @ .., b'-'] if group.iter().all(u8::is_ascii_hexdigit));
-    ((digits == 8 && !in_uuid) || digits == 17).then(|| site.all.clone())
+    // Documents have ids that were mistyped: in quotes, nothing else begins so.
+    let quoted = || {
+        let quote = site.before(1);
+        matches!(quote, b"\"" | b"'") && quote == site.after(1)
+    };
+    ((digits == 8 && !in_uuid) || digits == 17 || quoted()).then(|| site.all.clone())
 }
 
 fn account(site: &Site<'_>) -> Option<Range<usize>> {

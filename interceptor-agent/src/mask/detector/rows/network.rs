@@ -8,7 +8,6 @@ use std::{
 use crate::mask::detector::{
     Action, Class,
     row::{Row, Site},
-    source_code::is_example,
 };
 
 /// Every IPv6 address in use starts with four digits (2000::/3, fc00::/7, fe80::/10); shorter ones are paths of C++ and Rust.
@@ -115,11 +114,7 @@ fn address(site: &Site<'_>, asked: Kind) -> Option<Range<usize>> {
         IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     };
     let kind = match is_private {
-        _ if is_reserved(address) && site.around.are_code(site.text, span.start)
-            || is_example(site.text, span.start, site.around) =>
-        {
-            Kind::OfCode
-        }
+        _ if is_reserved(address) && site.around.are_code(site.text, span.start) => Kind::OfCode,
         true => Kind::Private,
         false => Kind::Public,
     };

@@ -6,14 +6,14 @@ use crate::mask::detector::{
     Action, Class,
     checksum::luhn,
     row::{Row, Site},
-    source_code::{is_credit, is_example},
+    source_code::{is_credit, is_doctest},
 };
 
 /// Values that name a person or their money.
 pub const ROWS: &[Row] = &[
     Row {
         patterns: EMAIL,
-        check: |site| email(site).filter(|span| !is_published(site, span)),
+        check: |site| email_of(site, Whose::Somebodys),
         confidence: 0.95,
         hits: &[
             "Mail »minji.kim@example.com«, <»a+b_c@sub.example.co.kr«>.",
@@ -26,7 +26,19 @@ pub const ROWS: &[Row] = &[
         ],
         ..Row::new("email", "EMAIL")
     },
-    // In source code, those of who wrote it, and RFC 2606's for examples: not looked for by default.
+    // Of who wrote source code, in it: real ones, which those who publish the code anyhow may want to let pass.
+    Row {
+        patterns: EMAIL,
+        check: |site| email_of(site, Whose::Authors),
+        confidence: 0.95,
+        hits: &[
+            "# Written by Minji Kim <»minji@corp.kr«>",
+            "import a\n\ndef f(x):\n    return 1\n\n# Minji Kim <»minji@corp.kr«>\ndef g(x):\n    return 1\n",
+        ],
+        misses: &["Author: Minji Kim <minji@corp.kr>"],
+        ..Row::new("author_email", "EMAIL")
+    },
+    // In source code, RFC 2606's for examples: not looked for by default.
     Row {
         class: Class {
             name: "code_email",
@@ -34,10 +46,9 @@ pub const ROWS: &[Row] = &[
             action: Action::Allow,
         },
         patterns: EMAIL,
-        check: |site| email(site).filter(|span| is_published(site, span)),
+        check: |site| email_of(site, Whose::Nobodys),
         confidence: 0.5,
         hits: &[
-            "# Written by Minji Kim <»minji@corp.example«>",
             "import a\n\ndef f(x):\n    return 1\n\ndef g(x):\n    return mail('»a@example.com«')\n",
         ],
         misses: &[
@@ -95,19 +106,38 @@ const RESERVED_DOMAINS: &[&str] = &[
 /// Whose algorithms in SSH have names like addresses (RFC 4251, section 6): `zlib@openssh.com`.
 const ALGORITHMS: [&[u8]; 2] = [b"openssh.com", b"libssh.org"];
 
-/// Whether source code has an address for everybody to see: its author's, or one of nobody. Elsewhere people write
-/// `example.com` for an address of theirs, and it is one.
-fn is_published(site: &Site<'_>, span: &Range<usize>) -> bool {
-    let address = site.bytes(span.clone());
-    let is_in = |domain: &str| {
+/// Whose an e-mail address is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Somebodys,
+    /// Of who wrote the source code that it stands in.
+    Authors,
+    /// Source code has it as an example.
+    Nobodys,
+}
+
+/// An address of those.
+fn email_of(site: &Site<'_>, asked: Whose) -> Option<Range<usize>> {
+    let span = email(site)?;
+    let (text, around) = (site.text, site.around);
+    let whose = match () {
+        () if is_reserved(site.bytes(span.clone())) && around.are_code(text, span.start) => {
+            Whose::Nobodys
+        }
+        () if is_doctest(text, span.start, around) => Whose::Nobodys,
+        () if is_credit(text, span.clone(), around) => Whose::Authors,
+        () => Whose::Somebodys,
+    };
+    (whose == asked).then_some(span)
+}
+
+/// Whether nobody can have an address.
+fn is_reserved(address: &[u8]) -> bool {
+    RESERVED_DOMAINS.iter().any(|domain| {
         let rest = address.len().checked_sub(domain.len());
         let (rest, end) = address.split_at(rest.unwrap_or(0));
         matches!(rest, [.., b'@' | b'.']) && end.eq_ignore_ascii_case(domain.as_bytes())
-    };
-    RESERVED_DOMAINS.iter().any(|domain| is_in(domain))
-        && site.around.are_code(site.text, span.start)
-        || is_credit(site.text, span.clone(), site.around)
-        || is_example(site.text, span.start, site.around)
+    })
 }
 
 /// Endings of file names that look like a top-level domain after an `@`.
