@@ -20,8 +20,10 @@ pub use keys::{KeyError, Keys};
 use store::{Backend, Entry, Store};
 pub use store::{Status, StoreError};
 
-/// How long an exchange waits for the store.
+/// How long an exchange waits for the store, each time that it asks.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Most entries that it asks for at once: others wait meanwhile.
+const PORTION: usize = 1000;
 
 /// The vault of an agent.
 pub struct Vault {
@@ -98,7 +100,7 @@ impl Tenant {
         };
         let entries: Option<Vec<_>> = tokens.iter().map(entry).collect();
         let written = match entries {
-            Some(entries) => self.vault.store.write(entries, PATIENCE).await,
+            Some(entries) => self.write(entries).await,
             None => Err(StoreError::Crypto),
         };
         let standing = written.map_err(|error| {
@@ -128,9 +130,7 @@ impl Tenant {
         tokens: Vec<String>,
     ) -> Result<Vec<(String, Option<String>)>, Unavailable> {
         let metrics = &self.vault.metrics;
-        let ids = tokens.iter().map(|token| self.secrets.id(token)).collect();
-        let sealed = self.vault.store.read(ids, PATIENCE).await;
-        let sealed = sealed.map_err(|error| {
+        let sealed = self.read(&tokens).await.map_err(|error| {
             metrics.vault("failed", 1);
             tracing::error!(
                 %error,
@@ -151,6 +151,26 @@ impl Tenant {
         metrics.vault("found", hits);
         metrics.vault("missed", found.len() - hits);
         Ok(found)
+    }
+
+    async fn write(&self, mut entries: Vec<Entry>) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut standing = Vec::with_capacity(entries.len());
+        while !entries.is_empty() {
+            let rest = entries.split_off(entries.len().min(PORTION));
+            standing.extend(self.vault.store.write(entries, PATIENCE).await?);
+            entries = rest;
+        }
+        Ok(standing)
+    }
+
+    async fn read(&self, tokens: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut sealed = Vec::with_capacity(tokens.len());
+        for portion in tokens.chunks(PORTION) {
+            let ids = portion.iter().map(|token| self.secrets.id(token));
+            let read = self.vault.store.read(ids.collect(), PATIENCE).await?;
+            sealed.extend(read);
+        }
+        Ok(sealed)
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::World;
+
 /// A running server; it is killed when dropped.
 pub struct Redis {
     dir: PathBuf,
@@ -15,24 +17,34 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one that writes every change to its file, which one that was here before it left.
-    pub fn start(world: &Path) -> Result<Self> {
-        let dir = world.join("redis");
+    /// Starts one that writes every change to its file, which one that was here before it left. It is in the clients'
+    /// namespace, so that it ends with the world.
+    pub fn start(world: &World) -> Result<Self> {
+        let dir = world.dir().join("redis");
         std::fs::create_dir_all(&dir)?;
-        let server = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "yes"])
+        let server = Command::new("nsenter")
+            .arg(format!("--net={}", world.clients.path().display()))
+            .args([
+                "redis-server",
+                "--port",
+                "0",
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+            ])
             .args(["--appendfsync", "always", "--requirepass", PASSWORD])
             .arg("--dir")
             .arg(&dir)
             .arg("--unixsocket")
-            .arg(socket(world))
+            .arg(socket(world.dir()))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("can't start redis-server: run `cargo xtask setup`")?;
         let redis = Self { dir, server };
         let deadline = Instant::now() + Duration::from_secs(10);
-        while UnixStream::connect(socket(world)).is_err() {
+        while UnixStream::connect(socket(world.dir())).is_err() {
             ensure!(Instant::now() < deadline, "redis-server does not listen");
             thread::sleep(Duration::from_millis(10));
         }

@@ -231,6 +231,8 @@ impl Unmasker {
         if let (false, Some(before)) = (missing.is_empty(), before) {
             self.body = before;
             out.truncate(length);
+        } else {
+            self.tokens.tidy();
         }
         Ok(missing)
     }

@@ -108,6 +108,13 @@ impl Tokens {
             .map_or_else(Vec::new, Keyed::take_missing)
     }
 
+    /// To be called between two chunks of an answer: what was resolved is forgotten where it is much.
+    pub fn tidy(&mut self) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.tidy();
+        }
+    }
+
     /// What keyed tokens stand for; one without a value stays as it is.
     pub fn resolve(&mut self, found: Vec<(String, Option<String>)>) {
         if let Some(keyed) = &mut self.keyed {

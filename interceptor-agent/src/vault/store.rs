@@ -131,9 +131,6 @@ impl Store {
         entries: Vec<Entry>,
         patience: Duration,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        if entries.is_empty() {
-            return Ok(Vec::new());
-        }
         self.ask(patience, |answer| Job::Write((entries, answer)))
             .await
     }

@@ -116,6 +116,23 @@ async fn a_token_of_another_value_is_told_and_stays() {
 }
 
 #[tokio::test]
+async fn many_are_kept_and_found_in_portions() {
+    let scratch = Scratch::new();
+    let tenant = open(&scratch.config(LONG)).tenant(None);
+    let number = |number: usize| (format!("T_{number:04}"), format!("value {number}"));
+    let pairs: TokenMap = (0..2 * PORTION + 1).map(number).collect();
+    assert_eq!(tenant.keep(&pairs).await.unwrap(), [""; 0]);
+    let tokens = pairs.iter().map(|(token, _)| token.to_owned()).collect();
+    let found = tenant.find(tokens).await.unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|(token, value)| (token.as_str(), value.as_deref().unwrap()))
+        .collect();
+    assert_eq!(found, pairs.iter().collect::<Vec<_>>());
+    assert_eq!(tenant.keep(&TokenMap::default()).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_has_expired_is_not_found_and_gives_way() {
     let scratch = Scratch::new();
     let config = scratch.config(Duration::from_secs(1));

@@ -67,7 +67,7 @@ fn the_embedded_one_survives_a_crash_of_the_agent() -> Result<()> {
 #[test]
 fn redis_survives_a_crash_of_the_agent_and_its_own() -> Result<()> {
     let world = World::new()?;
-    let server = Redis::start(world.dir())?;
+    let server = Redis::start(&world)?;
     let options = on_redis(&world)?;
     survives_a_crash(&world, &options)?;
 
@@ -100,7 +100,7 @@ fn redis_survives_a_crash_of_the_agent_and_its_own() -> Result<()> {
     let (good, said) = vault(&world, &["status"])?;
     assert!(!good && said.contains("unusable"), "{said}");
 
-    let server = Redis::start(world.dir())?;
+    let server = Redis::start(&world)?;
     let (_, kept, _) = client.answer([KEPT])?;
     assert_eq!(text(&kept)?, format!("You said: {ID}"), "{token}");
     let (good, said) = vault(&world, &["purge", "--all"])?;
@@ -118,7 +118,7 @@ fn redis_survives_a_crash_of_the_agent_and_its_own() -> Result<()> {
 #[test]
 fn what_has_expired_is_gone_from_redis() -> Result<()> {
     let world = World::new()?;
-    let _server = Redis::start(world.dir())?;
+    let _server = Redis::start(&world)?;
     let mut options = on_redis(&world)?;
     options.tables += "\nretention = \"1s\"";
     let agent = Agent::start(&world, &options)?;

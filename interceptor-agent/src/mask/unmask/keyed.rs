@@ -8,6 +8,9 @@ use std::{
 use super::{Escaping, Found};
 use crate::mask::token::KEYED_DIGITS;
 
+/// Tokens that are remembered from chunk to chunk.
+const MOST: usize = 4096;
+
 /// Those that an answer may hold.
 pub(super) struct Keyed {
     /// With their underscore, sorted.
@@ -36,6 +39,13 @@ impl Keyed {
     pub(super) fn take_missing(&self) -> Vec<String> {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *missing).into_iter().collect()
+    }
+
+    /// Forgets what is known, if that is much: an answer may be endless.
+    pub(super) fn tidy(&mut self) {
+        if self.known.len() > MOST {
+            self.known.clear();
+        }
     }
 
     pub(super) fn resolve(&mut self, found: Vec<(String, Option<String>)>) {
@@ -169,6 +179,18 @@ mod tests {
             unmasked(FIRST, Escaping::JsonInJson),
             "i-\\\\\\\"0\\\\\\\"\\\\n"
         );
+    }
+
+    #[test]
+    fn of_an_endless_answer_little_is_remembered() {
+        let mut tokens = resolved();
+        tokens.tidy();
+        assert!(tokens.unmask(FIRST.as_bytes(), Escaping::None) != FIRST.as_bytes());
+        let many = (0..=super::MOST).map(|number| (format!("EC2_{number}"), None));
+        tokens.resolve(many.collect());
+        tokens.tidy();
+        tokens.unmask(FIRST.as_bytes(), Escaping::None);
+        assert_eq!(tokens.take_missing(), [FIRST], "it is asked for again");
     }
 
     #[test]
