@@ -61,15 +61,15 @@ pub(super) struct Hit {
 }
 
 impl Hit {
-    /// Without its value, for a unit that begins at `start`.
-    fn mark(&self, start: usize) -> Mark {
-        Mark {
-            range: self.range.start - start..self.range.end - start,
+    /// Without its value, for a unit that begins at `start`. None if it is not of the unit: a key stands before its value.
+    fn mark(&self, start: usize) -> Option<Mark> {
+        Some(Mark {
+            range: self.range.start.checked_sub(start)?..self.range.end.checked_sub(start)?,
             label: self.label,
             levels: self.levels,
             quote: self.quote,
             behind: self.behind,
-        }
+        })
     }
 }
 
@@ -216,8 +216,8 @@ impl<'m> Pass<'m> {
             let report = std::mem::replace(&mut self.state.report, before);
             self.state.report.add(&report);
             result?;
-            self.fresh
-                .extend(key.map(|key| (key, self.seen(report, whole.start))));
+            let seen = key.and_then(|key| Some((key, self.seen(report, whole.start)?)));
+            self.fresh.extend(seen);
         }
         self.number_unit();
         Ok(())

@@ -7,15 +7,17 @@ use crate::mask::request::{
 };
 
 impl Pass<'_> {
-    /// What was done in the unit at hand, which begins at `start`.
-    pub(super) fn seen(&self, report: Report, start: usize) -> Seen {
-        let marks = |hits: &[Hit]| hits.iter().map(|hit| hit.mark(start)).collect();
-        Seen {
-            hits: marks(&self.hits),
-            learned: marks(&self.learned),
+    /// What was done in the unit at hand, which begins at `start`; None if something was done outside.
+    pub(super) fn seen(&self, report: Report, start: usize) -> Option<Seen> {
+        let marks = |hits: &[Hit]| -> Option<Vec<Mark>> {
+            hits.iter().map(|hit| hit.mark(start)).collect()
+        };
+        Some(Seen {
+            hits: marks(&self.hits)?,
+            learned: marks(&self.learned)?,
             reserved: self.reserved.clone(),
             report,
-        }
+        })
     }
 
     /// Does in a unit that begins at `start` what was done when it was looked at.

@@ -69,6 +69,15 @@ fn what_was_refused_is_not_kept() {
 }
 
 #[test]
+fn a_key_that_is_masked_is_masked_again() {
+    let masker = fresh();
+    let body = Bytes::from(format!(r#"{{"key {ID}":"{}"}}"#, FILLER.repeat(8)));
+    let first = masked(&masker, &body);
+    assert!(first.0.starts_with(b"{\"key EC2_001\":"));
+    assert!(masked(&masker, &body) == first);
+}
+
+#[test]
 fn without_room_nothing_is_kept() {
     let masker = fresh().with_cache(0);
     for _ in 0..2 {
