@@ -2,6 +2,7 @@
 //!
 //! What the user wrote stays inside [`read`]; whoever holds a [`Config`] has nothing left to check.
 
+mod analyzer;
 mod detectors;
 mod listeners;
 mod policies;
@@ -24,6 +25,7 @@ use crate::mask::detector::{Action, Detectors};
 use crate::mask::{Mode, request};
 use crate::sigv4::{Credentials, CredentialsError};
 
+pub use analyzer::{Analyzer, Place, Unanalyzed};
 pub use listeners::{Endpoint, Listener, Others};
 pub use policies::{Decisions, Match, Rule, unreachable};
 pub use response::ResponsePolicy;
@@ -43,6 +45,8 @@ pub struct Config {
     pub hosts: Hosts,
     /// What is masked, and what happens to paths without text rules.
     pub mask: MaskPolicy,
+    /// Who else looks at requests.
+    pub analyzer: Option<Analyzer>,
     /// What answers are looked at for.
     pub response: ResponsePolicy,
     /// What holds for some processes instead; the first that matches.
@@ -395,6 +399,7 @@ impl Default for Config {
                 cache: request::CACHE,
                 unreadable: PathPolicy::Block,
             },
+            analyzer: None,
             response: ResponsePolicy::default(),
             policies: Vec::new(),
             limits: Limits {

@@ -113,6 +113,9 @@ async fn forward(
     if masked.report.unreadable > 0 {
         passes_unread(link, terms);
     }
+    if masked.unanalyzed {
+        let_through(link, PathPolicy::Allow, Reason::Analyzer);
+    }
     let mut parts = masked.parts;
     head::strip_hop(&mut parts.headers);
     head::remove(&mut parts.headers, |name| name == header::EXPECT);

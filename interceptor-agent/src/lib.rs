@@ -6,6 +6,7 @@
 
 pub mod addresses;
 pub mod admin;
+pub mod analyzer;
 pub mod app;
 pub mod audit;
 pub mod cli;
@@ -34,6 +35,7 @@ pub mod private_file;
 pub mod protobuf;
 pub mod protocol;
 pub mod proxy;
+pub mod recent;
 pub mod refusal;
 pub mod sigv4;
 pub mod sse;

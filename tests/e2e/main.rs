@@ -1,5 +1,6 @@
 //! End-to-end tests through the real kernel path, one module a theme. They need root, and fail without it.
 
+mod analyzer;
 mod audit;
 mod bad_input;
 mod bad_provider;

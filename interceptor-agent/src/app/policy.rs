@@ -5,10 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    config::{Bedrock, Config, Decisions, Endpoint, Limits, Listener, MaskPolicy, Match},
+    analyzer::Analyzer,
+    config::{
+        Bedrock, Config, Decisions, Endpoint, Limits, Listener, MaskPolicy, Match, Unanalyzed,
+    },
     hosts::Hosts,
     mask::{
-        detector::{Detectors, UnknownClass},
+        Mode,
+        detector::{Action, Detectors, UnknownClass},
         request::Masker,
         watch::Watch,
     },
@@ -55,6 +59,15 @@ pub struct Terms {
     pub masker: Masker,
     /// What answers are looked at for, if for anything.
     pub watch: Option<Arc<Watch>>,
+    /// Who is asked about requests, if any of what he finds is looked for; and whether nothing goes on without.
+    pub analyzer: Option<(Arc<Analyzer>, Unanalyzed)>,
+}
+
+/// What policies have in common.
+struct Common<'c> {
+    mask: &'c MaskPolicy,
+    watched: Option<Arc<Detectors>>,
+    analyzer: Option<(Arc<Analyzer>, Unanalyzed)>,
 }
 
 impl Terms {
@@ -62,24 +75,26 @@ impl Terms {
     fn new<'t>(
         name: Option<&str>,
         decisions: &Decisions,
-        mask: &MaskPolicy,
-        watched: Option<&Arc<Detectors>>,
+        common: &Common<'_>,
         mut others: impl Iterator<Item = &'t Arc<Self>>,
     ) -> Result<Arc<Self>, UnknownClass> {
         let same = others.find(|other| other.decisions.classes == decisions.classes);
         let masker = match same {
             Some(other) => other.masker.in_mode(decisions.mode),
             None => Masker::new(
-                Detectors::new(&decisions.classes, &mask.rules)?,
+                Detectors::new(&decisions.classes, &common.mask.rules)?,
                 decisions.mode,
             )
-            .with_cache(mask.cache),
+            .with_cache(common.mask.cache),
         };
         Ok(Arc::new(Self {
             name: name.map(Arc::from),
             decisions: decisions.clone(),
             masker,
-            watch: watched
+            analyzer: common.analyzer(decisions),
+            watch: common
+                .watched
+                .as_ref()
                 .map(|detectors| Arc::new(Watch::new(Arc::clone(detectors), decisions.mode))),
         }))
     }
@@ -136,16 +151,40 @@ impl Policy {
     }
 }
 
+impl Common<'_> {
+    /// Nothing goes on without him only where something of his would be kept back.
+    fn analyzer(&self, decisions: &Decisions) -> Option<(Arc<Analyzer>, Unanalyzed)> {
+        let (analyzer, on_failure) = self.analyzer.as_ref()?;
+        let classes = self.mask.rules.analyzed.iter();
+        let actions = classes.map(|class| decisions.classes.get(class.name).copied());
+        let strictest = actions
+            .map(|action| action.unwrap_or(Action::Mask).strictness())
+            .max()?;
+        let on_failure =
+            match strictest >= Action::Mask.strictness() && decisions.mode == Mode::Enforce {
+                true => *on_failure,
+                false => Unanalyzed::Skip,
+            };
+        let looked_for = strictest > Action::Allow.strictness();
+        looked_for.then(|| (Arc::clone(analyzer), on_failure))
+    }
+}
+
 type Chosen = Vec<(Match, Arc<Terms>)>;
 
 fn terms(config: &Config) -> Result<(Arc<Terms>, Chosen), UnknownClass> {
     let watched = config.response.detectors(&config.mask.rules)?.map(Arc::new);
-    let (mask, watched) = (&config.mask, watched.as_ref());
-    let default = Terms::new(None, &config.decisions(), mask, watched, std::iter::empty())?;
+    let analyzer = config.analyzer.as_ref();
+    let common = Common {
+        mask: &config.mask,
+        watched,
+        analyzer: analyzer.map(|it| (Arc::new(Analyzer::new(it)), it.on_failure)),
+    };
+    let default = Terms::new(None, &config.decisions(), &common, std::iter::empty())?;
     let mut chosen = Chosen::new();
     for rule in &config.policies {
         let others = std::iter::once(&default).chain(chosen.iter().map(|(_, terms)| terms));
-        let terms = Terms::new(Some(&rule.name), &rule.decisions, mask, watched, others)?;
+        let terms = Terms::new(Some(&rule.name), &rule.decisions, &common, others)?;
         chosen.push((rule.who.clone(), terms));
     }
     Ok((default, chosen))

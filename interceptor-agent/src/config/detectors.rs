@@ -67,10 +67,11 @@ pub(super) fn detectors(root: &mut Section<'_>, classes: &[&str]) -> Vec<Custom>
     own
 }
 
-/// The keys of `[mask]` about finding; `own` are the operator's detectors. With the names of all classes.
+/// The keys of `[mask]` about finding; `own` are the operator's detectors, `analyzed` what an analyzer finds. With the names of all classes.
 pub(super) fn rules<'c>(
     section: &mut Section<'_>,
     own: Vec<Custom>,
+    analyzed: Vec<Class>,
     classes: &[&'c str],
 ) -> (Arc<Rules>, Vec<&'c str>) {
     let mut rules = Rules {
@@ -79,6 +80,7 @@ pub(super) fn rules<'c>(
             .unwrap_or_default(),
         confidence: section.get("min_confidence", thousandths(1.0)).unwrap_or(0),
         custom: own,
+        analyzed,
         ..Rules::default()
     };
     for loaded in section.list("rules", rule_file).unwrap_or_default() {
@@ -105,7 +107,13 @@ pub(super) fn rules<'c>(
         rules.custom.truncate(MOST);
     }
     let custom = rules.custom.iter().map(|rule| rule.class.name);
-    let names: Vec<&'c str> = classes.iter().copied().chain(custom).collect();
+    let analyzed = rules.analyzed.iter().map(|class| class.name);
+    let names: Vec<&'c str> = classes
+        .iter()
+        .copied()
+        .chain(custom)
+        .chain(analyzed)
+        .collect();
     rules.class_confidence = section.section("confidence", |section| {
         section.entries(&names, thousandths(1.0))
     });
@@ -170,7 +178,7 @@ fn class_name(value: &DeValue<'_>) -> Result<String, Bad> {
 }
 
 /// What tokens start with. A number at its end would read as a token's.
-fn label(value: &DeValue<'_>) -> Result<String, Bad> {
+pub(super) fn label(value: &DeValue<'_>) -> Result<String, Bad> {
     let part = |part: &str| {
         let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
         !part.is_empty() && part.bytes().all(allowed)
@@ -205,7 +213,7 @@ fn pattern(value: &DeValue<'_>) -> Result<Pattern, Bad> {
 }
 
 /// A number from 0 on, kept in thousandths.
-fn thousandths(most: f64) -> impl Fn(&DeValue<'_>) -> Result<u16, Bad> {
+pub(super) fn thousandths(most: f64) -> impl Fn(&DeValue<'_>) -> Result<u16, Bad> {
     move |value| {
         let number = match value {
             DeValue::Float(number) => number.as_str().parse::<f64>().ok(),

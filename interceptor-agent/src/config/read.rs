@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use interceptor_common::MAX_PORTS;
 
+use super::analyzer::analyzer;
 use super::detectors::{detectors, rules};
 use super::listeners::listeners;
 use super::response::response;
@@ -19,8 +20,8 @@ use super::{
 };
 use crate::hosts::{Host, Hosts};
 use crate::mask::Mode;
-use crate::mask::detector::Action;
 use crate::mask::detector::rules::Custom;
+use crate::mask::detector::{Action, Class};
 use crate::protocol::{Extra, Protocol, Route};
 
 /// The configuration as far as it can be read, and everything that is wrong with it.
@@ -35,12 +36,22 @@ pub(super) fn config(
     root.required("version", version);
     let alone = !root.has("listeners");
     let own = detectors(&mut root, classes);
-    let (mask, classes) = root.section("mask", |section| mask(section, default.mask, own, classes));
-    let response = root.section("response", |section| response(section, &classes));
-    let mode = root.get("mode", choice(MODES)).unwrap_or(default.mode);
     let steering = root.section("steering", |section| {
         steering(section, default.steering, alone)
     });
+    let own_names = own.iter().map(|rule| rule.class.name);
+    let taken: Vec<_> = classes.iter().copied().chain(own_names).collect();
+    let analyzer = root.optional("analyzer", |section| analyzer(section, &steering, &taken));
+    let analyzer = analyzer.flatten();
+    let analyzed = analyzer.as_ref().map(|analyzer| analyzer.entities.clone());
+    let analyzed = analyzed.unwrap_or_default();
+    let (mask, classes) = root.section("mask", |section| {
+        mask(section, default.mask, own, analyzed.clone(), classes)
+    });
+    let in_answers = |name: &&str| analyzed.iter().all(|class| class.name != *name);
+    let in_answers: Vec<_> = classes.iter().copied().filter(in_answers).collect();
+    let response = root.section("response", |section| response(section, &in_answers));
+    let mode = root.get("mode", choice(MODES)).unwrap_or(default.mode);
     let mut config = Config {
         mode,
         listeners: listeners(&mut root, &steering),
@@ -48,6 +59,7 @@ pub(super) fn config(
         tls: root.section("tls", |section| tls(section, default.tls)),
         hosts: hosts(&mut root, default.hosts),
         mask,
+        analyzer,
         response,
         policies: default.policies,
         limits: root.section("limits", |section| limits(section, default.limits)),
@@ -310,16 +322,18 @@ fn mask<'c>(
     section: &mut Section<'_>,
     default: MaskPolicy,
     own: Vec<Custom>,
+    analyzed: Vec<Class>,
     classes: &[&'c str],
 ) -> (MaskPolicy, Vec<&'c str>) {
-    let (rules, classes) = rules(section, own, classes);
+    let (rules, classes) = rules(section, own, analyzed, classes);
     let mut actions = section.section("classes", |section| {
         section.entries(&classes, choice(ACTIONS))
     });
     // The operator's detectors bring their action along, and a policy is held against it.
-    for rule in &rules.custom {
-        let name = rule.class.name.to_owned();
-        actions.entry(name).or_insert(rule.class.action);
+    let custom = rules.custom.iter().map(|rule| &rule.class);
+    for class in custom.chain(&rules.analyzed) {
+        let name = class.name.to_owned();
+        actions.entry(name).or_insert(class.action);
     }
     actions.extend(rules.hard.iter().map(|name| (name.clone(), Action::Block)));
     let policy = MaskPolicy {

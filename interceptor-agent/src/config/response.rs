@@ -54,6 +54,7 @@ impl ResponsePolicy {
         // What blocks a request is not thereby to block an answer.
         let rules = Rules {
             hard: Default::default(),
+            analyzed: Vec::new(),
             ..rules.clone()
         };
         Detectors::new(&actions, &rules).map(Some)

@@ -397,6 +397,42 @@ fn answers_are_looked_at_for_what_is_named() {
 }
 
 #[test]
+fn an_analyzer_is_near_and_brings_its_classes() {
+    let analyzer = |url: &str| {
+        let text = format!(
+            "version = 1\n[analyzer]\nurl = {url:?}\nentities = [\"PERSON\"]\n[mask.classes]\nperson = \"report\""
+        );
+        Config::parse(&text)
+    };
+    for (url, path) in [
+        ("http://127.0.0.1:5002", "/analyze"),
+        ("http://localhost:5002/", "/analyze"),
+        ("http://[::1]:443/presidio/", "/presidio/analyze"),
+        ("http://192.168.7.1:5002", "/analyze"),
+        ("http://[fd00::7]:5002", "/analyze"),
+        ("unix:/run/presidio.sock", "/analyze"),
+    ] {
+        let config = analyzer(url).unwrap();
+        assert_eq!(config.mask.classes.get("person"), Some(&Action::Report));
+        assert_eq!(config.analyzer.unwrap().at.path(), path, "{url}");
+    }
+    for url in [
+        "http://8.8.8.8:5002",
+        "http://[2001:db8::1]:5002",
+        "http://[::ffff:8.8.8.8]:5002",
+        "http://presidio:5002",
+        "http://127.0.0.1",
+        "http://127.0.0.1:5002/a?b",
+        "http://user@127.0.0.1:5002",
+        "https://127.0.0.1:5002",
+        "unix:run/presidio.sock",
+    ] {
+        assert!(analyzer(url).is_err(), "{url}");
+    }
+    assert!(Config::parse("version = 1\n[mask.classes]\nperson = \"report\"").is_err());
+}
+
+#[test]
 fn every_endpoint_is_documented() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/config.md");
     let docs = fs::read_to_string(docs).unwrap();

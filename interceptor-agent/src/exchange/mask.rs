@@ -15,11 +15,11 @@ use tokio::runtime::Handle;
 
 use crate::{
     app::Terms,
-    config::PathPolicy,
+    config::{PathPolicy, Unanalyzed},
     http::{coding::Codings, head},
     mask::{
         Mode,
-        request::{Masking, Outcome, Report},
+        request::{MaskError, Masking, Outcome, Outside, Report},
         token::{Scheme, TokenMap},
     },
     protocol::{Endpoint, bedrock::account},
@@ -59,6 +59,8 @@ pub(super) struct Masked {
     /// How they are numbered.
     pub(super) scheme: Scheme,
     pub(super) report: Report,
+    /// Whether the analyzer has not looked at it.
+    pub(super) unanalyzed: bool,
     pub(super) took: Duration,
 }
 
@@ -124,21 +126,24 @@ async fn masked(
         Ok((codings, plain)) => (codings, Ok(plain)),
         Err(refusal) => (Codings::default(), Err(refusal)),
     };
+    let mut asked = Asked::Nobody;
+    if let (Some(endpoint), Ok(plain)) = (endpoint, &plain) {
+        // What can't be read says so when it is masked.
+        asked = ask(&terms, |texts| {
+            drop(content(texts, &terms, endpoint, &parts, plain))
+        })
+        .await?;
+    }
     let started = Instant::now();
     let scheme = scheme::of(&way, plain.as_deref().unwrap_or(&body), taken);
     let mut masking = masker.begin_with(scheme.clone());
+    let unanalyzed = asked.tell(&mut masking);
     let outcome = match (endpoint, plain) {
         (None, Ok(_)) => None,
         (None, Err(refusal)) => as_it_came(refusal).map(|_| None)?,
         (Some(_), Err(refusal)) => Some(as_it_came(refusal)?),
         (Some(endpoint), Ok(plain)) => {
-            let unread = terms.decisions.unreadable != PathPolicy::Block;
-            let masked = match head::form_boundary(&parts.headers) {
-                _ if endpoint.is_grpc() => masking.grpc(&plain, unread),
-                Ok(None) => masking.body(endpoint, &plain),
-                Ok(Some(boundary)) => masking.form(&boundary, &plain, unread),
-                Err(error) => Err(error.into()),
-            };
+            let masked = content(&mut masking, &terms, endpoint, &parts, &plain);
             Some(masked.map_err(Refusal::from).or_else(as_it_came)?)
         }
     };
@@ -167,8 +172,75 @@ async fn masked(
         tokens: Arc::new(tokens),
         scheme,
         report,
+        unanalyzed,
         took,
     })
+}
+
+/// Masks a body as what it is.
+fn content(
+    masking: &mut Masking<'_>,
+    terms: &Terms,
+    endpoint: &Endpoint,
+    parts: &Parts,
+    plain: &Bytes,
+) -> Result<Outcome, MaskError> {
+    let unread = terms.decisions.unreadable != PathPolicy::Block;
+    match head::form_boundary(&parts.headers) {
+        _ if endpoint.is_grpc() => masking.grpc(plain, unread),
+        Ok(None) => masking.body(endpoint, plain),
+        Ok(Some(boundary)) => masking.form(&boundary, plain, unread),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the analyzer said.
+pub(super) enum Asked {
+    /// There is none for this policy.
+    Nobody,
+    /// It gave no answer, and policy goes on without.
+    InVain,
+    /// This.
+    Found(Outside),
+}
+
+/// Asks the policy's analyzer about the texts that `mask` looks at.
+///
+/// # Errors
+/// When there is no answer, and policy lets nothing go on without.
+pub(super) async fn ask(
+    terms: &Terms,
+    mask: impl FnOnce(&mut Masking<'_>),
+) -> Result<Asked, Refusal> {
+    let Some((analyzer, on_failure)) = &terms.analyzer else {
+        return Ok(Asked::Nobody);
+    };
+    let texts = {
+        let mut masking = terms.masker.collect();
+        mask(&mut masking);
+        masking.into_texts()
+    };
+    match (analyzer.ask(texts).await, on_failure) {
+        (Ok(outside), _) => Ok(Asked::Found(outside)),
+        (Err(error), Unanalyzed::Block) => Err(error.into()),
+        (Err(error), Unanalyzed::Skip) => {
+            tracing::warn!(%error, "a request goes on without the analyzer");
+            Ok(Asked::InVain)
+        }
+    }
+}
+
+impl Asked {
+    /// Tells a masking; whether it has to do without an answer.
+    pub(super) fn tell(self, masking: &mut Masking<'_>) -> bool {
+        let in_vain = matches!(self, Self::InVain);
+        match self {
+            Self::Nobody => {}
+            Self::InVain => masking.knows_nothing(),
+            Self::Found(outside) => masking.knows(outside),
+        }
+        in_vain
+    }
 }
 
 /// The body without its content codings, and those.

@@ -254,7 +254,10 @@ pub(super) enum End {
 /// What is done with messages on their way.
 trait Pass {
     /// What goes on for one message.
-    fn pass(&mut self, message: Message) -> Result<Vec<Message>, Refusal>;
+    fn pass(
+        &mut self,
+        message: Message,
+    ) -> impl Future<Output = Result<Vec<Message>, Refusal>> + Send;
     /// The key for the next frame of this way.
     fn key(&self) -> Option<[u8; 4]>;
 }
@@ -280,7 +283,7 @@ async fn pump(
                 Err(error) => return End::Broken(error.code()),
             };
             let closes = matches!(message, Message::Close(_));
-            let onward = match way.pass(message) {
+            let onward = match way.pass(message).await {
                 Ok(onward) => onward,
                 Err(refusal) => return End::Refused(refusal),
             };

@@ -6,6 +6,7 @@
 mod assignment;
 mod check;
 mod checksum;
+mod class;
 mod custom;
 mod generated;
 pub mod gitleaks;
@@ -19,6 +20,7 @@ mod source_code;
 use std::{collections::BTreeMap, ops::Range};
 
 pub(super) use check::starts_word;
+pub use class::{Action, Class, Profile};
 use custom::Engine;
 use prefilter::Prefilter;
 use row::{Row, Site};
@@ -29,72 +31,6 @@ use source_code::Surroundings;
 /// Index of a class in the table of its [`Detectors`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Ord, PartialOrd)]
 pub struct ClassId(u16);
-
-/// A kind of value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Class {
-    /// The name in the config and in reports: `ec2_instance`, `email`.
-    pub name: &'static str,
-    /// What tokens of this class start with: `EC2`. Classes may share one.
-    pub label: &'static str,
-    /// What is done where the config says nothing.
-    pub action: Action,
-}
-
-impl Class {
-    /// Whether its values open something: keys, tokens, passwords.
-    pub fn is_secret(&self) -> bool {
-        let words = ["SECRET", "KEY", "PASSWORD", "JWT"];
-        self.label.split('_').any(|word| words.contains(&word))
-    }
-}
-
-/// What is done with findings of a class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Replaced by a token.
-    Mask,
-    /// The request is refused.
-    Block,
-    /// Counted, and left in place.
-    Report,
-    /// Not looked for.
-    Allow,
-}
-
-impl Action {
-    /// Greater, where less can leave.
-    pub fn strictness(self) -> u8 {
-        match self {
-            Self::Allow => 0,
-            Self::Report => 1,
-            Self::Mask => 2,
-            Self::Block => 3,
-        }
-    }
-}
-
-/// A region whose numbers for people and companies are looked for without a word beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// Australia.
-    Au,
-    /// The European Union.
-    Eu,
-    /// India.
-    In,
-    /// Japan.
-    Jp,
-    /// Korea.
-    Kr,
-    /// Singapore.
-    Sg,
-    /// The United Kingdom.
-    Uk,
-    /// The United States.
-    Us,
-}
 
 /// One value found in a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -171,6 +107,7 @@ impl Detectors {
     pub fn new(actions: &BTreeMap<String, Action>, rules: &Rules) -> Result<Self, UnknownClass> {
         let names: Vec<_> = Self::class_names()
             .chain(rules.custom.iter().map(|rule| rule.class.name))
+            .chain(rules.analyzed.iter().map(|class| class.name))
             .collect();
         match actions.keys().find(|name| !names.contains(&name.as_str())) {
             Some(name) => Err(UnknownClass {
@@ -217,7 +154,9 @@ impl Detectors {
                 surrogates: rules.surrogates.contains(class.name),
             }
         };
-        let own = rules.custom.iter().map(|rule| decided(rule.class, None));
+        let own = rules.custom.iter().map(|rule| rule.class);
+        let own = own.chain(rules.analyzed.iter().copied());
+        let own = own.map(|class| decided(class, None));
         let builtin = rows.iter().map(|row| decided(row.class, row.profile));
         let classes: Vec<_> = builtin.chain(own).collect();
         let looked_for = |index: usize| classes[index].action != Action::Allow;
@@ -261,6 +200,23 @@ impl Detectors {
             self.examine(pattern, (text, &around), at, &mut runs, findings);
         });
         self.join_overlaps(findings, first);
+    }
+
+    /// What somebody else found, if policy looks for it.
+    pub(super) fn outside(
+        &self,
+        class: &str,
+        text: &str,
+        span: Range<usize>,
+        confidence: f32,
+    ) -> Option<Finding> {
+        let mut classes = self.classes.iter();
+        let index = classes.rposition(|decided| decided.class.name == class)?;
+        let looked_for = self.classes[index].action != Action::Allow;
+        let id = ClassId(index as u16);
+        looked_for
+            .then(|| self.accept(id, text.as_bytes(), span, confidence))
+            .flatten()
     }
 
     /// The class of an id that these detectors gave out.

@@ -9,18 +9,25 @@ mod form;
 mod grpc;
 mod known;
 mod look;
+mod outside;
 mod pass;
 mod splice;
 mod walk;
 
-use std::{fmt, mem, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt, mem,
+    sync::{Arc, LazyLock, PoisonError},
+};
 
 use bytes::Bytes;
 
+pub use self::outside::{Named, Outside};
 use self::{
     cache::{Cache, Past},
     find::{Care, Finder},
     known::Known,
+    outside::Analysis,
     pass::Pass,
 };
 use super::{
@@ -81,6 +88,17 @@ impl Masker {
         Masking {
             masker: self,
             state: State::new(&self.labels, scheme),
+            analysis: Analysis::None,
+            cache: &self.cache,
+        }
+    }
+
+    /// Begins one that masks nothing, and collects the texts that it would look at.
+    pub fn collect(&self) -> Masking<'_> {
+        Masking {
+            analysis: Analysis::Collect(Arc::default()),
+            cache: &NO_CACHE,
+            ..self.begin()
         }
     }
 
@@ -120,9 +138,12 @@ impl Masker {
             detectors: &self.detectors,
             labels: &self.labels,
             mode: self.mode,
+            analysis: Analysis::None,
         }
     }
 }
+
+static NO_CACHE: LazyLock<Cache> = LazyLock::new(|| Cache::new(0));
 
 fn labels(detectors: &Detectors) -> Labels {
     let with = |surrogates: bool| {
@@ -137,6 +158,8 @@ fn labels(detectors: &Detectors) -> Labels {
 pub struct Masking<'m> {
     masker: &'m Masker,
     state: State<'m>,
+    analysis: Analysis,
+    cache: &'m Cache,
 }
 
 /// What a pass adds to, and what a pass that failed leaves as it was.
@@ -179,7 +202,13 @@ impl<'m> Masking<'m> {
         run: impl Fn(Pass<'m>) -> (Result<Option<String>, MaskError>, State<'m>),
     ) -> Result<Option<String>, MaskError> {
         let masker = self.masker;
-        let pass = |state, care| run(Pass::new(masker.finder(), &masker.cache, state, care));
+        let pass = |state, care| {
+            let finder = Finder {
+                analysis: self.analysis.clone(),
+                ..masker.finder()
+            };
+            run(Pass::new(finder, self.cache, state, care))
+        };
         let (mut result, mut state) = pass(self.state.clone(), Care::Quick);
         for care in [Care::Thorough, Care::Coarse] {
             if let Err(MaskError::Incomplete { .. }) = result {
@@ -199,10 +228,35 @@ impl<'m> Masking<'m> {
             &mut self.state,
             State::new(&self.masker.labels, Scheme::Counted),
         );
-        let (finder, cache) = (self.masker.finder(), &self.masker.cache);
-        let (result, state) = Pass::new(finder, cache, state, Care::Thorough).text(text);
+        let finder = Finder {
+            analysis: self.analysis.clone(),
+            ..self.masker.finder()
+        };
+        let (result, state) = Pass::new(finder, self.cache, state, Care::Thorough).text(text);
         self.state = state;
         Ok(self.enforced(result?))
+    }
+
+    /// From here on, this was found in the texts as well.
+    pub fn knows(&mut self, outside: Outside) {
+        self.analysis = Analysis::Known(Arc::new(outside));
+        self.cache = &self.masker.cache;
+    }
+
+    /// From here on, nobody else has looked at the texts, and so what becomes of them is not to be remembered.
+    pub fn knows_nothing(&mut self) {
+        self.analysis = Analysis::None;
+        self.cache = &NO_CACHE;
+    }
+
+    /// What [`Masker::collect`] collected.
+    pub fn into_texts(self) -> BTreeSet<String> {
+        match self.analysis {
+            Analysis::Collect(texts) => {
+                mem::take(&mut *texts.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            Analysis::None | Analysis::Known(_) => BTreeSet::new(),
+        }
     }
 
     /// What was seen since the last time this was asked.

@@ -40,3 +40,56 @@ impl Refusal {
         Some(event.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{eventstream::Messages, refusal::Reason, sse::Events};
+
+    fn event(protocol: Protocol, framing: Framing) -> Option<Bytes> {
+        Refusal::from(Reason::BlockedAnswer).event(protocol, framing, &Id::new())
+    }
+
+    #[test]
+    fn events_are_what_the_sdks_raise_an_error_for() {
+        for (protocol, name, pointer) in [
+            (Protocol::Anthropic, Some("error"), "/error/message"),
+            (Protocol::OpenAi, Some("error"), "/error/message"),
+            (Protocol::Azure, Some("error"), "/message"),
+            (Protocol::Gemini, None, "/error/message"),
+        ] {
+            let bytes = event(protocol, Framing::Sse).unwrap();
+            let mut events = Events::new(1 << 20);
+            events.push(&bytes);
+            let event = events.next_event().unwrap().unwrap();
+            assert_eq!(event.name(), name);
+            let data: serde_json::Value = serde_json::from_slice(&event.data().unwrap()).unwrap();
+            let message = data.pointer(pointer).and_then(|message| message.as_str());
+            assert!(message.unwrap().contains("policy blocks"), "{data}");
+        }
+        let line = event(Protocol::Ollama, Framing::Items).unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert!(line["error"].is_string());
+        let bytes = event(Protocol::Bedrock, Framing::Messages).unwrap();
+        let mut messages = Messages::new(1 << 20);
+        messages.push(&bytes);
+        let message = messages.next_message().unwrap().unwrap();
+        assert_eq!(message.header(":message-type"), Some("exception"));
+        assert_eq!(
+            message.header(":exception-type"),
+            Some("internalServerException")
+        );
+    }
+
+    #[test]
+    fn where_there_is_none_a_stream_breaks_off() {
+        for (protocol, framing) in [
+            (Protocol::Cohere, Framing::Sse),
+            (Protocol::Gemini, Framing::Items),
+            (Protocol::Gemini, Framing::Grpc),
+            (Protocol::OpenAi, Framing::Text),
+        ] {
+            assert_eq!(event(protocol, framing), None);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::{Reason, Refusal};
 use crate::{
+    analyzer::AnalyzerError,
     audit::Unwritable,
     http::{answer::AnswerError, body::BodyError, coding::CodingError},
     mask::{request::MaskError, response::UnmaskError},
@@ -28,6 +29,12 @@ impl From<CodingError> for Refusal {
             CodingError::TooLong(_) => Reason::BodyTooLarge,
         };
         Self::new(reason, error)
+    }
+}
+
+impl From<AnalyzerError> for Refusal {
+    fn from(error: AnalyzerError) -> Self {
+        Self::new(Reason::Analyzer, error)
     }
 }
 

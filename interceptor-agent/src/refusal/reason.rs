@@ -87,6 +87,8 @@ reasons! {
     Signed "signed" 403 "it is signed, and masking changed it" "Use a bearer token, or ask your platform team to set bedrock.credentials_file: then the agent signs it again.";
     /// The scan of the masked body found something.
     Incomplete "incomplete" 500 "the masked request still shows a value of a masked class" "Report this with the id; nothing was sent.";
+    /// The analyzer that policy asks gave no answer.
+    Analyzer "analyzer" 503 "what is in it could not be found out" "Try again; if that lasts, ask your platform team to see to the service of [analyzer].";
     /// The agent could not mask.
     Internal "internal" 500 "the agent failed" "Report this with the id; nothing was sent.";
     /// No connection to the provider.
@@ -139,6 +141,7 @@ impl Reason {
             | Self::UpstreamTimeout
             | Self::Busy
             | Self::Audit
+            | Self::Analyzer
             | Self::Vault => "true",
             _ => "false",
         }

@@ -21,6 +21,7 @@ fn terms(mode: Mode) -> Arc<Terms> {
         masker: Masker::new(Detectors::builtin(), mode),
         decisions: Config::default().decisions(),
         watch: None,
+        analyzer: None,
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Pass, key};
+use super::{super::mask::ask, Pass, key};
 use crate::{
     app::Terms,
     config::PathPolicy,
@@ -95,7 +95,8 @@ pub(super) struct Up<'t> {
 }
 
 impl Pass for Up<'_> {
-    fn pass(&mut self, message: Message) -> Result<Vec<Message>, Refusal> {
+    async fn pass(&mut self, message: Message) -> Result<Vec<Message>, Refusal> {
+        self.ask(&message).await?;
         let started = Instant::now();
         self.seen.came += message.len() as u64;
         let enforces = self.terms.masker.mode() == Mode::Enforce;
@@ -123,6 +124,16 @@ impl Pass for Up<'_> {
 }
 
 impl Up<'_> {
+    async fn ask(&mut self, message: &Message) -> Result<(), Refusal> {
+        if let Message::Text(text) = message {
+            let raw = Bytes::copy_from_slice(text.as_bytes());
+            let endpoint = self.endpoint;
+            let asked = ask(self.terms, |texts| drop(texts.body(endpoint, &raw))).await?;
+            asked.tell(&mut self.masking);
+        }
+        Ok(())
+    }
+
     /// What goes on instead; `None`: the message as it came.
     fn masked(&mut self, message: &Message) -> Result<Option<Message>, Refusal> {
         match message {
@@ -173,7 +184,7 @@ pub(super) struct Down {
 }
 
 impl Pass for Down {
-    fn pass(&mut self, message: Message) -> Result<Vec<Message>, Refusal> {
+    async fn pass(&mut self, message: Message) -> Result<Vec<Message>, Refusal> {
         let tokens = Arc::clone(&self.tokens.lock().unwrap_or_else(PoisonError::into_inner));
         let mut onward = Vec::new();
         match message {

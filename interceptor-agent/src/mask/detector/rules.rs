@@ -26,6 +26,8 @@ pub struct Rules {
     pub surrogates: BTreeSet<String>,
     /// Detectors of the operator's own.
     pub custom: Vec<Custom>,
+    /// Classes of what others find: an analyzer that is asked.
+    pub analyzed: Vec<Class>,
     /// What of the operator's rule files is not used, and why.
     pub notes: Vec<String>,
 }

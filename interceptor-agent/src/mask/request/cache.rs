@@ -4,11 +4,10 @@
 //! HMAC-like SHA-256 with a key of this process's own, so nobody who writes texts can make two of them share an entry.
 
 use std::{
-    collections::HashMap,
     fs::File,
     io::{self, Read as _},
     ops::Range,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -17,6 +16,7 @@ use super::{Report, pass::Hit};
 use crate::{
     mask::{decode::Decoded, detector::ClassId, token::Literal},
     protocol::schema::Schema,
+    recent::Recent,
 };
 
 /// Shorter units are looked at as fast as they are looked up.
@@ -55,18 +55,11 @@ pub(super) struct Mark {
     pub behind: [u8; 2],
 }
 
-/// Units that were seen, in two generations: what is not asked for while the younger one fills up is forgotten.
+/// Units that were seen.
 pub(super) struct Cache {
-    /// Most bytes of both generations.
+    /// Most bytes that it holds.
     limit: usize,
-    generations: Mutex<Generations>,
-}
-
-#[derive(Default)]
-struct Generations {
-    young: HashMap<Key, Arc<Seen>>,
-    young_bytes: usize,
-    old: HashMap<Key, Arc<Seen>>,
+    units: Mutex<Recent<Key, Arc<Seen>>>,
 }
 
 impl Cache {
@@ -74,7 +67,7 @@ impl Cache {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
-            generations: Mutex::default(),
+            units: Mutex::new(Recent::new(limit, |seen| seen.size())),
         }
     }
 
@@ -101,39 +94,19 @@ impl Cache {
 
     /// What a unit did when it was seen before.
     pub fn get(&self, key: &Key) -> Option<Arc<Seen>> {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = generations.young.get(key) {
-            return Some(Arc::clone(seen));
-        }
-        let seen = generations.old.remove(key)?;
-        self.put(&mut generations, *key, Arc::clone(&seen));
-        Some(seen)
+        self.units().get(key)
     }
 
     /// Remembers what units did. Only units of a request that was masked completely may be given.
     pub fn keep(&self, units: impl IntoIterator<Item = (Key, Seen)>) {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut recent = self.units();
         for (key, seen) in units {
-            self.put(&mut generations, key, Arc::new(seen));
+            recent.put(key, Arc::new(seen));
         }
     }
 
-    fn put(&self, generations: &mut Generations, key: Key, seen: Arc<Seen>) {
-        generations.young_bytes += seen.size();
-        if generations.young_bytes > self.limit / 2 {
-            generations.old = std::mem::take(&mut generations.young);
-            generations.young_bytes = seen.size();
-        }
-        // What is larger than a generation would make the next one begin with less than nothing to hold.
-        if generations.young_bytes <= self.limit / 2 {
-            generations.young.insert(key, seen);
-        }
+    fn units(&self) -> MutexGuard<'_, Recent<Key, Arc<Seen>>> {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::{
     detector::{Action, ClassId, Detectors, Finding, starts_word},
     token::{Labels, Numbering, Ranges, surrogate_look_alikes, token},
 };
-use super::look;
+use super::{look, outside::Analysis};
 
 /// How often a text is masked and looked at again before what still shows is given up on.
 pub(super) const ROUNDS: usize = 4;
@@ -44,12 +44,19 @@ pub(super) struct Finder<'m> {
     pub detectors: &'m Detectors,
     pub labels: &'m Labels,
     pub mode: Mode,
+    pub analysis: Analysis,
 }
 
 impl Finder<'_> {
     /// Everything that the detectors see in `text`, behind encodings too; sorted, without overlaps.
     pub fn findings(&self, text: &str, found: &mut Vec<Finding>) {
+        let first = found.len();
         look::findings(self.detectors, text, found);
+        let own = found.len();
+        self.analysis.findings(self.detectors, text, found);
+        if found.len() > own {
+            self.detectors.join_overlaps(found, first);
+        }
     }
 
     /// The places to replace: `spots`, and `found`, which are [`Finder::findings`] of `text`.
@@ -312,6 +319,7 @@ mod tests {
             detectors: &detectors,
             labels: &labels,
             mode: Mode::Enforce,
+            analysis: Analysis::None,
         };
         let shows = |text| {
             finder

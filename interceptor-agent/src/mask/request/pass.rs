@@ -1,12 +1,15 @@
 //! One pass over a request: finds, numbers, splices, and looks at what it spliced once more.
 
+mod hit;
 mod replay;
 
 use std::ops::Range;
 
+pub(super) use self::hit::Hit;
+use self::hit::{Layer, behind};
 use super::{
     MaskError, State,
-    cache::{Cache, Key, Mark, Seen},
+    cache::{Cache, Key, Seen},
     find::{Care, Finder, ROUNDS, Spot, Target, make_room, within},
     splice::{self, Splice},
     walk::{self, Entry, Span},
@@ -43,55 +46,6 @@ pub(super) struct Pass<'m> {
     cache: &'m Cache,
     /// Units that were looked at, to be kept if the request is masked completely.
     fresh: Vec<(Key, Seen)>,
-}
-
-/// A value to be replaced.
-pub(super) struct Hit {
-    /// Where it stands in the request's own bytes.
-    range: Range<usize>,
-    pub label: usize,
-    /// Its decoded text.
-    pub value: String,
-    /// How often the request's own bytes are decoded to be it.
-    levels: u8,
-    /// What goes before and after the token: quotes for a number.
-    quote: &'static str,
-    /// The characters that its decoded text goes on with; zero where it ends.
-    pub behind: [u8; 2],
-}
-
-impl Hit {
-    /// Without its value, for a unit that begins at `start`. None if it is not of the unit: a key stands before its value.
-    fn mark(&self, start: usize) -> Option<Mark> {
-        Some(Mark {
-            range: self.range.start.checked_sub(start)?..self.range.end.checked_sub(start)?,
-            label: self.label,
-            levels: self.levels,
-            quote: self.quote,
-            behind: self.behind,
-        })
-    }
-}
-
-/// A text, and how its offsets become offsets of the request's own bytes.
-struct Layer<'a> {
-    text: &'a str,
-    /// The string that `text` was decoded from, and where it begins.
-    outer: Option<(&'a Decoded<'a>, usize)>,
-    /// How often text of this layer is decoded to be read.
-    levels: u8,
-}
-
-impl Layer<'_> {
-    fn in_request(&self, range: Range<usize>) -> Range<usize> {
-        match self.outer {
-            None => range,
-            Some((decoded, base)) => {
-                let raw = decoded.raw_range(range);
-                base + raw.start..base + raw.end
-            }
-        }
-    }
 }
 
 impl<'m> Pass<'m> {
@@ -280,6 +234,9 @@ impl<'m> Pass<'m> {
             Decoded::new(raw)
         };
         let text = decoded.text();
+        if self.finder.analysis.collects(text) {
+            return Ok(());
+        }
         let mut found = std::mem::take(&mut self.found);
         found.clear();
         self.finder.findings(text, &mut found);
@@ -466,10 +423,4 @@ impl<'m> Pass<'m> {
             .visible(raw, &self.state.numbering)
             .map(|class| self.finder.detectors.class(class).name)
     }
-}
-
-/// The two characters that a text goes on with, as far as surrogates care.
-fn behind(text: &str, end: usize) -> [u8; 2] {
-    let mut bytes = text.as_bytes()[end..].iter().copied();
-    [bytes.next().unwrap_or(0), bytes.next().unwrap_or(0)]
 }

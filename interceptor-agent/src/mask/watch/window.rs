@@ -10,6 +10,9 @@ const BEFORE: usize = 128;
 /// Most bytes of words that may be groups of one number.
 const GROUPS: usize = 64;
 
+/// Most bytes of one group; a longer word is a value by itself.
+const GROUP: usize = 12;
+
 /// One text: what of it came in and is not decided yet, and what stands before that.
 #[derive(Clone, Default)]
 pub(in crate::mask) struct Window {
@@ -100,7 +103,8 @@ fn start_of_word(text: &str) -> usize {
 
 fn is_group(word: &str) -> bool {
     let short = word.len() <= 2 && word.bytes().all(|byte| byte.is_ascii_uppercase());
-    !word.is_empty() && (short || word.bytes().any(|byte| byte.is_ascii_digit()))
+    let digits = word.len() <= GROUP && word.bytes().any(|byte| byte.is_ascii_digit());
+    !word.is_empty() && (short || digits)
 }
 
 /// Whether a key in PEM is there to its end.
@@ -123,6 +127,7 @@ mod tests {
             ("a card: 4111 1111 11", "4111 1111 11"),
             ("a card: 4111 1111 ", "4111 1111 "),
             ("NINO QQ 12 34 56 C", "QQ 12 34 56 C"),
+            ("at i-0123456789abcdef0 ", ""),
             ("は秘密の鍵AKIA", "AKIA"),
             ("は秘密の鍵", ""),
             (

@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::{
-    config::Config,
-    mask::{detector::Detectors, request::Masker},
+    analyzer::Analyzer,
+    config::{Config, Unanalyzed},
+    mask::{
+        detector::{Action, Detectors},
+        request::Masker,
+    },
     protocol::openai::realtime::REALTIME,
 };
 
@@ -17,6 +21,7 @@ fn terms(mode: Mode, unreadable: PathPolicy) -> Terms {
         masker: Masker::new(Detectors::builtin(), mode),
         decisions,
         watch: None,
+        analyzer: None,
     }
 }
 
@@ -25,9 +30,9 @@ fn text(text: impl Into<String>) -> Message {
 }
 
 /// What goes on of one message in a session of its own.
-fn up(terms: &Terms, message: Message) -> Result<Vec<Message>, Reason> {
+async fn up(terms: &Terms, message: Message) -> Result<Vec<Message>, Reason> {
     let mut up = Session::new(terms, &REALTIME).up();
-    up.pass(message).map_err(|refusal| refusal.reason)
+    up.pass(message).await.map_err(|refusal| refusal.reason)
 }
 
 fn create(said: &str) -> String {
@@ -36,14 +41,14 @@ fn create(said: &str) -> String {
     )
 }
 
-#[test]
-fn a_session_has_one_set_of_tokens() {
+#[tokio::test]
+async fn a_session_has_one_set_of_tokens() {
     let terms = terms(Mode::Enforce, PathPolicy::Block);
     let session = Session::new(&terms, &REALTIME);
     let (mut up, mut down) = (session.up(), session.down());
     let other = "i-0123456789abcdef1";
     for (said, expected) in [(ID, "EC2_001"), (other, "EC2_002"), (ID, "EC2_001")] {
-        let onward = up.pass(text(create(said))).unwrap();
+        let onward = up.pass(text(create(said))).await.unwrap();
         assert_eq!(onward, [text(create(expected))]);
     }
     let delta = |piece: &str| {
@@ -54,7 +59,7 @@ fn a_session_has_one_set_of_tokens() {
     let done = r#"{"type":"response.output_text.done","output_index":0,"content_index":0,"text":"at EC2_001, EC2_002"}"#;
     let mut said = Vec::new();
     for event in [&delta("at EC2_0"), &delta("01, EC2"), &delta("_002"), done] {
-        said.extend(down.pass(text(event)).unwrap());
+        said.extend(down.pass(text(event)).await.unwrap());
     }
     let expected = [
         text(delta("at ")),
@@ -68,24 +73,24 @@ fn a_session_has_one_set_of_tokens() {
     assert!(up.seen.came > 0 && up.seen.went > 0 && down.bytes > 0);
 }
 
-#[test]
-fn what_is_held_goes_out_before_the_end() {
+#[tokio::test]
+async fn what_is_held_goes_out_before_the_end() {
     let terms = terms(Mode::Enforce, PathPolicy::Block);
     let session = Session::new(&terms, &REALTIME);
     let (mut up, mut down) = (session.up(), session.down());
-    up.pass(text(create(ID))).unwrap();
+    up.pass(text(create(ID))).await.unwrap();
     let delta = r#"{"type":"response.output_audio_transcript.delta","delta":"EC2_001"}"#;
     assert_eq!(
-        down.pass(text(delta)).unwrap(),
+        down.pass(text(delta)).await.unwrap(),
         [text(delta.replace("EC2_001", ""))]
     );
     let close = Message::Close(Some((1000, "over".to_owned())));
-    let last = down.pass(close.clone()).unwrap();
+    let last = down.pass(close.clone()).await.unwrap();
     assert_eq!(last, [text(delta.replace("EC2_001", ID)), close]);
 }
 
-#[test]
-fn what_cannot_be_read_ends_the_session() {
+#[tokio::test]
+async fn what_cannot_be_read_ends_the_session() {
     let terms = terms(Mode::Enforce, PathPolicy::Block);
     let speech = r#"{"type":"input_audio_buffer.append","audio":"bm8="}"#;
     let spoken = r#"{"type":"conversation.item.create","item":{"content":[{"type":"input_audio","audio":"bm8="}]}}"#;
@@ -98,10 +103,14 @@ fn what_cannot_be_read_ends_the_session() {
         (Message::Ping(payload.clone()), Reason::Unmaskable),
         (Message::Pong(payload), Reason::Unmaskable),
     ] {
-        assert_eq!(up(&terms, message.clone()), Err(reason), "{message:?}");
+        assert_eq!(
+            up(&terms, message.clone()).await,
+            Err(reason),
+            "{message:?}"
+        );
     }
     let close = |reason: &str| Message::Close(Some((1000, reason.to_owned())));
-    assert_eq!(up(&terms, close(ID)), Ok(vec![close("EC2_001")]));
+    assert_eq!(up(&terms, close(ID)).await, Ok(vec![close("EC2_001")]));
     for same in [
         Message::Ping(b"1".to_vec()),
         Message::Close(None),
@@ -110,25 +119,28 @@ fn what_cannot_be_read_ends_the_session() {
             r#"{"type":"session.update","session":{"audio":{"input":{"format":{"type":"audio/pcm","rate":24000}}}}}"#,
         ),
     ] {
-        assert_eq!(up(&terms, same.clone()), Ok(vec![same]));
+        assert_eq!(up(&terms, same.clone()).await, Ok(vec![same]));
     }
 }
 
-#[test]
-fn speech_passes_by_policy_and_text_beside_it_is_masked() {
+#[tokio::test]
+async fn speech_passes_by_policy_and_text_beside_it_is_masked() {
     let terms = terms(Mode::Enforce, PathPolicy::Allow);
     let event = |said: &str| {
         text(format!(
             r#"{{"type":"input_audio_buffer.append","event_id":"{said}","audio":"bm8="}}"#
         ))
     };
-    assert_eq!(up(&terms, event(ID)), Ok(vec![event("EC2_001")]));
+    assert_eq!(up(&terms, event(ID)).await, Ok(vec![event("EC2_001")]));
     let no_base64 = |said: &str| text(format!(r#"{{"audio":"at {said}"}}"#));
-    assert_eq!(up(&terms, no_base64(ID)), Ok(vec![no_base64("EC2_001")]));
+    assert_eq!(
+        up(&terms, no_base64(ID)).await,
+        Ok(vec![no_base64("EC2_001")])
+    );
 }
 
-#[test]
-fn nothing_changes_where_nothing_is_enforced() {
+#[tokio::test]
+async fn nothing_changes_where_nothing_is_enforced() {
     for mode in [Mode::ReportOnly, Mode::DryRun] {
         let terms = terms(mode, PathPolicy::Block);
         let session = Session::new(&terms, &REALTIME);
@@ -139,10 +151,52 @@ fn nothing_changes_where_nothing_is_enforced() {
             Message::Binary(ID.into()),
             Message::Ping(ID.into()),
         ] {
-            assert_eq!(up.pass(message.clone()).unwrap(), [message]);
+            assert_eq!(up.pass(message.clone()).await.unwrap(), [message]);
         }
         let event = text(r#"{"delta":"EC2_001"}"#);
-        assert_eq!(down.pass(event.clone()).unwrap(), [event]);
+        assert_eq!(down.pass(event.clone()).await.unwrap(), [event]);
         assert!(!up.seen.report.findings.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_policy_blocks_ends_the_session() {
+    let key = concat!("AKIA", "Z3QWXLV5RPT7NBSD");
+    let blocked = [("aws_access_key".to_owned(), Action::Block)].into();
+    let detectors = Arc::new(Detectors::with_actions(&blocked).unwrap());
+    let mut terms = terms(Mode::Enforce, PathPolicy::Block);
+    terms.watch = Some(Arc::new(Watch::new(detectors, Mode::Enforce)));
+    let session = Session::new(&terms, &REALTIME);
+    let mut down = session.down();
+    let delta = |piece: &str| {
+        text(format!(
+            r#"{{"type":"response.output_text.delta","event_id":"e","item_id":"i","output_index":0,"content_index":0,"delta":"{piece}"}}"#
+        ))
+    };
+    assert_eq!(down.pass(delta("it is ")).await.unwrap(), [delta("it is ")]);
+    assert_eq!(
+        down.pass(delta(&key[..9])).await.unwrap(),
+        [delta("")],
+        "a word is held"
+    );
+    assert!(down.pass(delta(&key[9..])).await.is_ok());
+    let refused = down.pass(delta(" now")).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::BlockedAnswer);
+    let seen = session.watching().unwrap().report();
+    assert_eq!((seen[0].class, seen[0].done), ("aws_access_key", "blocked"));
+}
+
+#[tokio::test]
+async fn a_message_waits_for_the_analyzer() {
+    let config = "version = 1\n[analyzer]\nurl = \"http://127.0.0.1:9\"\nentities = [\"PERSON\"]";
+    let config = Config::parse(config).unwrap().analyzer.unwrap();
+    let mut terms = terms(Mode::Enforce, PathPolicy::Block);
+    let message = || text(create("somebody"));
+    for (on_failure, expected) in [
+        (Unanalyzed::Block, Err(Reason::Analyzer)),
+        (Unanalyzed::Skip, Ok(vec![message()])),
+    ] {
+        terms.analyzer = Some((Arc::new(Analyzer::new(&config)), on_failure));
+        assert_eq!(up(&terms, message()).await, expected);
     }
 }
