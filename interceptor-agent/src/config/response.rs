@@ -70,3 +70,59 @@ pub(super) fn response(section: &mut Section<'_>, classes: &[&str]) -> ResponseP
         classes: section.section("classes", |section| section.entries(classes, &action)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn answers_are_looked_at_for_what_is_named() {
+        let detectors = |text: &str| {
+            let config = Config::parse(&format!("version = 1\n{text}")).unwrap();
+            config.response.detectors(&config.mask.rules).unwrap()
+        };
+        assert!(detectors("[mask]\nhard_block = [\"jwt\"]").is_none());
+        let actions = |text: &str, names: &[&str]| -> Vec<Action> {
+            let detectors = detectors(text).unwrap();
+            let find = |name: &&str| detectors.classes().find(|(_, class)| class.name == *name);
+            names
+                .iter()
+                .map(|name| detectors.action(find(name).unwrap().0))
+                .collect()
+        };
+        let names = [
+            "jwt",
+            "assigned_password",
+            "openai_key",
+            "email",
+            "ec2_instance",
+        ];
+        assert_eq!(
+            actions(
+                "[mask]\nhard_block = [\"jwt\"]\n[response]\nsecrets = \"mask\"",
+                &names
+            ),
+            [
+                Action::Mask,
+                Action::Mask,
+                Action::Mask,
+                Action::Allow,
+                Action::Allow
+            ]
+        );
+        assert_eq!(
+            actions(
+                "[response]\nothers = \"report\"\nclasses.jwt = \"block\"",
+                &names
+            ),
+            [
+                Action::Block,
+                Action::Allow,
+                Action::Allow,
+                Action::Report,
+                Action::Report
+            ]
+        );
+    }
+}
