@@ -259,10 +259,14 @@ fn ends_in_name(line: &[u8]) -> bool {
     name.first().is_some_and(starts_name) || [&b"email"[..], b"e-mail"].contains(&word)
 }
 
-/// Whether what is at `place` is in a line of a doctest.
+/// Whether what is at `place` is in a doctest: at its prompt, or in what it prints, up to an empty line.
 pub fn is_doctest(text: &[u8], place: usize, around: &Surroundings) -> bool {
-    let is = |line: &[u8]| line.starts_with(b">>> ") || line.starts_with(b"... ");
-    line_up_to(text, place).is_some_and(|(_, line)| is(line)) && around.are_code(text, place)
+    let is_prompt = |line: &[u8]| line.starts_with(b">>> ") || line.starts_with(b"... ");
+    let is = |(above, line)| {
+        let paragraph = memchr::memmem::rfind(above, b"\n\n").map_or(0, |at| at + 2);
+        is_prompt(line) || lines(&above[paragraph..]).any(|line| is_prompt(without_margin(line)))
+    };
+    line_up_to(text, place).is_some_and(is) && around.are_code(text, place)
 }
 
 fn has_word(text: &[u8], word: &str) -> bool {
@@ -328,6 +332,8 @@ mod tests {
         };
         assert!(is(">>> send('a@b.org')", PROGRAM));
         assert!(is("    ... to a@b.org", PROGRAM));
+        assert!(is("    >>> ask()\n    ('a@b.org', 1)", PROGRAM));
+        assert!(!is("    >>> ask()\n\n    ('a@b.org', 1)", PROGRAM));
         assert!(!is(">>> send('a@b.org')", ""));
         assert!(!is("send('a@b.org')", PROGRAM));
     }

@@ -21,7 +21,7 @@ pub const ROWS: &[Row] = &[
         ],
         misses: &[
             "config@v2/build icon@2x.png lodash@4.17.21 git@github.com:org/repo a@b user@localhost",
-            "chacha20-poly1305@openssh.com x-cert-v01@openssh.com",
+            "chacha20-poly1305@openssh.com x-cert-v01@openssh.com <142480216486.20800.16526388@mail.corp.kr>",
             "@decorator.name x @ y.z ssh://deploy@host.example.com/ https://user:pa55@example.com/ a@-b.com",
         ],
         ..Row::new("email", "EMAIL")
@@ -166,6 +166,7 @@ fn email(site: &Site<'_>) -> Option<Range<usize>> {
         || length > 64
         || in_url
         || name == b"git"
+        || is_message(name)
         || ALGORITHMS
             .iter()
             .any(|domain| site.bytes(at + 1..site.text.len()).starts_with(domain))
@@ -176,6 +177,14 @@ fn email(site: &Site<'_>) -> Option<Range<usize>> {
     let end = at + 1 + domain(&site.text[at + 1..])?;
     // What is called is a decorator below another line's end.
     (site.text.get(end) != Some(&b'(')).then_some(start..end)
+}
+
+/// Whether it is a message's id that stands before a host, as in mail: many digits and dots.
+fn is_message(name: &[u8]) -> bool {
+    name.len() >= 20
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
 /// Whether what follows is in the user or password of a URL.
