@@ -138,7 +138,7 @@ impl Keys {
         let derived = self.0.expand(&info, hkdf::HKDF_SHA256);
         // HKDF-SHA-256 gives up to 255 times as many bytes.
         let filled = derived.and_then(|derived| derived.fill(&mut key));
-        debug_assert!(filled.is_ok());
+        assert!(filled.is_ok(), "HKDF gives as many bytes");
         key
     }
 }
