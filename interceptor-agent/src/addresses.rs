@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinSet;
+use tokio::{sync::Mutex, task::JoinSet};
 
 /// How long an address counts after it was last seen; providers move slowly, and a stale entry only refuses what
 /// could not be read anyway.
@@ -18,25 +18,31 @@ const CAPACITY: usize = 16 * 1024;
 
 /// The address book. Reading takes a shared lock and no allocation.
 #[derive(Debug, Default)]
-pub struct Addresses(RwLock<HashMap<IpAddr, Instant>>);
+pub struct Addresses {
+    book: RwLock<HashMap<IpAddr, Instant>>,
+    /// Held by who resolves.
+    turn: Mutex<()>,
+    /// Held by who is next.
+    next: Mutex<()>,
+}
 
 impl Addresses {
     /// Whether the address serves an LLM host, as far as is known.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let book = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
         book.get(&address.to_canonical())
             .is_some_and(|seen| seen.elapsed() < KEPT)
     }
 
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
-        let book = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
         book.is_empty()
     }
 
     /// Remembers an address.
     pub fn learn(&self, address: IpAddr) {
-        let mut book = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
         if book.len() >= CAPACITY {
             book.retain(|_, seen| seen.elapsed() < KEPT / 2);
         }
@@ -47,9 +53,17 @@ impl Addresses {
 
     /// Resolves names, all at once, and remembers what they resolve to; each address is given to `learnt` too. A name
     /// that doesn't resolve is no error: it may not exist on this network.
-    pub async fn resolve(&self, names: impl IntoIterator<Item = String>, learnt: impl Fn(IpAddr)) {
+    ///
+    /// A name that nobody answers for holds a thread for many seconds. So one call resolves at a time, and one waits, which
+    /// reads the `names` when its turn comes; others leave it to that one, and return.
+    pub async fn resolve(&self, names: impl FnOnce() -> Vec<String>, learnt: impl Fn(IpAddr)) {
+        let Ok(next) = self.next.try_lock() else {
+            return;
+        };
+        let _turn = self.turn.lock().await;
+        drop(next);
         let mut lookups = JoinSet::new();
-        for name in names {
+        for name in names() {
             lookups.spawn(async move {
                 let found = tokio::net::lookup_host((name, 443)).await;
                 found.map_or_else(|_| Vec::new(), Iterator::collect)
@@ -66,7 +80,36 @@ impl Addresses {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use super::*;
+
+    #[tokio::test]
+    async fn one_resolves_and_one_waits() {
+        let book = Addresses::default();
+        let read = std::cell::Cell::new(0);
+        let resolve = || {
+            let names = || {
+                read.set(read.get() + 1);
+                vec!["127.0.0.1".to_owned()]
+            };
+            book.resolve(names, |_| ())
+        };
+        let turn = book.turn.lock().await;
+        let mut waiting = std::pin::pin!(resolve());
+        let waits = std::future::poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context)));
+        assert!(waits.await.is_pending());
+        for _ in 0..3 {
+            resolve().await;
+        }
+        assert_eq!(read.get(), 0);
+        drop(turn);
+        waiting.await;
+        assert_eq!(read.get(), 1);
+        resolve().await;
+        assert_eq!(read.get(), 2);
+        assert!(book.contains("127.0.0.1".parse().unwrap()));
+    }
 
     #[test]
     fn families_and_mapped_forms_are_one() {

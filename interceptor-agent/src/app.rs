@@ -125,7 +125,8 @@ impl App {
     /// Resolves the LLM hosts' names, and remembers what they resolve to.
     async fn resolve(&self) {
         let learnt = |address| self.steering.learn(address, Duration::ZERO);
-        self.addresses.resolve(self.policy().names(), learnt).await;
+        let names = || self.policy().names();
+        self.addresses.resolve(names, learnt).await;
     }
 
     /// Resolves when connections are to be cut. Those of an agent with a successor may go on: it has time.

@@ -53,9 +53,10 @@ impl Bare {
             .args([host, server])
             .stdin(Stdio::null())
             .spawn()?;
-        let started = Self(child);
+        let mut started = Self(child);
+        // Who listens may be somebody else.
         ensure!(
-            wait_until_it_listens(netns, PORT)?,
+            wait_until_it_listens(netns, PORT)? && started.0.try_wait()?.is_none(),
             "the bare proxy does not listen"
         );
         Ok(started)

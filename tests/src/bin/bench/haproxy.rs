@@ -16,7 +16,7 @@ use crate::certs::Certs;
 pub const PORT: u16 = 9443;
 
 /// Where it listens for what passes.
-pub const PASSING: u16 = 9444;
+pub const PASSING: u16 = 9445;
 
 /// A running HAProxy; it ends when dropped.
 pub struct HaProxy(Child);
