@@ -39,6 +39,7 @@ impl Args {
             true => Handover::default(),
             false => Handover::inherit(&self.inherit)?,
         };
+        sys::bound_heaps();
         // Later it may be another file's name, or none's.
         let program = std::env::current_exe().context("this program's own file")?;
         let config = Config::load(&self.config)?;
