@@ -259,16 +259,6 @@ fn ends_in_name(line: &[u8]) -> bool {
     name.first().is_some_and(starts_name) || [&b"email"[..], b"e-mail"].contains(&word)
 }
 
-/// Whether what is at `place` is in a doctest: at its prompt, or in what it prints, up to an empty line.
-pub fn is_doctest(text: &[u8], place: usize, around: &Surroundings) -> bool {
-    let is_prompt = |line: &[u8]| line.starts_with(b">>> ") || line.starts_with(b"... ");
-    let is = |(above, line)| {
-        let paragraph = memchr::memmem::rfind(above, b"\n\n").map_or(0, |at| at + 2);
-        is_prompt(line) || lines(&above[paragraph..]).any(|line| is_prompt(without_margin(line)))
-    };
-    line_up_to(text, place).is_some_and(is) && around.are_code(text, place)
-}
-
 fn has_word(text: &[u8], word: &str) -> bool {
     text.windows(word.len())
         .any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
@@ -321,21 +311,6 @@ mod tests {
             assert!(around.are_code(text.as_bytes(), 0));
             assert!(!around.are_code(text.as_bytes(), text.len() - 1));
         }
-    }
-
-    #[test]
-    fn doctests_are_known_by_their_prompt_in_code() {
-        let is = |line: &str, more: &str| {
-            let text = [line, "\n", more].concat();
-            let at = line.find("a@b.org").expect("an address");
-            is_doctest(text.as_bytes(), at, &Surroundings::default())
-        };
-        assert!(is(">>> send('a@b.org')", PROGRAM));
-        assert!(is("    ... to a@b.org", PROGRAM));
-        assert!(is("    >>> ask()\n    ('a@b.org', 1)", PROGRAM));
-        assert!(!is("    >>> ask()\n\n    ('a@b.org', 1)", PROGRAM));
-        assert!(!is(">>> send('a@b.org')", ""));
-        assert!(!is("send('a@b.org')", PROGRAM));
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::load::{Done, Job, Load};
 use crate::provider;
 use crate::rounds::median;
 
+/// The argument that asks for this alone.
+pub const CONNECTS: &str = "connects";
+
 /// Connects in a block.
 const BLOCK: usize = 1000;
 

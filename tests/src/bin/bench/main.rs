@@ -1,6 +1,6 @@
 //! The bench: what it costs to have the agent in the way, against nothing and against HAProxy, all in one run.
 //!
-//! `bench [--quick] [--json]`, or of these `bench engine` alone, or `bench detection`. It reports and judges nothing: numbers of a busy machine fail no build.
+//! `bench [--quick] [--json]`, or of these `bench engine` or `bench connects` alone, or `bench detection`. It reports and judges nothing: numbers of a busy machine fail no build.
 
 mod bare;
 mod bed;
@@ -88,9 +88,15 @@ fn run() -> Result<()> {
                 );
                 return Ok(());
             }
+            connects::CONNECTS => {
+                print!("{}", connects()?);
+                return Ok(());
+            }
             "--json" => json = true,
             "--quick" => effort = QUICK,
-            other => bail!("{other}: there are only --quick, --json, engine and detection"),
+            other => {
+                bail!("{other}: there are only --quick, --json, engine, connects and detection")
+            }
         }
     }
     let results = measure(&effort)?;
@@ -100,6 +106,14 @@ fn run() -> Result<()> {
         print!("{}", results.text());
     }
     Ok(())
+}
+
+fn connects() -> Result<String> {
+    sweep::on_signals()?;
+    let worlds = [World::new()?, World::new()?];
+    let mut bed = Bed::start(&worlds)?;
+    let costs = connects::measure(&mut bed, &worlds[0].clients, FULL.blocks)?;
+    Ok(report::connects(&costs))
 }
 
 fn measure(effort: &Effort) -> Result<Results> {

@@ -248,14 +248,7 @@ impl Results {
         writeln!(text)?;
         text.push_str(&engine(&self.engine, &self.turns));
         writeln!(text)?;
-        for cost in &self.connects {
-            let name = format!("connect(), {}", cost.name);
-            writeln!(
-                text,
-                "{name:<59}{:>10.2} µs, {:.2} µs with programs, {:.3} ×",
-                cost.detached, cost.attached, cost.ratio
-            )?;
-        }
+        text.push_str(&connects(&self.connects));
         for passing in &self.passing {
             writeln!(
                 text,
@@ -376,6 +369,20 @@ impl Row<'_> {
             "ways": Value::Object(ways.into_iter().collect()),
         })
     }
+}
+
+/// What the programs cost connects, a line each.
+pub fn connects(costs: &[Cost]) -> String {
+    let line = |cost: &Cost| {
+        format!(
+            "{:<59}{:>10.2} µs, {:.2} µs with programs, {:.3} ×\n",
+            format!("connect(), {}", cost.name),
+            cost.detached,
+            cost.attached,
+            cost.ratio
+        )
+    };
+    costs.iter().map(line).collect()
 }
 
 /// The mask engine's rows.

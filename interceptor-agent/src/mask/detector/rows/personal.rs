@@ -6,7 +6,7 @@ use crate::mask::detector::{
     Action, Class,
     checksum::luhn,
     row::{Row, Site},
-    source_code::{is_credit, is_doctest},
+    source_code::is_credit,
 };
 
 /// Values that name a person or their money.
@@ -54,6 +54,7 @@ pub const ROWS: &[Row] = &[
         misses: &[
             "Author: Minji Kim <minji@corp.example>",
             "import a\n\ndef f(x):\n    return 1\n\ndef g(x):\n    return mail('a@corp.com')\n",
+            ">>> import a\n>>> b = a.read('customers')\n>>> c = b.head(1)\n>>> d = c.mail()\n>>> e = str(d)\n>>> e\n'a@corp.com'\n",
         ],
         ..Row::new("code_email", "EMAIL")
     },
@@ -124,7 +125,6 @@ fn email_of(site: &Site<'_>, asked: Whose) -> Option<Range<usize>> {
         () if is_reserved(site.bytes(span.clone())) && around.are_code(text, span.start) => {
             Whose::Nobodys
         }
-        () if is_doctest(text, span.start, around) => Whose::Nobodys,
         () if is_credit(text, span.clone(), around) => Whose::Authors,
         () => Whose::Somebodys,
     };
