@@ -13,6 +13,19 @@ impl Address {
     /// `::ffff:127.0.0.1`
     pub const LOOPBACK_V4: Self = Self::v4(0x7f00_0001_u32.to_be());
 
+    /// Whether it is one of the addresses at which the agent listens, or none: a connect to `0.0.0.0` or `::` goes to loopback
+    /// (`ip_route_connect`, `tcp_v6_connect`).
+    #[inline(always)]
+    pub const fn leads_to_agent(self) -> bool {
+        match self.as_v4() {
+            Some(v4) => v4 == 0 || v4 == 0x7f00_0001_u32.to_be(),
+            None => {
+                let [a, b, c, last] = self.0;
+                a | b | c == 0 && (last == 0 || last == 1_u32.to_be())
+            }
+        }
+    }
+
     /// An IPv4 address given as its four network-order bytes.
     #[inline(always)]
     pub const fn v4(network_order: u32) -> Self {

@@ -17,7 +17,7 @@ pub use known::{Answer, DIRECT_PASSES, DIRECT_STOPPED, DIRECT_WAITS, Direct, MAX
 pub use refusal::Reason;
 
 /// Version of the layouts below; maps and links are pinned under `v<SCHEMA>`.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// How many ports of a kind can be in scope.
 pub const MAX_PORTS: usize = 8;
@@ -58,8 +58,8 @@ pub struct Original {
     pub tgid: u32,
     /// User of that process.
     pub uid: u32,
-    /// Name of the calling thread, NUL-padded.
-    pub comm: [u8; 16],
+    /// Name of the calling thread, NUL-padded; as words, since the programs would zero bytes one by one.
+    pub comm: [u64; 2],
     /// Port given to `connect`, in host order.
     pub port: u16,
     /// 1 where the agent listened in the network namespace by then, 0 where its first packet has to ask again.

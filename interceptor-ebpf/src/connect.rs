@@ -1,6 +1,8 @@
 //! `connect`: TCP in scope goes to the agent, QUIC is refused, everything else passes untouched.
 
-use aya_ebpf::programs::SockAddrContext;
+use aya_ebpf::{
+    EbpfContext as _, helpers::generated::bpf_get_socket_cookie, programs::SockAddrContext,
+};
 use interceptor_common::{Address, Counter, NETNS_READY, NETNS_REFUSED, Reason, Settings};
 
 use crate::{
@@ -114,14 +116,11 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
         NETNS_REFUSED => return Decision::Return(refuse(original, Reason::Netns)),
         state => original.ready = u16::from(state == NETNS_READY),
     }
-    // SAFETY: stores at the socket of this very context.
-    let stored = unsafe { ORIG.get_or_insert_ptr_mut(ctx, Some(&mut original)) };
-    if stored.is_null() {
+    // SAFETY: the helper takes any sock_addr context (Linux 4.19).
+    let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
+    if ORIG.insert(cookie, &original, 0).is_err() {
         return Decision::Return(refuse(original, Reason::Netns));
     }
-    // A socket that connects a second time keeps its storage: the new destination replaces the old.
-    // SAFETY: not null, and the storage lives as long as the socket.
-    unsafe { *stored = original };
     count(Counter::Steered);
     Decision::Steer(settings.listen_port)
 }
@@ -130,9 +129,7 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
 /// before had, and that came to nothing, would be taken for that one.
 #[inline(always)]
 fn straight(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u16) -> i32 {
-    let is_agents = port == settings.listen_port
-        && (address == Address::LOOPBACK_V4 || address == Address::LOOPBACK_V6);
-    if is_agents && !exempt(ctx) {
+    if port == settings.listen_port && address.leads_to_agent() && !exempt(ctx) {
         return refuse(original(ctx, address, port), Reason::Straight);
     }
     ALLOW

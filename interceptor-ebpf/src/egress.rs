@@ -3,8 +3,11 @@
 //! (RFC 6298 §2.1). And the backstop: what no other hook saw is stopped.
 
 use aya_ebpf::{
+    EbpfContext as _,
     bindings::bpf_sock,
-    helpers::generated::{bpf_ktime_get_ns, bpf_sk_fullsock, bpf_sk_storage_get},
+    helpers::generated::{
+        bpf_get_socket_cookie, bpf_ktime_get_ns, bpf_sk_fullsock, bpf_sk_storage_get,
+    },
     programs::SkBuffContext,
 };
 use interceptor_common::{Address, Counter, HandoffKey, Original, Reason, Settings};
@@ -12,7 +15,7 @@ use interceptor_common::{Address, Counter, HandoffKey, Original, Reason, Setting
 use crate::{
     connect::{SOCK_DGRAM, SOCK_STREAM, is_stale},
     direct,
-    maps::{EXEMPT, HANDOFF, ORIG, count, settings},
+    maps::{EXEMPT, HANDOFF, count, original_of, settings},
     netns,
     refuse::report,
     scope::{contains, known_hosts_only, never, steers},
@@ -51,7 +54,7 @@ pub fn backstop(ctx: &SkBuffContext) -> i32 {
     };
     match kind {
         SOCK_STREAM => first(ctx, settings, sk),
-        SOCK_DGRAM => datagram(settings, sk),
+        SOCK_DGRAM => datagram(ctx, settings, sk),
         SOCK_RAW => raw(ctx, settings, sk),
         _ => PASS,
     }
@@ -63,10 +66,14 @@ fn first(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
     let (address, port) = destination(sk);
     // A socket that was steered once may connect elsewhere.
     if port == settings.listen_port
-        && let Some(original) = steered(sk)
+        && address.leads_to_agent()
+        && let Some(original) = steered(ctx)
     {
         direct::settle(sk);
-        return hand_off(settings, sk, original);
+        return hand_off(settings, sk, &original);
+    }
+    if let Some(verdict) = routed(ctx, settings, sk) {
+        return verdict;
     }
     if !steers(settings, port) || never(settings, address) || is_exempt(sk) {
         direct::settle(sk);
@@ -123,12 +130,31 @@ fn hand_off(settings: &Settings, sk: *mut bpf_sock, original: &Original) -> i32 
 
 /// Of a socket that was connected before the programs were attached: others were refused then.
 #[inline(always)]
-fn datagram(settings: &Settings, sk: *mut bpf_sock) -> i32 {
+fn datagram(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
+    if let Some(verdict) = routed(ctx, settings, sk) {
+        return verdict;
+    }
     let (address, port) = destination(sk);
     if !contains(&settings.tls_ports, port) || never(settings, address) || is_exempt(sk) {
         return PASS;
     }
     stop(address, port)
+}
+
+/// A packet with an IPv6 routing header, which anybody may ask for (RFC 8754; IPV6_RTHDR in ipv6(7)): it goes where that
+/// says, and not where its socket does.
+#[inline(always)]
+fn routed(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> Option<i32> {
+    const ROUTING: u8 = 43;
+    // SAFETY: a whole socket.
+    if unsafe { (*sk).family } != AF_INET6 || ctx.load::<u8>(6) != Ok(ROUTING) {
+        return None;
+    }
+    Some(match ctx.load::<[u32; 4]>(24).map(Address) {
+        Ok(to) if never(settings, to) => PASS,
+        Ok(to) => stop(to, 0),
+        Err(_) => DROP,
+    })
 }
 
 /// A packet that a process wrote itself, headers and all.
@@ -212,14 +238,9 @@ fn destination(sk: *mut bpf_sock) -> (Address, u16) {
 }
 
 #[inline(always)]
-fn steered(sk: *mut bpf_sock) -> Option<&'static Original> {
-    let map = core::ptr::from_ref(&ORIG).cast_mut().cast();
-    // SAFETY: a whole socket; the storage lives as long as it.
-    unsafe {
-        bpf_sk_storage_get(map, sk.cast(), core::ptr::null_mut(), 0)
-            .cast::<Original>()
-            .as_ref()
-    }
+fn steered(ctx: &SkBuffContext) -> Option<Original> {
+    // SAFETY: the helper takes any socket buffer's context.
+    original_of(unsafe { bpf_get_socket_cookie(ctx.as_ptr()) })
 }
 
 #[inline(always)]

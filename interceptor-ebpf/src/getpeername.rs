@@ -1,10 +1,12 @@
 //! `getpeername`: a steered process sees the address it asked for.
 
-use aya_ebpf::programs::SockAddrContext;
+use aya_ebpf::{
+    EbpfContext as _, helpers::generated::bpf_get_socket_cookie, programs::SockAddrContext,
+};
 use interceptor_common::Original;
 
 use crate::{
-    maps::{ORIG, settings},
+    maps::{original_of, settings},
     refuse::ALLOW,
 };
 
@@ -36,13 +38,13 @@ pub fn v6(ctx: &SockAddrContext) -> i32 {
 
 /// The original of a socket whose peer is the agent; a socket steered once may have connected elsewhere since.
 #[inline(always)]
-fn steered(ctx: &SockAddrContext) -> Option<&'static Original> {
+fn steered(ctx: &SockAddrContext) -> Option<Original> {
     let settings = settings()?;
     // SAFETY: the kernel gives a valid context.
     let port = unsafe { (*ctx.sock_addr).user_port };
     if u16::from_be(port as u16) != settings.listen_port {
         return None;
     }
-    // SAFETY: the storage lives as long as the socket of this very context.
-    unsafe { ORIG.get_ptr_mut(ctx).as_ref() }
+    // SAFETY: the helper takes any sock_addr context (Linux 4.19).
+    original_of(unsafe { bpf_get_socket_cookie(ctx.as_ptr()) })
 }

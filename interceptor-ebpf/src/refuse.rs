@@ -3,8 +3,8 @@
 use aya_ebpf::{
     EbpfContext as _,
     helpers::{
-        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_ktime_get_ns,
-        generated::{bpf_get_netns_cookie, bpf_set_retval},
+        bpf_get_current_cgroup_id, bpf_ktime_get_ns,
+        generated::{bpf_get_current_comm, bpf_get_netns_cookie, bpf_set_retval},
     },
     programs::SockAddrContext,
 };
@@ -19,7 +19,7 @@ const ECONNREFUSED: i32 = 111;
 /// Who calls, and where to.
 #[inline(always)]
 pub fn original(ctx: &SockAddrContext, address: Address, port: u16) -> Original {
-    Original {
+    let mut original = Original {
         // SAFETY: the helper takes any sock_addr context (Linux 5.7).
         netns: unsafe { bpf_get_netns_cookie(ctx.as_ptr()) },
         // SAFETY: no arguments.
@@ -29,11 +29,15 @@ pub fn original(ctx: &SockAddrContext, address: Address, port: u16) -> Original 
         address,
         tgid: ctx.tgid(),
         uid: ctx.uid(),
-        comm: bpf_get_current_comm().unwrap_or_default(),
+        comm: [0; 2],
         port,
         ready: 0,
         reserved: [0; 2],
-    }
+    };
+    // In its place: moved there, it would go byte by byte.
+    // SAFETY: writes 16 bytes, zeros if it fails.
+    unsafe { bpf_get_current_comm((&raw mut original.comm).cast(), 16) };
+    original
 }
 
 /// Refuses the call. With `bpf_set_retval` the caller sees ECONNREFUSED, which clients know; without it EPERM.

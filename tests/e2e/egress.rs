@@ -112,3 +112,26 @@ print(raw.error(lambda: sock.sendto(other, ('198.51.100.11', 0))))
     assert!(agent.logs("\"missed\"")?, "{}", agent.log()?);
     Ok(())
 }
+
+#[test]
+fn a_routing_header_leads_nowhere_else() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    // Link-local destinations are nobody's business; the header (RFC 8754, none of its segments left) has another.
+    let code = "
+import raw, socket
+def send(to):
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    header = bytes([0, 2, 4, 0, 0, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, to)
+    IPV6_RTHDR = 57
+    sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RTHDR, header)
+    device = [index for index, name in socket.if_nameindex() if name != 'lo'][0]
+    return raw.error(lambda: sock.sendto(b'x', ('fe80::77', 443, 0, device)))
+print(send('2001:db8::11'), send('fe80::78'))
+";
+    let said = world.client(&agent.bundle()).code(code)?;
+    assert_eq!(said, "PermissionError none\n");
+    assert!(agent.logs("\"missed\"")?, "{}", agent.log()?);
+    assert_eq!(world.upstream.record().datagrams(), 0);
+    Ok(())
+}

@@ -1,8 +1,11 @@
 //! `getpeername`: a steered client sees the address that it asked for.
 
-use anyhow::Result;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
 use interceptor_tests::agent::Options;
-use interceptor_tests::{Agent, World};
+use interceptor_tests::{Agent, World, pins};
 
 #[test]
 fn a_client_sees_whom_it_meant() -> Result<()> {
@@ -35,5 +38,38 @@ print(*client.getpeername())
         world.client(&agent.bundle()).code(code)?,
         "127.0.0.1 8443\n"
     );
+    Ok(())
+}
+
+#[test]
+fn a_client_that_was_forgotten_sees_the_agent_and_is_served() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let (begun, go) = (world.dir().join("begun"), world.dir().join("go"));
+    let code = "
+import pathlib, raw, sys, time
+begun, go = map(pathlib.Path, sys.argv[1:])
+sock = raw.connect('v4')
+begun.touch()
+while not go.exists():
+    time.sleep(0.01)
+print(*sock.getpeername())
+print('at 10.77.31.8' in raw.exchange(raw.tls(sock), raw.request('at 10.77.31.8')))
+print(*raw.connect('v4').getpeername())
+";
+    let client = world.client(&agent.bundle());
+    let said = std::thread::scope(|scope| -> Result<_> {
+        let client = scope.spawn(|| client.code_with(code, [&begun, &go]));
+        while !begun.exists() {
+            ensure!(!client.is_finished(), "{:?}", client.join());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        pins::forget(&world)?;
+        fs::write(&go, "")?;
+        client.join().expect("no panic")
+    })?;
+    assert_eq!(said, "127.0.0.1 15443\nTrue\n198.51.100.11 443\n");
+    let everything = world.upstream.record().everything();
+    assert!(!String::from_utf8_lossy(&everything).contains("10.77.31.8"));
     Ok(())
 }

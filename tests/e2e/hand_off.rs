@@ -42,9 +42,13 @@ import raw, socket
 print(raw.refused(lambda: raw.connect('v4', '127.0.0.1', 15443)))
 print(raw.refused(lambda: raw.connect('mapped', '127.0.0.1', 15443)))
 print(raw.refused(lambda: socket.create_connection(('::1', 15443))))
+# The kernel takes these for loopback, after the programs have seen them.
+print(raw.refused(lambda: raw.connect('v4', '0.0.0.0', 15443)))
+print(raw.refused(lambda: raw.connect('mapped', '0.0.0.0', 15443)))
+print(raw.refused(lambda: socket.create_connection(('::', 15443))))
 ";
     let client = world.client(&agent.bundle());
-    assert_eq!(client.code(code)?, "ConnectionRefusedError\n".repeat(3));
+    assert_eq!(client.code(code)?, "ConnectionRefusedError\n".repeat(6));
     assert!(agent.logs("refused_straight")?);
     assert_eq!(world.upstream.record().connections(), 0);
     Ok(())

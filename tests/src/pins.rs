@@ -1,8 +1,10 @@
 //! What an agent left pinned in its world's BPF file system, looked at without it.
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use aya::maps::{HashMap, Map, MapData};
 use interceptor_common::{HandoffKey, Original, SCHEMA};
 
@@ -36,15 +38,31 @@ pub fn namespaces(world: &World) -> Result<Vec<u64>> {
     Ok(namespaces.keys().collect::<Result<_, _>>()?)
 }
 
+/// Has the kernel forget where sockets were going, as it does by itself after very many connects.
+pub fn forget(world: &World) -> Result<()> {
+    let mut originals = originals(world)?;
+    let cookies: Vec<u64> = originals.keys().collect::<Result<_, _>>()?;
+    ensure!(!cookies.is_empty(), "it knew of none");
+    cookies
+        .iter()
+        .try_for_each(|cookie| Ok(originals.remove(cookie)?))
+}
+
+fn originals(world: &World) -> Result<HashMap<MapData, u64, Original>> {
+    let path = map(world, "ORIG");
+    let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
+    Ok(Map::LruHashMap(data).try_into()?)
+}
+
 /// Like [`pending`], once it is 0 or two seconds have passed.
 pub fn pending_at_last(world: &World) -> Result<usize> {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    let deadline = Instant::now() + Duration::from_secs(2);
     loop {
         let pending = pending(world)?;
-        if pending == 0 || std::time::Instant::now() > deadline {
+        if pending == 0 || Instant::now() > deadline {
             return Ok(pending);
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -329,11 +329,9 @@ impl OriginalDst for Ebpf {
 
 impl From<Original> for Steered {
     fn from(original: Original) -> Self {
-        let name = original
-            .comm
-            .split(|byte| *byte == 0)
-            .next()
-            .unwrap_or_default();
+        let comm = original.comm.map(u64::to_ne_bytes);
+        let name = comm.as_flattened().split(|byte| *byte == 0).next();
+        let name = name.unwrap_or_default();
         Self {
             original: OrigDstAddr((IpAddr::from(original.address), original.port).into()),
             process: Process {
