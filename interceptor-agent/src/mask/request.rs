@@ -176,7 +176,7 @@ struct State<'m> {
 impl<'m> State<'m> {
     fn new(labels: &'m Labels, scheme: Scheme) -> Self {
         Self {
-            past: Past::beginning(scheme.knows_keyed()),
+            past: Past::beginning(&scheme),
             numbering: Numbering::new(labels, scheme),
             known: Known::default(),
             report: Report::default(),
