@@ -88,6 +88,19 @@ impl Embedded {
         now().saturating_sub(self.retention)
     }
 
+    /// What was removed would stay in the log until others are written over it. Also where nothing was: the last time may
+    /// have failed.
+    fn empty_log(&mut self) -> Result<(), StoreError> {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let is_busy: bool = self.asked(|database| database.query_row(sql, (), |row| row.get(0)))?;
+        match is_busy {
+            false => Ok(()),
+            true => Err(StoreError::Traces {
+                place: self.place.clone(),
+            }),
+        }
+    }
+
     fn asked<T>(
         &mut self,
         ask: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
@@ -125,16 +138,23 @@ impl Backend for Embedded {
         })
     }
 
-    fn remove(&mut self, id: &Id) -> Result<bool, StoreError> {
-        self.asked(|database| {
-            let removed = database.execute("DELETE FROM entries WHERE id = ?1", params![id])?;
-            Ok(removed > 0)
-        })
+    fn remove(&mut self, ids: &[Id]) -> Result<u64, StoreError> {
+        let removed = self.asked(|database| {
+            let begun = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut removed = 0;
+            for id in ids {
+                removed += begun.execute("DELETE FROM entries WHERE id = ?1", params![id])? as u64;
+            }
+            begun.commit()?;
+            Ok(removed)
+        })?;
+        self.empty_log()?;
+        Ok(removed)
     }
 
     fn purge(&mut self, all: bool) -> Result<u64, StoreError> {
         let upto = if all { i64::MAX as u64 } else { self.expired() };
-        self.asked(|database| {
+        let removed = self.asked(|database| {
             let sql = "DELETE FROM entries WHERE id IN
                 (SELECT id FROM entries WHERE written <= ?1 LIMIT ?2)";
             let mut removed = 0;
@@ -145,12 +165,10 @@ impl Backend for Embedded {
                     break;
                 }
             }
-            if removed > 0 {
-                // Else they would stay in the log until others are written over them.
-                database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
-            }
             Ok(removed)
-        })
+        })?;
+        self.empty_log()?;
+        Ok(removed)
     }
 
     fn status(&mut self) -> Result<Status, StoreError> {
@@ -189,3 +207,6 @@ fn failed(place: &str, error: &rusqlite::Error) -> StoreError {
         error: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,8 +158,10 @@ impl Backend for Redis {
         self.asked(|connection| all.query(connection))
     }
 
-    fn remove(&mut self, id: &Id) -> Result<bool, StoreError> {
-        self.asked(|connection| cmd("DEL").arg(name(id)).query(connection))
+    fn remove(&mut self, ids: &[Id]) -> Result<u64, StoreError> {
+        let mut all = cmd("DEL");
+        all.arg(ids.iter().map(name).collect::<Vec<_>>());
+        self.asked(|connection| all.query(connection))
     }
 
     fn purge(&mut self, all: bool) -> Result<u64, StoreError> {

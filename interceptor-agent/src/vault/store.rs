@@ -34,8 +34,8 @@ pub(super) trait Backend: Send {
     /// What stands under each name and has not expired.
     fn read(&mut self, ids: &[Id]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
-    /// Removes one; whether it was there.
-    fn remove(&mut self, id: &Id) -> Result<bool, StoreError>;
+    /// Removes those that are there, so that they can't be read off a file of this store either; how many.
+    fn remove(&mut self, ids: &[Id]) -> Result<u64, StoreError>;
 
     /// Removes what has expired, or `all`; how many.
     fn purge(&mut self, all: bool) -> Result<u64, StoreError>;
@@ -87,6 +87,14 @@ pub enum StoreError {
     /// Another key was here first.
     #[error("{place}: written with another key; name its key in vault.key_file, or another store")]
     WrongKey {
+        /// Which.
+        place: String,
+    },
+    /// What was removed may still be read off a log that somebody else has in use.
+    #[error(
+        "{place}: it is removed, but still to be read in its log, which another process has in use; try again"
+    )]
+    Traces {
         /// Which.
         place: String,
     },

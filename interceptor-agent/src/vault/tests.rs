@@ -177,6 +177,32 @@ async fn the_desk_counts_forgets_and_purges() {
     assert_eq!(value(&vault.tenant(None), "EC2_2").await, None);
 }
 
+#[tokio::test]
+async fn what_is_forgotten_is_not_to_be_read_off_the_disk() {
+    let scratch = Scratch::new();
+    let config = scratch.config(LONG);
+    // An agent has it open: its log is not thrown away.
+    let tenant = open(&config).tenant(None);
+    let pairs = map(&[("EC2_1", "x"), ("EC2_2", "y")]);
+    tenant.keep(&pairs).await.unwrap();
+    let folder = scratch.0.join("store");
+    let other = rusqlite::Connection::open(folder.join("vault.db")).unwrap();
+    let mut all = other.prepare("SELECT sealed FROM entries").unwrap();
+    let rows = all.query_map((), |row| row.get(0)).unwrap();
+    let sealed: Vec<Vec<u8>> = rows.collect::<Result<_, _>>().unwrap();
+    let left = || {
+        let seen = bytes(&folder);
+        let is_there = |sealed: &&Vec<u8>| memchr::memmem::find(&seen, sealed).is_some();
+        sealed.iter().filter(is_there).count()
+    };
+    assert_eq!(left(), 2);
+    let mut desk = Desk::open(&config).unwrap();
+    assert_eq!(desk.forget("EC2_1", std::iter::once(None)).unwrap(), 1);
+    assert_eq!(left(), 1);
+    assert_eq!(desk.purge(true).unwrap(), 1);
+    assert_eq!(left(), 0);
+}
+
 #[test]
 fn another_key_does_not_fit() {
     let scratch = Scratch::new();
