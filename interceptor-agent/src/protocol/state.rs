@@ -82,7 +82,8 @@ const ROWS: &[(&str, State)] = &[
     (
         "openai_chat",
         State {
-            keeps: Keeps::If(&[Mark::True("store")]),
+            // xAI keeps the answer of a deferred one until it is asked for.
+            keeps: Keeps::If(&[Mark::True("store"), Mark::True("deferred")]),
             shows: &["file_id", "agent_id"],
         },
     ),

@@ -55,6 +55,8 @@ async fn what_the_provider_keeps_decides_how_tokens_are_numbered() {
         (responses, "", "keyed"),
         (chat, r#"{"store":true}"#, "keyed"),
         (chat, r#"{"store":false}"#, "counted"),
+        (chat, r#"{"store":false,"deferred":true}"#, "keyed"),
+        (chat, r#"{"deferred":null}"#, "counted"),
         (chat, r#"{"messages":[{"store":true}]}"#, "counted"),
         (chat, r#"{"messages":[{"file_id":"f"}]}"#, "beside"),
         (chat, "", "beside"),
