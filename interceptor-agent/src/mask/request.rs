@@ -266,6 +266,11 @@ impl<'m> Masking<'m> {
         mem::take(&mut self.state.report)
     }
 
+    /// What is held of values and of literals that look like tokens, about, in bytes. It grows with each new one.
+    pub fn held(&self) -> usize {
+        self.state.numbering.held()
+    }
+
     /// The tokens handed out so far.
     pub fn tokens(&self) -> TokenMap {
         self.state.numbering.clone().into_map()
