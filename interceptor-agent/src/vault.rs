@@ -204,7 +204,14 @@ impl Desk {
     /// # Errors
     /// The store does not answer, or its log is in use.
     pub fn purge(&mut self, all: bool) -> Result<u64, StoreError> {
-        self.backend.purge(all)
+        let mut removed = 0;
+        loop {
+            let purged = self.backend.purge(all)?;
+            removed += purged.removed;
+            if !purged.more {
+                return Ok(removed);
+            }
+        }
     }
 
     /// Removes one token of those policies, off the disk too; how many of them had it.

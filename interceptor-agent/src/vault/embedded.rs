@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::store::{Backend, Entry, Id, Status, StoreError, now};
+use super::store::{Backend, Entry, Id, Purged, Status, StoreError, now};
 
 /// The format of the file.
 const FORMAT: i64 = 1;
@@ -152,23 +152,18 @@ impl Backend for Embedded {
         Ok(removed)
     }
 
-    fn purge(&mut self, all: bool) -> Result<u64, StoreError> {
+    fn purge(&mut self, all: bool) -> Result<Purged, StoreError> {
         let upto = if all { i64::MAX as u64 } else { self.expired() };
         let removed = self.asked(|database| {
             let sql = "DELETE FROM entries WHERE id IN
                 (SELECT id FROM entries WHERE written <= ?1 LIMIT ?2)";
-            let mut removed = 0;
-            loop {
-                let portion = database.execute(sql, params![upto, PORTION])? as u64;
-                removed += portion;
-                if portion < PORTION {
-                    break;
-                }
-            }
-            Ok(removed)
+            Ok(database.execute(sql, params![upto, PORTION])? as u64)
         })?;
-        self.empty_log()?;
-        Ok(removed)
+        let more = removed == PORTION;
+        if !more {
+            self.empty_log()?;
+        }
+        Ok(Purged { removed, more })
     }
 
     fn status(&mut self) -> Result<Status, StoreError> {

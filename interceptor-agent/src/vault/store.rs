@@ -37,11 +37,20 @@ pub(super) trait Backend: Send {
     /// Removes those that are there, so that they can't be read off a file of this store either; how many.
     fn remove(&mut self, ids: &[Id]) -> Result<u64, StoreError>;
 
-    /// Removes what has expired, or `all`; how many.
-    fn purge(&mut self, all: bool) -> Result<u64, StoreError>;
+    /// Removes a portion of what has expired, or of `all`; after the last, what was removed can't be read off a file of this
+    /// store either.
+    fn purge(&mut self, all: bool) -> Result<Purged, StoreError>;
 
     /// What it holds.
     fn status(&mut self) -> Result<Status, StoreError>;
+}
+
+/// What a purge has done.
+pub(super) struct Purged {
+    /// Entries that it removed.
+    pub removed: u64,
+    /// Whether there may be more of them.
+    pub more: bool,
 }
 
 /// What a store holds.
@@ -169,17 +178,15 @@ impl Store {
 fn run(mut backend: Box<dyn Backend>, waiting: &Receiver<Job>) {
     let mut next_purge = Instant::now();
     loop {
+        // A portion before each group that waits: neither waits long for the other.
+        if Instant::now() >= next_purge && !purge(&mut *backend) {
+            next_purge = Instant::now() + PURGE_EVERY;
+        }
         let until = next_purge.saturating_duration_since(Instant::now());
         let first = match waiting.recv_timeout(until) {
             Ok(job) => job,
             Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => {
-                if let Err(error) = backend.purge(false) {
-                    tracing::warn!(%error, "the vault was not purged of what has expired");
-                }
-                next_purge = Instant::now() + PURGE_EVERY;
-                continue;
-            }
+            Err(RecvTimeoutError::Timeout) => continue,
         };
         let mut writes = Vec::new();
         let jobs = std::iter::once(first).chain(waiting.try_iter().take(GROUP - 1));
@@ -192,6 +199,17 @@ fn run(mut backend: Box<dyn Backend>, waiting: &Receiver<Job>) {
         }
         if !writes.is_empty() {
             write(&mut *backend, writes);
+        }
+    }
+}
+
+/// Removes a portion of what has expired; whether there may be more.
+fn purge(backend: &mut dyn Backend) -> bool {
+    match backend.purge(false) {
+        Ok(purged) => purged.more,
+        Err(error) => {
+            tracing::warn!(%error, "the vault was not purged of what has expired");
+            false
         }
     }
 }
@@ -222,3 +240,6 @@ pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests;
