@@ -25,12 +25,12 @@ const SCHEMA: &str = "
     CREATE INDEX entries_by_age ON entries (written);
     PRAGMA user_version = 1;";
 
-/// What has expired gives way; what has not stays, and is kept anew.
+/// What has expired gives way; what has not stays, and is kept anew: never for less long, also where the clock was set back.
 const WRITE: &str = "
     INSERT INTO entries (id, sealed, written) VALUES (?1, ?2, ?3)
     ON CONFLICT (id) DO UPDATE SET
         sealed = CASE WHEN written > ?4 THEN sealed ELSE excluded.sealed END,
-        written = excluded.written
+        written = max(written, excluded.written)
     RETURNING sealed";
 
 pub(super) struct Embedded {

@@ -1,5 +1,7 @@
 //! A store on a thread of its own: what many exchanges ask for at once is one transaction.
 
+mod schedule;
+
 use std::{
     io,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -9,12 +11,12 @@ use std::{
 
 use tokio::{sync::oneshot, time};
 
+use self::schedule::{Schedule, booted};
+
 /// Exchanges that may wait.
 const ROOM: usize = 1 << 12;
 /// Most of them in one transaction.
 const GROUP: usize = 256;
-/// How often what has expired is removed.
-const PURGE_EVERY: Duration = Duration::from_secs(600);
 
 /// The name of an entry.
 pub(super) type Id = [u8; 32];
@@ -133,7 +135,8 @@ impl Store {
     pub(super) fn start(backend: Box<dyn Backend>) -> Result<Self, StoreError> {
         let (jobs, waiting) = sync_channel(ROOM);
         let thread = thread::Builder::new().name("vault".into());
-        let started = thread.spawn(move || run(backend, &waiting));
+        let schedule = Schedule::new(Instant::now(), booted());
+        let started = thread.spawn(move || run(backend, &waiting, schedule));
         started
             .map(|_| Self(jobs))
             .map_err(|error: io::Error| StoreError::File {
@@ -175,14 +178,13 @@ impl Store {
     }
 }
 
-fn run(mut backend: Box<dyn Backend>, waiting: &Receiver<Job>) {
-    let mut next_purge = Instant::now();
+fn run(mut backend: Box<dyn Backend>, waiting: &Receiver<Job>, mut schedule: Schedule) {
     loop {
         // A portion before each group that waits: neither waits long for the other.
-        if Instant::now() >= next_purge && !purge(&mut *backend) {
-            next_purge = Instant::now() + PURGE_EVERY;
+        if schedule.is_due(Instant::now(), booted()) && !purge(&mut *backend) {
+            schedule.done(Instant::now());
         }
-        let until = next_purge.saturating_duration_since(Instant::now());
+        let until = schedule.next().saturating_duration_since(Instant::now());
         let first = match waiting.recv_timeout(until) {
             Ok(job) => job,
             Err(RecvTimeoutError::Disconnected) => return,

@@ -203,6 +203,25 @@ async fn what_is_forgotten_is_not_to_be_read_off_the_disk() {
     assert_eq!(left(), 0);
 }
 
+#[tokio::test]
+async fn a_clock_that_was_set_back_makes_nothing_older() {
+    let scratch = Scratch::new();
+    let tenant = open(&scratch.config(LONG)).tenant(None);
+    let pairs = map(&[("EC2_1", "x")]);
+    tenant.keep(&pairs).await.unwrap();
+    let other = rusqlite::Connection::open(scratch.0.join("store/vault.db")).unwrap();
+    let written = || -> u64 {
+        let sql = "SELECT written FROM entries";
+        other.query_row(sql, (), |row| row.get(0)).unwrap()
+    };
+    let before = written() + 24 * 3600;
+    other
+        .execute("UPDATE entries SET written = ?1", [before])
+        .unwrap();
+    tenant.keep(&pairs).await.unwrap();
+    assert_eq!(written(), before);
+}
+
 #[test]
 fn another_key_does_not_fit() {
     let scratch = Scratch::new();
