@@ -24,7 +24,7 @@ pub use openai::{
 use response::Answer;
 pub use route::{BadPath, Extra, Route, route};
 use schema::Schema;
-pub use state::{Keeps, State};
+pub use state::{Keeps, Mark, State};
 
 /// The API that a host speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

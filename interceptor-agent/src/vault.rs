@@ -202,26 +202,29 @@ impl Desk {
     /// Removes what has expired, or everything; how many entries.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, or its log is in use.
     pub fn purge(&mut self, all: bool) -> Result<u64, StoreError> {
-        self.backend.purge(all)
+        let mut removed = 0;
+        loop {
+            let purged = self.backend.purge(all)?;
+            removed += purged.removed;
+            if !purged.more {
+                return Ok(removed);
+            }
+        }
     }
 
-    /// Removes one token of those policies; how many of them had it.
+    /// Removes one token of those policies, off the disk too; how many of them had it.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store does not answer, or its log is in use.
     pub fn forget<'p>(
         &mut self,
         token: &str,
         policies: impl Iterator<Item = Option<&'p str>>,
-    ) -> Result<usize, StoreError> {
-        let mut removed = 0;
-        for policy in policies {
-            let id = self.keys.tenant(policy).id(token);
-            removed += usize::from(self.backend.remove(&id)?);
-        }
-        Ok(removed)
+    ) -> Result<u64, StoreError> {
+        let ids = policies.map(|policy| self.keys.tenant(policy).id(token));
+        self.backend.remove(&ids.collect::<Vec<_>>())
     }
 }
 

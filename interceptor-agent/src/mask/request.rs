@@ -176,7 +176,7 @@ struct State<'m> {
 impl<'m> State<'m> {
     fn new(labels: &'m Labels, scheme: Scheme) -> Self {
         Self {
-            past: Past::beginning(scheme.knows_keyed()),
+            past: Past::beginning(&scheme),
             numbering: Numbering::new(labels, scheme),
             known: Known::default(),
             report: Report::default(),
@@ -264,6 +264,11 @@ impl<'m> Masking<'m> {
     /// What was seen since the last time this was asked.
     pub fn take_report(&mut self) -> Report {
         mem::take(&mut self.state.report)
+    }
+
+    /// What is held of values and of literals that look like tokens, about, in bytes. It grows with each new one.
+    pub fn held(&self) -> usize {
+        self.state.numbering.held()
     }
 
     /// The tokens handed out so far.

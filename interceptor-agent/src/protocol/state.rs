@@ -16,10 +16,21 @@ pub struct State {
 pub enum Keeps {
     /// It does not.
     Never,
-    /// Where this member of the body is true.
-    If(&'static str),
+    /// Where the body bears one of these.
+    If(&'static [Mark]),
     /// It does, or may.
     Always,
+}
+
+/// What in a request's body says that the provider keeps what it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// This member is true.
+    True(&'static str),
+    /// This member is there, and not null.
+    Member(&'static str),
+    /// One of the `tools` has a type that begins so; what follows is a version.
+    Tool(&'static str),
 }
 
 const NOTHING: State = State {
@@ -38,12 +49,31 @@ const fn shows(shows: &'static [&'static str]) -> State {
 
 const GEMINI: &[&str] = &["cachedContent", "cached_content", "fileUri", "file_uri"];
 
+/// Where a model of Anthropic leaves tokens outside of the conversation: in the files of a container, which other
+/// conversations may name (it runs code by itself to filter what it searched or fetched, and at OpenRouter in a shell), and
+/// with MCP servers.
+const OUTSIDE: &[Mark] = &[
+    Mark::Member("container"),
+    Mark::Member("mcp_servers"),
+    Mark::Tool("code_execution_"),
+    Mark::Tool("web_search_"),
+    Mark::Tool("web_fetch_"),
+    Mark::Tool("openrouter:bash"),
+    Mark::Tool("openrouter:shell"),
+];
+
 /// Every endpoint, by its name.
 const ROWS: &[(&str, State)] = &[
     // Nothing is known about these: they may.
     ("generic", KEPT),
     ("mcp_message", KEPT),
-    ("anthropic_messages", shows(&["file_id", "container"])),
+    (
+        "anthropic_messages",
+        State {
+            keeps: Keeps::If(OUTSIDE),
+            shows: &["file_id"],
+        },
+    ),
     ("anthropic_count_tokens", NOTHING),
     ("anthropic_complete", NOTHING),
     ("anthropic_batches", KEPT),
@@ -52,7 +82,8 @@ const ROWS: &[(&str, State)] = &[
     (
         "openai_chat",
         State {
-            keeps: Keeps::If("store"),
+            // xAI keeps the answer of a deferred one until it is asked for.
+            keeps: Keeps::If(&[Mark::True("store"), Mark::True("deferred")]),
             shows: &["file_id", "agent_id"],
         },
     ),

@@ -69,6 +69,8 @@ reasons! {
     Undecodable "undecodable" 415 "the body can't be decoded" "Send it with gzip, br, zstd, deflate or no Content-Encoding.";
     /// The body is longer than is held.
     BodyTooLarge "body_too_large" 413 "the body is longer than the limit" "Send less, or ask your platform team to raise limits.request_body.";
+    /// A session holds more values than are kept apart.
+    TooManyValues "too_many_values" 413 "the session has shown too many values" "Open a new one.";
     /// The request's head stopped arriving.
     HeadTimeout "head_timeout" 408 "the request's head stopped arriving" "Send it at once.";
     /// The body stopped arriving.

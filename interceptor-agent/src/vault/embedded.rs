@@ -10,7 +10,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::store::{Backend, Entry, Id, Status, StoreError, now};
+use super::store::{Backend, Entry, Id, Purged, Status, StoreError, now};
 
 /// The format of the file.
 const FORMAT: i64 = 1;
@@ -25,12 +25,12 @@ const SCHEMA: &str = "
     CREATE INDEX entries_by_age ON entries (written);
     PRAGMA user_version = 1;";
 
-/// What has expired gives way; what has not stays, and is kept anew.
+/// What has expired gives way; what has not stays, and is kept anew: never for less long, also where the clock was set back.
 const WRITE: &str = "
     INSERT INTO entries (id, sealed, written) VALUES (?1, ?2, ?3)
     ON CONFLICT (id) DO UPDATE SET
         sealed = CASE WHEN written > ?4 THEN sealed ELSE excluded.sealed END,
-        written = excluded.written
+        written = max(written, excluded.written)
     RETURNING sealed";
 
 pub(super) struct Embedded {
@@ -88,6 +88,19 @@ impl Embedded {
         now().saturating_sub(self.retention)
     }
 
+    /// What was removed would stay in the log until others are written over it. Also where nothing was: the last time may
+    /// have failed.
+    fn empty_log(&mut self) -> Result<(), StoreError> {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let is_busy: bool = self.asked(|database| database.query_row(sql, (), |row| row.get(0)))?;
+        match is_busy {
+            false => Ok(()),
+            true => Err(StoreError::Traces {
+                place: self.place.clone(),
+            }),
+        }
+    }
+
     fn asked<T>(
         &mut self,
         ask: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
@@ -125,32 +138,32 @@ impl Backend for Embedded {
         })
     }
 
-    fn remove(&mut self, id: &Id) -> Result<bool, StoreError> {
-        self.asked(|database| {
-            let removed = database.execute("DELETE FROM entries WHERE id = ?1", params![id])?;
-            Ok(removed > 0)
-        })
+    fn remove(&mut self, ids: &[Id]) -> Result<u64, StoreError> {
+        let removed = self.asked(|database| {
+            let begun = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut removed = 0;
+            for id in ids {
+                removed += begun.execute("DELETE FROM entries WHERE id = ?1", params![id])? as u64;
+            }
+            begun.commit()?;
+            Ok(removed)
+        })?;
+        self.empty_log()?;
+        Ok(removed)
     }
 
-    fn purge(&mut self, all: bool) -> Result<u64, StoreError> {
+    fn purge(&mut self, all: bool) -> Result<Purged, StoreError> {
         let upto = if all { i64::MAX as u64 } else { self.expired() };
-        self.asked(|database| {
+        let removed = self.asked(|database| {
             let sql = "DELETE FROM entries WHERE id IN
                 (SELECT id FROM entries WHERE written <= ?1 LIMIT ?2)";
-            let mut removed = 0;
-            loop {
-                let portion = database.execute(sql, params![upto, PORTION])? as u64;
-                removed += portion;
-                if portion < PORTION {
-                    break;
-                }
-            }
-            if removed > 0 {
-                // Else they would stay in the log until others are written over them.
-                database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
-            }
-            Ok(removed)
-        })
+            Ok(database.execute(sql, params![upto, PORTION])? as u64)
+        })?;
+        let more = removed == PORTION;
+        if !more {
+            self.empty_log()?;
+        }
+        Ok(Purged { removed, more })
     }
 
     fn status(&mut self) -> Result<Status, StoreError> {
@@ -189,3 +202,6 @@ fn failed(place: &str, error: &rusqlite::Error) -> StoreError {
         error: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use redis::{
     RedisResult, cmd, pipe,
 };
 
-use super::store::{Backend, Entry, Id, Status, StoreError, now};
+use super::store::{Backend, Entry, Id, Purged, Status, StoreError, now};
 use crate::private_file;
 
 /// How long Redis has for a connection, and for an answer: less than an exchange waits.
@@ -158,17 +158,20 @@ impl Backend for Redis {
         self.asked(|connection| all.query(connection))
     }
 
-    fn remove(&mut self, id: &Id) -> Result<bool, StoreError> {
-        self.asked(|connection| cmd("DEL").arg(name(id)).query(connection))
+    fn remove(&mut self, ids: &[Id]) -> Result<u64, StoreError> {
+        let mut all = cmd("DEL");
+        all.arg(ids.iter().map(name).collect::<Vec<_>>());
+        self.asked(|connection| all.query(connection))
     }
 
-    fn purge(&mut self, all: bool) -> Result<u64, StoreError> {
+    fn purge(&mut self, all: bool) -> Result<Purged, StoreError> {
         let mut removed = 0;
         if all {
             let remove = |all: &mut Pipeline, name: &[u8]| _ = all.cmd("DEL").arg(name);
             self.each(remove, |count: u64| removed += count)?;
         }
-        Ok(removed)
+        let more = false;
+        Ok(Purged { removed, more })
     }
 
     fn status(&mut self) -> Result<Status, StoreError> {

@@ -1,5 +1,7 @@
 //! A store on a thread of its own: what many exchanges ask for at once is one transaction.
 
+mod schedule;
+
 use std::{
     io,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -9,12 +11,12 @@ use std::{
 
 use tokio::{sync::oneshot, time};
 
+use self::schedule::{Schedule, booted};
+
 /// Exchanges that may wait.
 const ROOM: usize = 1 << 12;
 /// Most of them in one transaction.
 const GROUP: usize = 256;
-/// How often what has expired is removed.
-const PURGE_EVERY: Duration = Duration::from_secs(600);
 
 /// The name of an entry.
 pub(super) type Id = [u8; 32];
@@ -34,14 +36,23 @@ pub(super) trait Backend: Send {
     /// What stands under each name and has not expired.
     fn read(&mut self, ids: &[Id]) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
 
-    /// Removes one; whether it was there.
-    fn remove(&mut self, id: &Id) -> Result<bool, StoreError>;
+    /// Removes those that are there, so that they can't be read off a file of this store either; how many.
+    fn remove(&mut self, ids: &[Id]) -> Result<u64, StoreError>;
 
-    /// Removes what has expired, or `all`; how many.
-    fn purge(&mut self, all: bool) -> Result<u64, StoreError>;
+    /// Removes a portion of what has expired, or of `all`; after the last, what was removed can't be read off a file of this
+    /// store either.
+    fn purge(&mut self, all: bool) -> Result<Purged, StoreError>;
 
     /// What it holds.
     fn status(&mut self) -> Result<Status, StoreError>;
+}
+
+/// What a purge has done.
+pub(super) struct Purged {
+    /// Entries that it removed.
+    pub removed: u64,
+    /// Whether there may be more of them.
+    pub more: bool,
 }
 
 /// What a store holds.
@@ -90,6 +101,14 @@ pub enum StoreError {
         /// Which.
         place: String,
     },
+    /// What was removed may still be read off a log that somebody else has in use.
+    #[error(
+        "{place}: it is removed, but still to be read in its log, which another process has in use; try again"
+    )]
+    Traces {
+        /// Which.
+        place: String,
+    },
     /// It takes longer than an exchange waits, or too many wait.
     #[error("too slow")]
     Slow,
@@ -116,7 +135,8 @@ impl Store {
     pub(super) fn start(backend: Box<dyn Backend>) -> Result<Self, StoreError> {
         let (jobs, waiting) = sync_channel(ROOM);
         let thread = thread::Builder::new().name("vault".into());
-        let started = thread.spawn(move || run(backend, &waiting));
+        let schedule = Schedule::new(Instant::now(), booted());
+        let started = thread.spawn(move || run(backend, &waiting, schedule));
         started
             .map(|_| Self(jobs))
             .map_err(|error: io::Error| StoreError::File {
@@ -158,20 +178,17 @@ impl Store {
     }
 }
 
-fn run(mut backend: Box<dyn Backend>, waiting: &Receiver<Job>) {
-    let mut next_purge = Instant::now();
+fn run(mut backend: Box<dyn Backend>, waiting: &Receiver<Job>, mut schedule: Schedule) {
     loop {
-        let until = next_purge.saturating_duration_since(Instant::now());
+        // A portion before each group that waits: neither waits long for the other.
+        if schedule.is_due(Instant::now(), booted()) && !purge(&mut *backend) {
+            schedule.done(Instant::now());
+        }
+        let until = schedule.next().saturating_duration_since(Instant::now());
         let first = match waiting.recv_timeout(until) {
             Ok(job) => job,
             Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => {
-                if let Err(error) = backend.purge(false) {
-                    tracing::warn!(%error, "the vault was not purged of what has expired");
-                }
-                next_purge = Instant::now() + PURGE_EVERY;
-                continue;
-            }
+            Err(RecvTimeoutError::Timeout) => continue,
         };
         let mut writes = Vec::new();
         let jobs = std::iter::once(first).chain(waiting.try_iter().take(GROUP - 1));
@@ -184,6 +201,17 @@ fn run(mut backend: Box<dyn Backend>, waiting: &Receiver<Job>) {
         }
         if !writes.is_empty() {
             write(&mut *backend, writes);
+        }
+    }
+}
+
+/// Removes a portion of what has expired; whether there may be more.
+fn purge(backend: &mut dyn Backend) -> bool {
+    match backend.purge(false) {
+        Ok(purged) => purged.more,
+        Err(error) => {
+            tracing::warn!(%error, "the vault was not purged of what has expired");
+            false
         }
     }
 }
@@ -214,3 +242,6 @@ pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,6 +177,51 @@ async fn the_desk_counts_forgets_and_purges() {
     assert_eq!(value(&vault.tenant(None), "EC2_2").await, None);
 }
 
+#[tokio::test]
+async fn what_is_forgotten_is_not_to_be_read_off_the_disk() {
+    let scratch = Scratch::new();
+    let config = scratch.config(LONG);
+    // An agent has it open: its log is not thrown away.
+    let tenant = open(&config).tenant(None);
+    let pairs = map(&[("EC2_1", "x"), ("EC2_2", "y")]);
+    tenant.keep(&pairs).await.unwrap();
+    let folder = scratch.0.join("store");
+    let other = rusqlite::Connection::open(folder.join("vault.db")).unwrap();
+    let mut all = other.prepare("SELECT sealed FROM entries").unwrap();
+    let rows = all.query_map((), |row| row.get(0)).unwrap();
+    let sealed: Vec<Vec<u8>> = rows.collect::<Result<_, _>>().unwrap();
+    let left = || {
+        let seen = bytes(&folder);
+        let is_there = |sealed: &&Vec<u8>| memchr::memmem::find(&seen, sealed).is_some();
+        sealed.iter().filter(is_there).count()
+    };
+    assert_eq!(left(), 2);
+    let mut desk = Desk::open(&config).unwrap();
+    assert_eq!(desk.forget("EC2_1", std::iter::once(None)).unwrap(), 1);
+    assert_eq!(left(), 1);
+    assert_eq!(desk.purge(true).unwrap(), 1);
+    assert_eq!(left(), 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_makes_nothing_older() {
+    let scratch = Scratch::new();
+    let tenant = open(&scratch.config(LONG)).tenant(None);
+    let pairs = map(&[("EC2_1", "x")]);
+    tenant.keep(&pairs).await.unwrap();
+    let other = rusqlite::Connection::open(scratch.0.join("store/vault.db")).unwrap();
+    let written = || -> u64 {
+        let sql = "SELECT written FROM entries";
+        other.query_row(sql, (), |row| row.get(0)).unwrap()
+    };
+    let before = written() + 24 * 3600;
+    other
+        .execute("UPDATE entries SET written = ?1", [before])
+        .unwrap();
+    tenant.keep(&pairs).await.unwrap();
+    assert_eq!(written(), before);
+}
+
 #[test]
 fn another_key_does_not_fit() {
     let scratch = Scratch::new();

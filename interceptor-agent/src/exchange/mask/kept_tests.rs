@@ -48,17 +48,23 @@ fn input(masked: &Masked) -> String {
 async fn what_the_provider_keeps_decides_how_tokens_are_numbered() {
     let scratch = Scratch::new();
     let tenant = open(&scratch.config(LONG)).tenant(None);
-    let (chat, responses) = (&openai::CHAT, &openai::RESPONSES);
+    let (chat, responses, messages) = (&openai::CHAT, &openai::RESPONSES, &anthropic::MESSAGES);
+    let runs = r#"{"tools":[{"type":"code_execution_20250825","name":"code_execution"}]}"#;
     for (answered, body, expected) in [
         (responses, r#"{"input":"x"}"#, "keyed"),
         (responses, "", "keyed"),
         (chat, r#"{"store":true}"#, "keyed"),
         (chat, r#"{"store":false}"#, "counted"),
+        (chat, r#"{"store":false,"deferred":true}"#, "keyed"),
+        (chat, r#"{"deferred":null}"#, "counted"),
         (chat, r#"{"messages":[{"store":true}]}"#, "counted"),
         (chat, r#"{"messages":[{"file_id":"f"}]}"#, "beside"),
         (chat, "", "beside"),
-        (&anthropic::MESSAGES, r#"{"system":"x"}"#, "counted"),
-        (&anthropic::MESSAGES, r#"{"container":"c"}"#, "beside"),
+        (messages, r#"{"system":"x"}"#, "counted"),
+        (messages, r#"{"messages":[{"file_id":"f"}]}"#, "beside"),
+        (messages, r#"{"container":"c"}"#, "keyed"),
+        (messages, runs, "keyed"),
+        (messages, r#"{"mcp_servers":[]}"#, "keyed"),
         (&openai::EMBEDDINGS, r#"{"file_id":"x"}"#, "counted"),
     ] {
         let masked = sent(&tenant, answered, body).await.unwrap();

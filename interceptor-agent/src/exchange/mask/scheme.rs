@@ -2,11 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use memchr::memmem;
+
 use super::Way;
 use crate::{
-    json::{self, Kind},
+    json::{self, Kind, Value},
     mask::token::Scheme,
-    protocol::Keeps,
+    protocol::{Keeps, Mark},
 };
 
 /// For a request with this body, decoded. `taken` stand for other values.
@@ -17,7 +19,7 @@ pub(super) fn of(way: &Way, body: &[u8], taken: Arc<HashSet<String>>) -> Scheme 
     let state = way.answered.state();
     let keeps = match state.keeps {
         Keeps::Never => false,
-        Keeps::If(key) => is_true(body, key),
+        Keeps::If(marks) => bears(body, marks),
         Keeps::Always => true,
     };
     // Without a body something kept is asked for.
@@ -32,15 +34,27 @@ pub(super) fn of(way: &Way, body: &[u8], taken: Arc<HashSet<String>>) -> Scheme 
     }
 }
 
-fn is_true(body: &[u8], key: &str) -> bool {
-    let is = |doc: json::Doc| {
-        let mut members = doc.root().entries();
-        members.any(|(name, value)| name.is_str(key) && value.kind() == Kind::True)
+fn bears(body: &[u8], marks: &[Mark]) -> bool {
+    let may = marks.iter().any(|mark| match mark {
+        Mark::True(key) | Mark::Member(key) => names(body, key),
+        Mark::Tool(kind) => memmem::find(body, format!("\"{kind}").as_bytes()).is_some(),
+    });
+    may && json::parse(body).is_ok_and(|doc| marks.iter().any(|mark| is_marked(doc.root(), *mark)))
+}
+
+fn is_marked(body: Value, mark: Mark) -> bool {
+    let is_of = |tool: Value, kind: &str| {
+        let mut members = tool.entries().filter(|(name, _)| name.is_str("type"));
+        members.any(|(_, value)| value.text().is_some_and(|text| text.starts_with(kind)))
     };
-    names(body, key) && json::parse(body).is_ok_and(is)
+    body.entries().any(|(name, value)| match mark {
+        Mark::True(key) => name.is_str(key) && value.kind() == Kind::True,
+        Mark::Member(key) => name.is_str(key) && value.kind() != Kind::Null,
+        Mark::Tool(kind) => name.is_str("tools") && value.items().any(|tool| is_of(tool, kind)),
+    })
 }
 
 /// Whether there may be such a key in it, wherever it stands.
 fn names(body: &[u8], key: &str) -> bool {
-    memchr::memmem::find(body, format!("\"{key}\"").as_bytes()).is_some()
+    memmem::find(body, format!("\"{key}\"").as_bytes()).is_some()
 }

@@ -25,6 +25,10 @@ use crate::{
     websocket::Message,
 };
 
+/// Most bytes that a session holds of values and of texts that look like tokens, each with 64 beside it: some ten thousand
+/// ids. Every message costs what they do.
+const HELD: usize = 1 << 20;
+
 /// Both ways of one WebSocket.
 pub(super) struct Session<'t> {
     terms: &'t Terms,
@@ -100,19 +104,21 @@ impl Pass for Up<'_> {
         let started = Instant::now();
         self.seen.came += message.len() as u64;
         let enforces = self.terms.masker.mode() == Mode::Enforce;
+        let before = self.masking.held();
         let onward = match self.masked(&message) {
             Err(refusal) if enforces => return Err(refusal),
             // Where nothing is enforced, what can't be read passes as it would without us.
             Err(_) => message,
             Ok(masked) => masked.unwrap_or(message),
         };
-        let report = self.masking.take_report();
-        if report.masked > 0 && enforces {
-            let tokens = Tokens::new(Arc::new(self.masking.tokens()));
-            let tokens = tokens.watched(self.watching.clone());
-            *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+        self.seen.report.add(&self.masking.take_report());
+        match self.masking.held() {
+            held if held > HELD && enforces => return Err(Reason::TooManyValues.into()),
+            // Nothing left masked: no token comes back.
+            held if held > HELD => self.masking = self.terms.masker.begin(),
+            held if held > before && enforces => self.give_tokens(),
+            _ => {}
         }
-        self.seen.report.add(&report);
         self.seen.went += onward.len() as u64;
         self.seen.took += started.elapsed();
         Ok(vec![onward])
@@ -124,6 +130,13 @@ impl Pass for Up<'_> {
 }
 
 impl Up<'_> {
+    /// From here on, what comes down has these.
+    fn give_tokens(&self) {
+        let tokens = Tokens::new(Arc::new(self.masking.tokens()));
+        let tokens = tokens.watched(self.watching.clone());
+        *self.tokens.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+    }
+
     async fn ask(&mut self, message: &Message) -> Result<(), Refusal> {
         if let Message::Text(text) = message {
             let raw = Bytes::copy_from_slice(text.as_bytes());

@@ -14,7 +14,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Report, pass::Hit};
 use crate::{
-    mask::{decode::Decoded, detector::ClassId, token::Literal},
+    mask::{
+        decode::Decoded,
+        detector::ClassId,
+        token::{Literal, Scheme},
+    },
     protocol::schema::Schema,
     recent::Recent,
 };
@@ -111,9 +115,14 @@ impl Cache {
 }
 
 impl Past {
-    /// Before any unit. What is a token to a reader depends on whether keyed ones mean something.
-    pub fn beginning(knows_keyed: bool) -> Self {
-        Self([u8::from(knows_keyed); 32])
+    /// Before any unit. What is a token to a reader depends on how values are numbered.
+    pub fn beginning(scheme: &Scheme) -> Self {
+        let scheme = match scheme {
+            Scheme::Counted => 0,
+            Scheme::Beside => 1,
+            Scheme::Keyed(..) => 2,
+        };
+        Self([scheme; 32])
     }
 
     /// Adds what a unit leaves behind; a unit without values leaves nothing.

@@ -9,6 +9,9 @@ use super::{
     token,
 };
 
+/// What an entry takes beside its text, about, in bytes.
+pub(super) const ENTRY: usize = 64;
+
 /// The tokens of one request.
 #[derive(Clone)]
 pub(in crate::mask) struct Numbering<'l> {
@@ -17,6 +20,7 @@ pub(in crate::mask) struct Numbering<'l> {
     /// By label index; few of the many labels occur in a request.
     numbers: BTreeMap<usize, Numbers>,
     surrogates: Surrogates,
+    held: usize,
 }
 
 /// A text of the request that looks like a token or a surrogate, and keeps its own meaning.
@@ -43,7 +47,13 @@ impl<'l> Numbering<'l> {
             scheme,
             numbers: BTreeMap::new(),
             surrogates: Surrogates::default(),
+            held: 0,
         }
+    }
+
+    /// What it holds, about, in bytes: values, and literals that look like tokens. It grows with each new one.
+    pub fn held(&self) -> usize {
+        self.held + self.surrogates.held()
     }
 
     /// Whether this was given to a value, in this exchange or, as far as can be seen, in another one.
@@ -68,7 +78,9 @@ impl<'l> Numbering<'l> {
         match literal {
             Literal::Token(label, number) => {
                 let of = self.numbers.entry(*label).or_default();
-                of.reserved.insert(*number);
+                if of.reserved.insert(*number) {
+                    self.held += ENTRY;
+                }
             }
             Literal::Surrogate(text) => self.surrogates.reserve(text),
         }
@@ -91,6 +103,9 @@ impl<'l> Numbering<'l> {
     fn token(&mut self, label: usize, value: &str) -> String {
         let name = self.labels.name(label);
         let of = self.numbers.entry(label).or_default();
+        if !of.by_value.contains_key(value) {
+            self.held += ENTRY + value.len();
+        }
         let number = match (of.by_value.get(value), &self.scheme) {
             (Some(&number), _) => number,
             (None, Scheme::Keyed(key, taken)) => {

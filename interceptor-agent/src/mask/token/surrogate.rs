@@ -22,6 +22,7 @@ use std::{
     sync::LazyLock,
 };
 
+use super::numbering::ENTRY;
 use network::Network;
 use regex::{Captures, Regex};
 
@@ -37,6 +38,7 @@ pub(super) struct Surrogates {
     values: BTreeMap<String, String>,
     /// Texts of the request that look like a surrogate, and keep their own meaning.
     literals: HashSet<Box<str>>,
+    held: usize,
 }
 
 impl Surrogates {
@@ -47,7 +49,9 @@ impl Surrogates {
 
     /// Keeps a text that is not taken from ever being handed out.
     pub fn reserve(&mut self, text: &str) {
-        self.literals.insert(text.into());
+        if self.literals.insert(text.into()) {
+            self.held += ENTRY + text.len();
+        }
     }
 
     /// The surrogate of a value: the one it has, or the next. None where it has no shape that is known, or where all are taken.
@@ -56,9 +60,15 @@ impl Surrogates {
             return Some(known.clone());
         }
         let surrogate = self.next(value)?;
+        self.held += ENTRY + value.len();
         self.of_value.insert(value.to_owned(), surrogate.clone());
         self.values.insert(surrogate.clone(), value.to_owned());
         Some(surrogate)
+    }
+
+    /// What it holds, about, in bytes.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// Every surrogate handed out, with its value.

@@ -73,6 +73,52 @@ async fn a_session_has_one_set_of_tokens() {
     assert!(up.seen.came > 0 && up.seen.went > 0 && down.bytes > 0);
 }
 
+/// As many values, each another one, or as many texts that look like tokens.
+fn many(from: usize, count: usize, write: impl Fn(usize) -> String) -> Message {
+    let all: Vec<_> = (from..from + count).map(write).collect();
+    text(create(&all.join(" ")))
+}
+
+#[tokio::test]
+async fn a_session_that_shows_too_much_ends() {
+    let value = |number| format!("i-0123456789ab{number:05x}");
+    let literal = |number| format!("EC2_{}", 1000 + number);
+    let writes: [&dyn Fn(usize) -> String; 2] = [&value, &literal];
+    for write in writes {
+        let enforced = terms(Mode::Enforce, PathPolicy::Block);
+        let dry = terms(Mode::DryRun, PathPolicy::Block);
+        let mut up = Session::new(&enforced, &REALTIME).up();
+        let mut unenforced = Session::new(&dry, &REALTIME).up();
+        let mut shown = 0;
+        let refused = loop {
+            let message = many(shown, 1000, write);
+            assert!(unenforced.pass(message.clone()).await.is_ok());
+            if let Err(refused) = up.pass(message).await {
+                break refused;
+            }
+            shown += 1000;
+            assert!(shown < 100_000);
+        };
+        assert_eq!(refused.reason, Reason::TooManyValues);
+        assert!(shown >= 4000, "{shown}");
+        assert!(unenforced.masking.held() <= HELD);
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_again_adds_nothing() {
+    let terms = terms(Mode::Enforce, PathPolicy::Block);
+    let session = Session::new(&terms, &REALTIME);
+    let mut up = session.up();
+    let tokens = || Arc::clone(&session.tokens.lock().unwrap());
+    up.pass(text(create(ID))).await.unwrap();
+    let before = tokens();
+    up.pass(text(create(ID))).await.unwrap();
+    assert!(Arc::ptr_eq(&before, &tokens()));
+    up.pass(text(create("i-0123456789abcdef1"))).await.unwrap();
+    assert!(!Arc::ptr_eq(&before, &tokens()));
+}
+
 #[tokio::test]
 async fn what_is_held_goes_out_before_the_end() {
     let terms = terms(Mode::Enforce, PathPolicy::Block);

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::mask::token::NumberKey;
 
 /// Text long enough to be kept.
 const FILLER: &str = "Nothing in this sentence has to be masked, and it is here to be long. ";
@@ -17,7 +18,11 @@ fn conversation(turns: &[String]) -> Bytes {
 }
 
 fn masked(masker: &Masker, body: &Bytes) -> (Bytes, TokenMap, Report) {
-    let mut masking = masker.begin();
+    masked_with(masker, &Scheme::Counted, body)
+}
+
+fn masked_with(masker: &Masker, scheme: &Scheme, body: &Bytes) -> (Bytes, TokenMap, Report) {
+    let mut masking = masker.begin_with(scheme.clone());
     let bytes = masking
         .body(&anthropic::MESSAGES, body)
         .unwrap()
@@ -56,6 +61,30 @@ fn what_was_sent_before_is_not_looked_at_again() {
     assert!(String::from_utf8_lossy(&bytes).contains("EC2_001"));
 }
 
+fn schemes() -> [Scheme; 3] {
+    let key = NumberKey::new(&[7; 32]);
+    let keyed = Scheme::Keyed(key, Arc::default());
+    [Scheme::Counted, Scheme::Beside, keyed]
+}
+
+#[test]
+fn a_literal_that_is_nobodys_under_one_scheme_may_be_a_token_under_another() {
+    let body = conversation(&[turn(ID), turn("EC2_001")]);
+    for first in schemes() {
+        for second in schemes() {
+            let masker = fresh();
+            masked_with(&masker, &first, &body);
+            let (bytes, tokens, _) = masked_with(&masker, &second, &body);
+            let expected = masked_with(&fresh(), &second, &body);
+            assert_eq!(
+                (bytes, tokens),
+                (expected.0, expected.1),
+                "{first:?}, then {second:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_was_refused_is_not_kept() {
     let actions = BTreeMap::from([("vpc".to_owned(), Action::Block)]);
@@ -91,18 +120,19 @@ fn without_room_nothing_is_kept() {
 proptest! {
     #[test]
     fn the_cache_changes_nothing(
-        conversations in prop::collection::vec(prop::collection::vec(0..10usize, 1..6), 2..8),
+        conversations in prop::collection::vec((0..3usize, prop::collection::vec(0..10usize, 1..6)), 2..8),
     ) {
         let texts = [
             ID, OTHER, "EC2_001 and EC2_003", "nothing", "account 123456789012 and 10.0.0.1", "123456789012", "is 10.0.0.1.203.0.113.12 [203.0.113.12",
             r#"{"a": "\u0069-0123456789abcdef0", "b": "EC2\\_002"}"#, PEM, "c2VlIGktMDEyMzQ1Njc4OWFiY2RlZjAgbm93",
         ];
         let with = fresh();
-        for turns in conversations {
+        for (scheme, turns) in conversations {
+            let scheme = &schemes()[scheme];
             let turns: Vec<_> = turns.into_iter().map(|index| turn(texts[index])).collect();
             let body = conversation(&turns);
-            let (bytes, tokens, report) = masked(&with, &body);
-            let (expected, expected_tokens, expected_report) = masked(&fresh(), &body);
+            let (bytes, tokens, report) = masked_with(&with, scheme, &body);
+            let (expected, expected_tokens, expected_report) = masked_with(&fresh(), scheme, &body);
             prop_assert_eq!(bytes, expected);
             prop_assert_eq!(tokens, expected_tokens);
             prop_assert_eq!(Report { cached_bytes: 0, ..report }, expected_report);
