@@ -23,7 +23,10 @@ use super::{
     unmask::{Escaping, Pieces, Tokens},
 };
 use crate::{
-    eventstream::EventStreamError, json::split, protobuf::GrpcError, protocol::Endpoint,
+    eventstream::EventStreamError,
+    json::{JsonError, split},
+    protobuf::GrpcError,
+    protocol::Endpoint,
     sse::EventTooLong,
 };
 
@@ -113,6 +116,9 @@ pub enum UnmaskError {
     /// One item of the stream is too long.
     #[error(transparent)]
     ItemTooLong(#[from] split::TooLong),
+    /// JSON of more than we read.
+    #[error("the provider's answer can't be read: {0}")]
+    Unreadable(JsonError),
     /// The answer has something that policy does not let it have.
     #[error("the answer holds {class}, which policy blocks")]
     Blocked {
@@ -251,12 +257,12 @@ impl Unmasker {
         match &mut self.body {
             Body::Untouched => {}
             Body::Text(text) => out.extend_from_slice(&text.finish(&self.tokens, b"")),
-            Body::Document(document) => document.finish(&self.tokens, out),
-            Body::Content(content) => content.finish(&self.tokens, out),
-            Body::Events(events) => events.finish(&self.tokens, out),
+            Body::Document(document) => document.finish(&self.tokens, out)?,
+            Body::Content(content) => content.finish(&self.tokens, out)?,
+            Body::Events(events) => events.finish(&self.tokens, out)?,
             Body::Items(items) => items.finish(&self.tokens, out),
-            Body::Messages(messages) => messages.finish(&self.tokens, out),
-            Body::Grpc(messages) => messages.finish(&self.tokens, out),
+            Body::Messages(messages) => messages.finish(&self.tokens, out)?,
+            Body::Grpc(messages) => messages.finish(&self.tokens, out)?,
         }
         self.unblocked(before, out)
     }

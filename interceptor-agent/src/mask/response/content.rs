@@ -72,7 +72,7 @@ impl Content {
         }
         let whole = memchr::memrchr(b'\n', &self.held).map_or(0, |end| end + 1);
         for line in self.held[..whole].split_inclusive(|&byte| byte == b'\n') {
-            self.line(tokens, line, out);
+            self.line(tokens, line, out)?;
         }
         self.held.drain(..whole);
         match self.held.len() > self.line_limit {
@@ -83,13 +83,18 @@ impl Content {
         }
     }
 
-    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+    pub(super) fn finish(
+        &mut self,
+        tokens: &Tokens,
+        out: &mut BytesMut,
+    ) -> Result<(), UnmaskError> {
         let held = std::mem::take(&mut self.held);
         match &mut self.read_as {
-            ReadAs::Document(document) => document.finish(tokens, out),
+            ReadAs::Document(document) => document.finish(tokens, out)?,
             ReadAs::Text(text) => out.extend_from_slice(&text.finish(tokens, b"")),
-            ReadAs::Undecided | ReadAs::Lines => self.line(tokens, &held, out),
+            ReadAs::Undecided | ReadAs::Lines => self.line(tokens, &held, out)?,
         }
+        Ok(())
     }
 
     /// What the first line says.
@@ -106,13 +111,12 @@ impl Content {
         }
     }
 
-    fn line(&self, tokens: &Tokens, line: &[u8], out: &mut BytesMut) {
-        match json::parse(line) {
-            Ok(doc) => {
-                out.extend_from_slice(&document::unmask(self.endpoint.answer, tokens, &doc));
-            }
-            Err(_) => out.extend_from_slice(&tokens.unmask(line, Escaping::None)),
-        }
+    fn line(&self, tokens: &Tokens, line: &[u8], out: &mut BytesMut) -> Result<(), UnmaskError> {
+        out.extend_from_slice(&match document::read(line)? {
+            Some(doc) => document::unmask(self.endpoint.answer, tokens, &doc),
+            None => tokens.unmask(line, Escaping::None),
+        });
+        Ok(())
     }
 }
 

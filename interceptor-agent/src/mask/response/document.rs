@@ -9,7 +9,7 @@ use super::{
     UnmaskError,
 };
 use crate::{
-    json::{self, Doc},
+    json::{self, Doc, JsonError},
     protocol::{Endpoint, response::Answer},
 };
 
@@ -37,14 +37,44 @@ impl Document {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+    pub(super) fn finish(
+        &mut self,
+        tokens: &Tokens,
+        out: &mut BytesMut,
+    ) -> Result<(), UnmaskError> {
         let body = std::mem::take(&mut self.body);
-        match json::parse(&body) {
-            Ok(doc) => out.extend_from_slice(&unmask(self.answer, tokens, &doc)),
+        out.extend_from_slice(&match read(&body)? {
+            Some(doc) => unmask(self.answer, tokens, &doc),
+            None if self.answer.file => tokens.unmask(&body, Escaping::None),
             // A gateway's HTML page, most likely.
-            Err(_) => out.extend_from_slice(&tokens.unmask(&body, Escaping::None)),
-        }
+            None => unmask_text(tokens, &body),
+        });
+        Ok(())
     }
+}
+
+/// A document; `None` for what is no JSON.
+///
+/// # Errors
+/// For JSON that is more than we read: the client may read it.
+pub(super) fn read(raw: &[u8]) -> Result<Option<Doc<'_>>, UnmaskError> {
+    match json::parse(raw) {
+        Ok(doc) => Ok(Some(doc)),
+        Err(JsonError::NotUtf8 { .. } | JsonError::Syntax { .. }) => Ok(None),
+        Err(
+            error @ (JsonError::TooDeep { .. } | JsonError::TooManyValues | JsonError::TooLarge),
+        ) => Err(UnmaskError::Unreadable(error)),
+    }
+}
+
+/// What is no JSON with values put back: a text. What begins as an object is one to lenient readers (`NaN`, a tab in a
+/// string), so values are escaped as in one.
+pub(super) fn unmask_text<'r>(tokens: &Tokens, raw: &'r [u8]) -> Cow<'r, [u8]> {
+    let escaping = match raw.trim_ascii_start().starts_with(b"{") {
+        true => Escaping::Json,
+        false => Escaping::None,
+    };
+    tokens.unmask(raw, escaping)
 }
 
 /// A whole document with values put back.

@@ -55,9 +55,12 @@ impl GrpcStream {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), GrpcError> {
         self.text.flush(tokens, out);
-        out.extend_from_slice(&self.buffer.split());
+        match self.buffer.is_empty() {
+            true => Ok(()),
+            false => Err(GrpcError::Cut),
+        }
     }
 }
 
