@@ -195,7 +195,8 @@ fn a_part_of_a_file_is_asked_for_as_the_whole() -> Result<()> {
     std::fs::write(&path, format!("at {ID}\n"))?;
     let file = format!("file=@{}", path.display());
     client.curl(["-F", "purpose=batch", "-F", &file, FILES])?;
-    let (status, whole, _) = client.answer(["-H", "If-Range: \"e\"", "-r", "0-9", FILE])?;
+    let part = ["-H", "Range: bytes=0-9", "-H", "If-Range: \"e\"", FILE];
+    let (status, whole, _) = client.answer(part)?;
     assert_eq!((status, whole), (200, format!("at {ID}\n")));
     let seen = world.upstream.record().last().context("nothing")?;
     for name in ["range", "if-range"] {
