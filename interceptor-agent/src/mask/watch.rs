@@ -4,6 +4,7 @@
 //! Looks at the provider's own bytes, before values are put back, so that those are none of it. Numbers, keys of the API and
 //! sealed blocks are not looked at.
 
+mod ours;
 mod window;
 
 use std::{
@@ -18,6 +19,7 @@ use super::{
     decode::Decoded,
     detector::{Action, ClassId, Detectors, Finding},
     request::Masker,
+    token::Labels,
     unmask::Escaping,
 };
 pub(super) use window::Window;
@@ -29,13 +31,17 @@ pub(super) const MOST: usize = 16 << 10;
 /// What a policy watches for in answers.
 pub struct Watch {
     masker: Masker,
+    /// Those of tokens.
+    labels: Labels,
 }
 
 impl Watch {
     /// For the classes and actions of these detectors. Where `mode` does not enforce, findings are only counted.
     pub fn new(detectors: Arc<Detectors>, mode: Mode) -> Self {
+        let masker = Masker::new(detectors, mode).with_cache(0);
         Self {
-            masker: Masker::new(detectors, mode).with_cache(0),
+            labels: Labels::new(masker.labels()),
+            masker,
         }
     }
 
@@ -114,8 +120,8 @@ impl Watching {
         self.take(&mut Window::default(), raw, escaping, true, is_ours)
     }
 
-    /// What is decided of a text once `raw` came in; all of it, if that is the `last` of it. What `is_ours` stands
-    /// for a value of the request.
+    /// What is decided of a text once `raw` came in; all of it, if that is the `last` of it. Tokens, and a surrogate
+    /// that `is_ours`, stand for a value of the request.
     pub(super) fn take<'r>(
         &self,
         window: &mut Window,
@@ -146,7 +152,13 @@ impl Watching {
         let text = [window.before(), decoded.text()].concat();
         let mut found = Vec::new();
         self.watch.masker.findings(&text, &mut found);
-        found.retain(|finding| !is_ours(&text[finding.start..finding.end]));
+        ours::take_out(
+            &self.watch.masker,
+            &self.watch.labels,
+            &text,
+            &mut found,
+            is_ours,
+        );
         let mut cut = at + decided;
         if !last && let Some(open) = found.iter().find(|f| f.start < cut && cut <= f.end) {
             cut = open.start.max(at);

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use super::{MaskError, MaskedBytes, Masking, Mode, Outcome};
 use crate::{
     media::Media,
-    protobuf::{self, GrpcError, MAX_DEPTH, Value},
+    protobuf::{self, GrpcError, MAX_DEPTH, Value, as_text},
 };
 
 /// Numbers of fewer digits are seeds and counts.
@@ -20,16 +20,16 @@ impl Masking<'_> {
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
     pub fn grpc(&mut self, raw: &Bytes, unread: bool) -> Result<Outcome, MaskError> {
-        let mut rest = BytesMut::from(&raw[..]);
+        let mut rest = &raw[..];
         let mut out = BytesMut::new();
         let mut changed = false;
         while let Some(message) = protobuf::next_message(&mut rest, usize::MAX)? {
-            if protobuf::fields(&message).is_none() {
+            if protobuf::fields(message).is_none() {
                 return Err(GrpcError::NotProtobuf.into());
             }
-            let masked = self.message(&message, unread, 0)?;
+            let masked = self.message(message, unread, 0)?;
             changed |= masked.is_some();
-            protobuf::write_message(masked.as_deref().unwrap_or(&message), &mut out);
+            protobuf::write_message(masked.as_deref().unwrap_or(message), &mut out);
         }
         if !rest.is_empty() {
             return Err(GrpcError::Cut.into());
@@ -118,13 +118,6 @@ impl Masking<'_> {
         }
         Ok(())
     }
-}
-
-/// UTF-8 without the bytes that only lengths and tags have.
-fn as_text(raw: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(raw).ok()?;
-    let plain = |c: char| !c.is_control() || "\t\r\n\x0c\x1b".contains(c) || c >= '\u{7f}';
-    text.chars().all(plain).then_some(text)
 }
 
 #[cfg(test)]

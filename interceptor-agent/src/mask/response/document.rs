@@ -1,6 +1,6 @@
 //! A JSON document: held until it is whole, then its texts are replaced where they stand.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use bytes::BytesMut;
 
@@ -9,14 +9,14 @@ use super::{
     UnmaskError,
 };
 use crate::{
-    json::{self, Doc},
+    json::{self, Doc, JsonError},
     protocol::{Endpoint, response::Answer},
 };
 
 #[derive(Clone)]
 pub(super) struct Document {
     answer: &'static Answer,
-    body: Vec<u8>,
+    body: Arc<Vec<u8>>,
     limit: usize,
 }
 
@@ -24,27 +24,57 @@ impl Document {
     pub(super) fn new(endpoint: &'static Endpoint, limit: usize) -> Self {
         Self {
             answer: endpoint.answer,
-            body: Vec::new(),
+            body: Arc::default(),
             limit,
         }
     }
 
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), UnmaskError> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) -> Result<(), UnmaskError> {
         if self.body.len() + chunk.len() > self.limit {
             return Err(UnmaskError::BodyTooLong { limit: self.limit });
         }
-        self.body.extend_from_slice(chunk);
+        Arc::make_mut(&mut self.body).extend_from_slice(chunk);
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+    pub(super) fn finish(
+        &mut self,
+        tokens: &Tokens,
+        out: &mut BytesMut,
+    ) -> Result<(), UnmaskError> {
         let body = std::mem::take(&mut self.body);
-        match json::parse(&body) {
-            Ok(doc) => out.extend_from_slice(&unmask(self.answer, tokens, &doc)),
+        out.extend_from_slice(&match read(&body)? {
+            Some(doc) => unmask(self.answer, tokens, &doc),
+            None if self.answer.file => tokens.unmask(&body, Escaping::None),
             // A gateway's HTML page, most likely.
-            Err(_) => out.extend_from_slice(&tokens.unmask(&body, Escaping::None)),
-        }
+            None => unmask_text(tokens, &body),
+        });
+        Ok(())
     }
+}
+
+/// A document; `None` for what is no JSON.
+///
+/// # Errors
+/// For JSON that is more than we read: the client may read it.
+pub(super) fn read(raw: &[u8]) -> Result<Option<Doc<'_>>, UnmaskError> {
+    match json::parse(raw) {
+        Ok(doc) => Ok(Some(doc)),
+        Err(JsonError::NotUtf8 { .. } | JsonError::Syntax { .. }) => Ok(None),
+        Err(
+            error @ (JsonError::TooDeep { .. } | JsonError::TooManyValues | JsonError::TooLarge),
+        ) => Err(UnmaskError::Unreadable(error)),
+    }
+}
+
+/// What is no JSON with values put back: a text. What begins as an object is one to lenient readers (`NaN`, a tab in a
+/// string), so values are escaped as in one.
+pub(super) fn unmask_text<'r>(tokens: &Tokens, raw: &'r [u8]) -> Cow<'r, [u8]> {
+    let escaping = match raw.trim_ascii_start().starts_with(b"{") {
+        true => Escaping::Json,
+        false => Escaping::None,
+    };
+    tokens.unmask(raw, escaping)
 }
 
 /// A whole document with values put back.

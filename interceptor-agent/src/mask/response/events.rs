@@ -4,14 +4,10 @@ use std::borrow::Cow;
 
 use bytes::BytesMut;
 
-use super::{
-    super::unmask::{Escaping, Tokens},
-    texts::Texts,
-};
+use super::{super::unmask::Tokens, UnmaskError, document, texts::Texts};
 use crate::{
-    json,
     protocol::Endpoint,
-    sse::{Event, EventTooLong, Events},
+    sse::{Event, Events},
 };
 
 #[derive(Clone)]
@@ -30,27 +26,30 @@ impl EventStream {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), EventTooLong> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
         self.events.push(chunk);
+    }
+
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), UnmaskError> {
         while let Some(event) = self.events.next_event()? {
-            pass(&mut self.texts, &mut self.line_end, tokens, event, out);
+            pass(&mut self.texts, &mut self.line_end, tokens, event, out)?;
         }
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+    pub(super) fn finish(
+        &mut self,
+        tokens: &Tokens,
+        out: &mut BytesMut,
+    ) -> Result<(), UnmaskError> {
         let rest = self.events.rest();
-        pass(&mut self.texts, &mut self.line_end, tokens, rest, out);
+        pass(&mut self.texts, &mut self.line_end, tokens, rest, out)?;
         if !rest.raw().is_empty() && self.texts.is_holding() {
             out.extend_from_slice(&self.line_end.repeat(2));
         }
         self.texts.end(tokens);
         write_owed(&mut self.texts, self.line_end, out);
+        Ok(())
     }
 }
 
@@ -60,24 +59,26 @@ fn pass(
     tokens: &Tokens,
     event: Event<'_>,
     out: &mut BytesMut,
-) {
+) -> Result<(), UnmaskError> {
     let Some(data) = event.data() else {
-        return out.extend_from_slice(event.raw());
+        out.extend_from_slice(event.raw());
+        return Ok(());
     };
     *line_end = event.line_end();
     if data.trim_ascii() == b"[DONE]" {
         texts.end(tokens);
     }
     let name = event.name();
-    let unmasked = match json::parse(&data) {
-        Ok(doc) => texts.event(tokens, &doc, name),
-        Err(_) => tokens.unmask(&data, Escaping::None),
+    let unmasked = match document::read(&data)? {
+        Some(doc) => texts.event(tokens, &doc, name),
+        None => document::unmask_text(tokens, &data),
     };
     write_owed(texts, line_end, out);
     match unmasked {
         Cow::Borrowed(_) => out.extend_from_slice(event.raw()),
         Cow::Owned(data) => event.write_with(&data, out),
     }
+    Ok(())
 }
 
 fn write_owed(texts: &mut Texts, line_end: &[u8], out: &mut BytesMut) {

@@ -1,6 +1,8 @@
 //! A stream of gRPC's messages: values are put back into every text, and one that goes on from message to message is held
 //! where it may end in a token.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::super::unmask::{Escaping, Pieces, Tokens};
@@ -11,7 +13,9 @@ use crate::{
 
 #[derive(Clone)]
 pub(super) struct GrpcStream {
-    buffer: BytesMut,
+    buffer: Arc<Vec<u8>>,
+    /// Start of the first message that was not handed out.
+    start: usize,
     limit: usize,
     text: GrowingText,
 }
@@ -27,7 +31,8 @@ struct GrowingText {
 impl GrpcStream {
     pub(super) fn new(endpoint: &'static Endpoint, limit: usize) -> Self {
         Self {
-            buffer: BytesMut::new(),
+            buffer: Arc::default(),
+            start: 0,
             limit,
             text: GrowingText {
                 path: endpoint.growing_text(),
@@ -37,27 +42,33 @@ impl GrpcStream {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), GrpcError> {
-        self.buffer.extend_from_slice(chunk);
-        while let Some(message) = protobuf::next_message(&mut self.buffer, self.limit)? {
-            self.text.once = count(&message, self.text.path) == 1;
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
+        let buffer = Arc::make_mut(&mut self.buffer);
+        buffer.drain(..self.start);
+        buffer.extend_from_slice(chunk);
+        self.start = 0;
+    }
+
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), GrpcError> {
+        let mut rest = &self.buffer[self.start..];
+        while let Some(message) = protobuf::next_message(&mut rest, self.limit)? {
+            self.text.once = count(message, self.text.path) == 1;
             if !self.text.once {
                 self.text.flush(tokens, out);
             }
-            let unmasked = self.text.message(tokens, &message, Some(0), 0);
-            protobuf::write_message(unmasked.as_deref().unwrap_or(&message), out);
+            let unmasked = self.text.message(tokens, message, Some(0), 0);
+            protobuf::write_message(unmasked.as_deref().unwrap_or(message), out);
         }
+        self.start = self.buffer.len() - rest.len();
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), GrpcError> {
         self.text.flush(tokens, out);
-        out.extend_from_slice(&self.buffer.split());
+        match self.start == self.buffer.len() {
+            true => Ok(()),
+            false => Err(GrpcError::Cut),
+        }
     }
 }
 
@@ -123,7 +134,11 @@ impl GrowingText {
             true => self.message(tokens, raw, on_path, depth + 1),
             false => None,
         };
-        let as_text = || std::str::from_utf8(raw).ok().map(str::as_bytes);
+        // What the growing text stands in is no text, and has a length to keep.
+        if on_path.is_some_and(|at| at < self.path.len()) {
+            return inner;
+        }
+        let as_text = || protobuf::as_text(raw).map(str::as_bytes);
         inner.or_else(|| changed(&tokens.unmask(as_text()?, Escaping::None)))
     }
 
@@ -194,10 +209,11 @@ mod tests {
         }
         unmasker.finish(&mut out).unwrap();
         let mut seen = Vec::new();
-        while let Some(message) = protobuf::next_message(&mut out, 1 << 20).unwrap() {
+        let mut rest = &out[..];
+        while let Some(message) = protobuf::next_message(&mut rest, 1 << 20).unwrap() {
             seen.push(message.to_vec());
         }
-        assert!(out.is_empty());
+        assert!(rest.is_empty());
         seen
     }
 
@@ -231,6 +247,25 @@ mod tests {
         let both = [chunk(&GEMINI, "a EC2_001"), chunk(&GEMINI, "b EC2")].concat();
         let expected = [chunk(&GEMINI, &format!("a {ID}")), chunk(&GEMINI, "b EC2")].concat();
         assert_eq!(unmasked(&GEMINI, &[both], 9), [expected]);
+    }
+
+    #[test]
+    fn a_text_that_does_not_change_leaves_its_message_as_it_is() {
+        for endpoint in [&GEMINI, &VERTEX] {
+            // Lengths that are signs, and such as are none.
+            for length in 8..140 {
+                let goes_on = format!("{:x<length$}", "EC2_001 ");
+                let messages = [chunk(endpoint, "My"), chunk(endpoint, &goes_on)];
+                assert_eq!(unmasked(endpoint, &messages, 1000), messages, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_could_be_a_message_is_one_text() {
+        assert!(protobuf::fields(b"EC2_001").is_some());
+        let message = field(9, "EC2_001");
+        assert_eq!(unmasked(&GEMINI, &[message], 9), [field(9, ID)]);
     }
 
     #[test]

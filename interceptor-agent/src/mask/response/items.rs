@@ -1,15 +1,10 @@
 //! A stream of JSON values, as lines or as the items of one array: each goes out once it is whole.
 
-use std::borrow::Cow;
-
 use bytes::BytesMut;
 
-use super::{super::unmask::Tokens, texts::Texts};
+use super::{super::unmask::Tokens, UnmaskError, document, texts::Texts};
 use crate::{
-    json::{
-        self,
-        split::{Part, Splitter, TooLong},
-    },
+    json::split::{Part, Splitter},
     protocol::Endpoint,
 };
 
@@ -35,13 +30,11 @@ impl ItemStream {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), TooLong> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
         self.splitter.push(chunk);
+    }
+
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), UnmaskError> {
         let Self {
             splitter,
             texts,
@@ -66,9 +59,9 @@ impl ItemStream {
                     out.extend_from_slice(&[byte]);
                 }
                 Part::Object(raw) => {
-                    let unmasked = match json::parse(raw) {
-                        Ok(doc) => texts.event(tokens, &doc, None),
-                        Err(_) => Cow::Borrowed(raw),
+                    let unmasked = match document::read(raw)? {
+                        Some(doc) => texts.event(tokens, &doc, None),
+                        None => document::unmask_text(tokens, raw),
                     };
                     for event in texts.owed() {
                         out.extend_from_slice(&event.data);
@@ -84,7 +77,7 @@ impl ItemStream {
 
     pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
         let rest = self.splitter.rest();
-        out.extend_from_slice(&rest);
+        out.extend_from_slice(&document::unmask_text(tokens, &rest));
         self.texts.end(tokens);
         for event in self.texts.owed() {
             if self.behind_item || !rest.is_empty() {

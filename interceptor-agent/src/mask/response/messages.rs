@@ -7,12 +7,13 @@ use bytes::BytesMut;
 
 use super::{
     super::unmask::Tokens,
-    document::Splice,
+    UnmaskError,
+    document::{self, Splice},
     texts::{Owed, Texts},
 };
 use crate::{
     eventstream::{self, EventStreamError, Message, Messages},
-    json::{self, Value},
+    json::Value,
     protocol::Endpoint,
 };
 
@@ -33,23 +34,28 @@ impl MessageStream {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), EventStreamError> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
         self.messages.push(chunk);
+    }
+
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), UnmaskError> {
         while let Some(message) = self.messages.next_message()? {
-            pass(&mut self.texts, &mut self.chunked, tokens, &message, out);
+            pass(&mut self.texts, &mut self.chunked, tokens, &message, out)?;
         }
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) {
+    pub(super) fn finish(
+        &mut self,
+        tokens: &Tokens,
+        out: &mut BytesMut,
+    ) -> Result<(), UnmaskError> {
         self.texts.end(tokens);
         write_owed(&mut self.texts, self.chunked, out);
-        out.extend_from_slice(self.messages.rest());
+        match self.messages.rest() {
+            [] => Ok(()),
+            _ => Err(EventStreamError::Broken.into()),
+        }
     }
 }
 
@@ -59,21 +65,21 @@ fn pass(
     tokens: &Tokens,
     message: &Message<'_>,
     out: &mut BytesMut,
-) {
+) -> Result<(), UnmaskError> {
     if message.header(":message-type") != Some("event") {
         // An exception ends the stream.
         texts.end(tokens);
     }
-    let Ok(doc) = json::parse(message.payload()) else {
-        write_owed(texts, *chunked, out);
-        return out.extend_from_slice(message.raw());
-    };
-    let unmasked = match in_chunk(doc.root()) {
-        Some((bytes, inner)) => {
+    let doc = document::read(message.payload())?;
+    let chunk = doc.as_ref().and_then(|doc| in_chunk(doc.root()));
+    let unmasked = match (&doc, chunk) {
+        (None, _) => document::unmask_text(tokens, message.payload()),
+        (Some(doc), None) => texts.event(tokens, doc, message.header(":event-type")),
+        (Some(doc), Some((bytes, inner))) => {
             *chunked = true;
-            let unmasked = match json::parse(&inner) {
-                Ok(inner) => texts.event(tokens, &inner, message.header(":event-type")),
-                Err(_) => Cow::Borrowed(&inner[..]),
+            let unmasked = match document::read(&inner)? {
+                Some(inner) => texts.event(tokens, &inner, message.header(":event-type")),
+                None => document::unmask_text(tokens, &inner),
             };
             let mut splice = Splice::new(doc.raw());
             if let Cow::Owned(unmasked) = unmasked {
@@ -81,13 +87,13 @@ fn pass(
             }
             splice.finish()
         }
-        None => texts.event(tokens, &doc, message.header(":event-type")),
     };
     write_owed(texts, *chunked, out);
     match unmasked {
         Cow::Borrowed(_) => out.extend_from_slice(message.raw()),
         Cow::Owned(payload) => message.write_with(&payload, out),
     }
+    Ok(())
 }
 
 /// What a chunk carries, and where.

@@ -1,10 +1,7 @@
 //! Events that come whole, one by one: the messages of a WebSocket.
 
-use super::{
-    super::unmask::{Escaping, Tokens},
-    texts::Texts,
-};
-use crate::{json, protocol::Endpoint};
+use super::{super::unmask::Tokens, document, texts::Texts};
+use crate::protocol::Endpoint;
 
 /// Puts values back into them. What is held of a text goes out in an event of our own, before the one that ends it.
 pub struct EventUnmasker(Texts);
@@ -15,15 +12,16 @@ impl EventUnmasker {
         Self(Texts::new(endpoint.answer))
     }
 
-    /// What the client gets for one event.
+    /// What the client gets for one event. JSON of more than we read is left out.
     pub fn event(&mut self, tokens: &Tokens, event: String) -> Vec<String> {
-        let unmasked = match json::parse(event.as_bytes()) {
-            Ok(doc) => self.0.event(tokens, &doc, None),
-            Err(_) => tokens.unmask(event.as_bytes(), Escaping::None),
+        let unmasked = match document::read(event.as_bytes()) {
+            Ok(Some(doc)) => Some(self.0.event(tokens, &doc, None)),
+            Ok(None) => Some(document::unmask_text(tokens, event.as_bytes())),
+            Err(_) => None,
         };
-        let last = String::from_utf8_lossy(&unmasked).into_owned();
+        let last = unmasked.map(|event| String::from_utf8_lossy(&event).into_owned());
         let mut events = self.owed();
-        events.push(last);
+        events.extend(last);
         events
     }
 

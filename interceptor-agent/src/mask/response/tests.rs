@@ -2,6 +2,7 @@
 
 mod attempts;
 mod property;
+mod unreadable;
 
 use super::*;
 use crate::protocol::{GENERIC, anthropic, openai};

@@ -113,6 +113,18 @@ impl Ranges {
         }
     }
 
+    /// The ranges.
+    pub fn iter(&self) -> impl Iterator<Item = Range<usize>> {
+        self.0.iter().cloned()
+    }
+
+    /// Whether one of the ranges has a part of this one.
+    pub fn meet(&self, range: Range<usize>) -> bool {
+        let behind = self.0.partition_point(|own| own.end <= range.start);
+        let next = self.0.get(behind);
+        next.is_some_and(|own| own.start < range.end)
+    }
+
     /// Whether one of the ranges has all of this one.
     pub fn cover(&self, range: Range<usize>) -> bool {
         let behind = self.0.partition_point(|own| own.end < range.end);

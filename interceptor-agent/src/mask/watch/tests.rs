@@ -1,5 +1,7 @@
 //! Values in answers: over pieces of every size, in every protocol's streams, counted once.
 
+mod ours;
+
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    json,
     mask::{
         response::{Framing, Unmasker},
         token::TokenMap,
@@ -150,14 +151,25 @@ fn what_does_not_change_passes_byte_for_byte() {
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"EC2_001"}}"#,
         &mut raw,
     );
-    message("odd", "no json EC2_001", &mut raw);
+    message("odd", "no json", &mut raw);
     eventstream::write(
         &[(":message-type", "exception")],
         br#"{"message":"no"}"#,
         &mut raw,
     );
-    raw.extend_from_slice(b"\0\0");
     assert_eq!(unmasked(&INVOKE, &raw, 9), raw);
+}
+
+#[test]
+fn what_is_no_json_is_text() {
+    let odd = |text: &str| {
+        let mut raw = BytesMut::new();
+        message("odd", text, &mut raw);
+        chunk(text, &mut raw);
+        raw
+    };
+    let got = unmasked(&INVOKE, &odd("no json EC2_001"), 9);
+    assert_eq!(got, odd(&format!("no json {ID}")));
 }
 
 #[test]
