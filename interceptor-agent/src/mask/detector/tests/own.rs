@@ -3,7 +3,7 @@
 use super::*;
 use crate::mask::detector::{
     gitleaks,
-    rules::{Allowed, Pattern},
+    rules::{Allowed, Custom, Pattern},
 };
 
 fn found(rules: Rules, text: &str) -> Vec<(&'static str, String)> {
@@ -230,4 +230,44 @@ fn a_long_line_is_read_once() {
         assert_eq!(found(pins(), &text).len(), count + 2);
         assert!(started.elapsed().as_secs() < 10);
     }
+}
+
+#[test]
+fn a_value_may_look_like_a_token_of_its_own_label() {
+    let rule = |name: &'static str, label| Custom {
+        class: Class {
+            name,
+            label,
+            action: Action::Mask,
+        },
+        source: String::new(),
+        pattern: Pattern::new(r"CUST_\d{6}").expect("it compiles"),
+        group: None,
+        keywords: Vec::new(),
+        entropy: 0,
+        confidence: 900,
+        except: Vec::new(),
+    };
+    let rules = |label| Rules {
+        custom: vec![rule("customer", label)],
+        ..Rules::default()
+    };
+    for label in ["CUST", "CUSTOMER"] {
+        let text = "CUST_004512 and CUST_104512";
+        assert_eq!(found(rules(label), text).len(), 2, "{label}");
+    }
+    let other = Rules {
+        custom: vec![
+            rule("staff", "STAFF"),
+            Custom {
+                pattern: Pattern::new("never").expect("it compiles"),
+                ..rule("customer", "CUST")
+            },
+        ],
+        ..Rules::default()
+    };
+    assert_eq!(
+        found(other, "CUST_104512"),
+        [("staff", "CUST_104512".to_owned())]
+    );
 }
