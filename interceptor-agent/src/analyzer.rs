@@ -13,11 +13,7 @@ use std::{
     time::Instant,
 };
 
-use tokio::{
-    sync::Semaphore,
-    task::JoinSet,
-    time::{Duration, timeout},
-};
+use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
     config,
@@ -25,12 +21,16 @@ use crate::{
     recent::Recent,
 };
 use breaker::Breaker;
+use call::Connection;
 
 /// Most bytes of findings that are remembered, by text.
 const CACHE: usize = 8 << 20;
 
 /// All texts of a request have this many times as long as one has.
 const ALL: u32 = 10;
+
+/// What it is asked after it failed with a text, to tell which of the two is at fault.
+const SHORT: &str = "Hello";
 
 type Key = ([u64; 2], usize);
 type Found = Arc<[Named]>;
@@ -53,6 +53,19 @@ pub enum AnalyzerError {
     /// It failed so often that it is not asked for a while.
     #[error("the analyzer has failed repeatedly, and is not asked for a while")]
     Resting,
+}
+
+impl AnalyzerError {
+    /// Whether an analyzer that is down could be why.
+    fn is_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Late | Self::Status(500..))
+    }
+}
+
+/// Why a text has no answer, and whether others have none either.
+struct Failure {
+    error: AnalyzerError,
+    is_down: bool,
 }
 
 /// The analyzer of a config.
@@ -97,10 +110,13 @@ impl Analyzer {
             return Err(AnalyzerError::Resting);
         }
         let all = timeout(self.config.timeout * ALL, self.ask_all(unknown)).await;
-        let all = all.unwrap_or(Err(AnalyzerError::Late));
-        self.breaker.ended(all.is_ok(), Instant::now());
-        for (text, found) in all? {
-            self.cache().put(self.key(&text), Arc::clone(&found));
+        // There was more to ask than time, here or in other requests: nobody's failure.
+        let all = all.map_err(|_| AnalyzerError::Late)?;
+        let all = all.map_err(|failure| {
+            self.breaker.ended(!failure.is_down, Instant::now());
+            failure.error
+        })?;
+        for (text, found) in all {
             outside.add(text, found);
         }
         Ok(outside)
@@ -109,7 +125,7 @@ impl Analyzer {
     async fn ask_all(
         self: &Arc<Self>,
         texts: Vec<String>,
-    ) -> Result<Vec<(String, Found)>, AnalyzerError> {
+    ) -> Result<Vec<(String, Found)>, Failure> {
         let share = texts.len().div_ceil(self.config.concurrency);
         let mut tasks = JoinSet::new();
         for texts in texts.chunks(share) {
@@ -118,28 +134,72 @@ impl Analyzer {
         }
         let mut all = Vec::new();
         while let Some(some) = tasks.join_next().await {
-            all.extend(some.map_err(|_| AnalyzerError::Unreachable)??);
+            let broken = |_| Failure {
+                error: AnalyzerError::Unreachable,
+                is_down: true,
+            };
+            all.extend(some.map_err(broken)??);
         }
         Ok(all)
     }
 
-    /// One after the other, on one connection.
-    async fn ask_some(&self, texts: Vec<String>) -> Result<Vec<(String, Found)>, AnalyzerError> {
-        let _slot = self.slots.acquire().await;
-        let patience: Duration = self.config.timeout;
-        let late = |_| AnalyzerError::Late;
-        let mut connection = timeout(patience, call::connect(&self.config.at))
-            .await
-            .map_err(late)??;
+    /// One after the other. A slot is for one text, so that requests take turns; each answer is kept, also where others fail.
+    async fn ask_some(&self, texts: Vec<String>) -> Result<Vec<(String, Found)>, Failure> {
         let mut all = Vec::with_capacity(texts.len());
+        let mut connection = None;
         for text in texts {
-            let body = timeout(patience, connection.post(&self.config, &text))
-                .await
-                .map_err(late)??;
-            let found = call::read(&self.config, &text, &body)?;
-            all.push((text, found.into()));
+            let _slot = match self.slots.try_acquire() {
+                Ok(slot) => Ok(slot),
+                // Who waits keeps no connection: an analyzer may serve no other as long as one is open.
+                Err(_) => {
+                    connection = None;
+                    self.slots.acquire().await
+                }
+            };
+            match self.answer(&mut connection, &text).await {
+                Ok(found) => {
+                    self.breaker.ended(true, Instant::now());
+                    self.cache().put(self.key(&text), Arc::clone(&found));
+                    all.push((text, found));
+                }
+                Err(error) => {
+                    let is_down = error.is_outage() && self.is_down().await;
+                    return Err(Failure { error, is_down });
+                }
+            }
         }
         Ok(all)
+    }
+
+    async fn is_down(&self) -> bool {
+        let short = self.answer(&mut None, SHORT).await;
+        short.is_err_and(AnalyzerError::is_outage)
+    }
+
+    /// What it finds in a text, on the connection that is open, if the other side kept it, or on a new one.
+    async fn answer(
+        &self,
+        open: &mut Option<Connection>,
+        text: &str,
+    ) -> Result<Found, AnalyzerError> {
+        let mut body = Err(AnalyzerError::Unreachable);
+        if let Some(connection) = open {
+            body = self.in_time(connection.post(&self.config, text)).await;
+        }
+        if body == Err(AnalyzerError::Unreachable) {
+            let connection = self.in_time(call::connect(&self.config.at)).await?;
+            let connection = open.insert(connection);
+            body = self.in_time(connection.post(&self.config, text)).await;
+        }
+        Ok(call::read(&self.config, text, &body?)?.into())
+    }
+
+    async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, AnalyzerError>>,
+    ) -> Result<T, AnalyzerError> {
+        let asked = timeout(self.config.timeout, asking).await;
+        asked.unwrap_or(Err(AnalyzerError::Late))
     }
 
     fn key(&self, text: &str) -> Key {

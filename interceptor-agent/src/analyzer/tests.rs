@@ -1,6 +1,9 @@
 //! Against a server that speaks as Presidio does, and knows names by a list; slow, broken and lying ones too.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -57,7 +60,11 @@ where
             (&"ko".into(), &serde_json::json!(["PERSON", "LOCATION"]))
         );
         asked.fetch_add(1, Ordering::SeqCst);
-        let (status, said) = says(body["text"].as_str().unwrap());
+        let text = body["text"].as_str().unwrap();
+        if text.starts_with("slow") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let (status, said) = says(text);
         let answer = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{said}",
             said.len()
@@ -234,7 +241,7 @@ async fn after_failures_it_is_left_alone_for_a_while() {
     ] {
         assert_eq!(ask().await.err(), Some(expected));
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "a short one after each");
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert_eq!(
         ask().await.err(),
@@ -242,6 +249,83 @@ async fn after_failures_it_is_left_alone_for_a_while() {
         "one tries"
     );
     assert_eq!(ask().await.err(), Some(AnalyzerError::Resting));
+}
+
+#[tokio::test]
+async fn a_text_that_it_cannot_digest_does_not_make_it_rest() {
+    let says: Says = |text| match text {
+        "poison" => (500, String::new()),
+        "endless poison" => (0, String::new()),
+        "too large" => (413, String::new()),
+        _ => honest(text),
+    };
+    let (analyzer, _) = analyzer(says, "failures = 2\nrest = \"60s\"").await;
+    for (text, error) in [
+        ("poison", AnalyzerError::Status(500)),
+        ("endless poison", AnalyzerError::Late),
+        ("too large", AnalyzerError::Status(413)),
+    ] {
+        for _ in 0..3 {
+            assert_eq!(analyzer.ask(texts(&[text])).await.err(), Some(error));
+        }
+    }
+    assert!(analyzer.ask(texts(&["Ada Lovelace"])).await.is_ok());
+}
+
+#[tokio::test]
+async fn waiting_for_other_requests_does_not_make_it_rest() {
+    let more = "failures = 1\nrest = \"60s\"\nconcurrency = 1";
+    let (analyzer, _) = analyzer(honest, more).await;
+    let many: BTreeSet<String> = (0..80).map(|number| format!("slow {number}")).collect();
+    assert_eq!(analyzer.ask(many).await.err(), Some(AnalyzerError::Late));
+    assert!(analyzer.ask(texts(&["Ada Lovelace"])).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_was_answered_is_kept_for_the_next_attempt() {
+    let says: Says = |text| match text {
+        "poison" => (500, String::new()),
+        _ => honest(text),
+    };
+    let (analyzer, asked) = analyzer(says, "concurrency = 1").await;
+    let all = ["a text", "another text", "poison"];
+    assert!(analyzer.ask(texts(&all)).await.is_err());
+    let before = asked.load(Ordering::SeqCst);
+    assert!(analyzer.ask(texts(&all[..2])).await.is_ok());
+    assert_eq!(asked.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test]
+async fn a_long_request_lets_a_short_one_between_its_texts() {
+    let (analyzer, _) = analyzer(honest, "concurrency = 1").await;
+    let long = Arc::clone(&analyzer);
+    let many: BTreeSet<String> = (0..20).map(|number| format!("slow {number}")).collect();
+    let long = tokio::spawn(async move { long.ask(many).await.is_ok() });
+    while analyzer.slots.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(analyzer.ask(texts(&["Ada Lovelace"])).await.is_ok());
+    assert!(!long.is_finished());
+    assert!(long.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_server_may_close_its_connection_after_each_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                stream.read_buf(&mut request).await.unwrap();
+            }
+            let answer = b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n[]";
+            stream.write_all(answer).await.unwrap();
+        }
+    });
+    let analyzer = Arc::new(Analyzer::new(&config(&url, "concurrency = 1")));
+    let asked = analyzer.ask(texts(&["one text", "another one"])).await;
+    assert_eq!(asked.err(), None);
 }
 
 #[tokio::test]

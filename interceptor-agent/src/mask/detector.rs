@@ -77,6 +77,8 @@ struct Decided {
     hard: bool,
     /// Whether its values get surrogates.
     surrogates: bool,
+    /// Whether it is of a detector of the operator's own: such values may look like tokens.
+    own: bool,
 }
 
 struct Pattern {
@@ -152,13 +154,16 @@ impl Detectors {
                 asks: !profile.is_some_and(|profile| rules.profiles.contains(&profile)),
                 hard,
                 surrogates: rules.surrogates.contains(class.name),
+                own: false,
             }
         };
-        let own = rules.custom.iter().map(|rule| rule.class);
-        let own = own.chain(rules.analyzed.iter().copied());
-        let own = own.map(|class| decided(class, None));
         let builtin = rows.iter().map(|row| decided(row.class, row.profile));
-        let classes: Vec<_> = builtin.chain(own).collect();
+        let own = rules.custom.iter().map(|rule| Decided {
+            own: true,
+            ..decided(rule.class, None)
+        });
+        let analyzed = rules.analyzed.iter().map(|class| decided(*class, None));
+        let classes: Vec<_> = builtin.chain(own).chain(analyzed).collect();
         let looked_for = |index: usize| classes[index].action != Action::Allow;
         let custom = rules.custom.iter().cloned().enumerate();
         let custom = custom.map(|(index, rule)| (rows.len() + index, rule));
@@ -316,7 +321,8 @@ impl Detectors {
             allow.any(|allowed| allowed.covers(decided.class.name, value))
         };
         let cleared = !decided.hard && (confidence < decided.confidence || allowed());
-        (!cleared && !self.is_token(value)).then_some(Finding {
+        let is_ours = !decided.own && self.is_token(value);
+        (!cleared && !is_ours).then_some(Finding {
             class,
             start: span.start,
             end: span.end,

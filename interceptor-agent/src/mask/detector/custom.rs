@@ -1,6 +1,6 @@
 //! The operator's own detectors. One pass over all their keywords says which of them look at a text, and where.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
@@ -64,8 +64,9 @@ impl Engine {
         if self.rules.is_empty() {
             return;
         }
+        let mut line = Line::default();
         for &index in &self.always {
-            self.search(index, text, 0..text.len(), &mut found);
+            self.search(index, text, 0..text.len(), &mut line, &mut found);
         }
         let Some(keywords) = &self.keywords else {
             return;
@@ -80,7 +81,7 @@ impl Engine {
                 reaches[index] = Some(match earlier {
                     Some(earlier) if reach.start <= earlier.end => earlier.start..reach.end,
                     Some(earlier) => {
-                        self.search(index, text, earlier, &mut found);
+                        self.search(index, text, earlier, &mut line, &mut found);
                         reach.clone()
                     }
                     None => reach.clone(),
@@ -89,7 +90,7 @@ impl Engine {
         }
         for (index, reach) in reaches.into_iter().enumerate() {
             if let Some(reach) = reach {
-                self.search(index, text, reach, &mut found);
+                self.search(index, text, reach, &mut line, &mut found);
             }
         }
     }
@@ -99,6 +100,7 @@ impl Engine {
         index: usize,
         text: &str,
         reach: Range<usize>,
+        line: &mut Line,
         found: &mut impl FnMut(usize, Range<usize>, f32),
     ) {
         let (place, rule) = &self.rules[index];
@@ -117,10 +119,10 @@ impl Engine {
             };
             let value = whole_characters(text, group.map_or(all.clone(), |group| group.range()));
             let random = entropy(&bytes[value.clone()]) * 1000.0 >= f32::from(rule.entropy);
-            let excepted = || {
+            let mut excepted = || {
                 rule.except
                     .iter()
-                    .any(|except| holds(except, bytes, &all, &value))
+                    .any(|except| holds(except, bytes, (&all, &value), line))
             };
             if !value.is_empty() && random && !excepted() {
                 found(*place, value, f32::from(rule.confidence) / 1000.0);
@@ -132,24 +134,24 @@ impl Engine {
     }
 }
 
-fn holds(except: &Except, text: &[u8], all: &Range<usize>, value: &Range<usize>) -> bool {
-    let target = match except.target {
-        Target::Value => value.clone(),
-        Target::Match => all.clone(),
-        Target::Line => {
-            let is_break = |byte: &u8| *byte == b'\n';
-            let start = text[..all.start]
-                .iter()
-                .rposition(is_break)
-                .map_or(0, |at| at + 1);
-            let length = text[all.end..].iter().position(is_break);
-            start..length.map_or(text.len(), |length| all.end + length)
-        }
+fn holds(
+    except: &Except,
+    text: &[u8],
+    (all, value): (&Range<usize>, &Range<usize>),
+    line: &mut Line,
+) -> bool {
+    let matches = |range: &Range<usize>| {
+        let part = &text[range.clone()];
+        except
+            .patterns
+            .iter()
+            .any(|pattern| pattern.0.is_match(part))
     };
-    let pattern = except
-        .patterns
-        .iter()
-        .any(|pattern| pattern.0.is_match(&text[target.clone()]));
+    let pattern = match except.target {
+        Target::Value => matches(value),
+        Target::Match => matches(all),
+        Target::Line => line.holds(except, text, all, matches),
+    };
     let value = text[value.clone()].to_ascii_lowercase();
     let word = except
         .words
@@ -159,6 +161,40 @@ fn holds(except: &Except, text: &[u8], all: &Range<usize>, value: &Range<usize>)
         true => pattern && word,
         false => pattern || word,
     }
+}
+
+/// The line that was looked at last, and which exceptions hold for it: all of a text may be one line, with any number of matches.
+#[derive(Default)]
+struct Line {
+    range: Range<usize>,
+    /// By the exception's address.
+    holds: HashMap<*const Except, bool>,
+}
+
+impl Line {
+    fn holds(
+        &mut self,
+        except: &Except,
+        text: &[u8],
+        all: &Range<usize>,
+        matches: impl Fn(&Range<usize>) -> bool,
+    ) -> bool {
+        if memchr::memchr(b'\n', &text[all.clone()]).is_some() {
+            return matches(&line_around(text, all));
+        }
+        if all.start < self.range.start || self.range.end < all.end {
+            self.range = line_around(text, all);
+            self.holds.clear();
+        }
+        let known = self.holds.entry(except);
+        *known.or_insert_with(|| matches(&self.range))
+    }
+}
+
+fn line_around(text: &[u8], all: &Range<usize>) -> Range<usize> {
+    let start = memchr::memrchr(b'\n', &text[..all.start]).map_or(0, |at| at + 1);
+    let length = memchr::memchr(b'\n', &text[all.end..]);
+    start..length.map_or(text.len(), |length| all.end + length)
 }
 
 /// Widens a range that cuts a character, as expressions of bytes can.

@@ -157,9 +157,8 @@ impl<'t> Site<'t> {
 
     /// Whether the text, or the field of JSON in it, is nothing else, quotes and a full stop aside.
     pub fn is_alone(&self) -> bool {
-        let edge = |byte: &u8| byte.is_ascii_whitespace() || b"\"'.,".contains(byte);
         let (before, after) = (&self.text[..self.all.start], &self.text[self.all.end..]);
-        (before.iter().all(edge) && after.iter().all(edge) || is_field(before, after))
+        (self.around.are_edges(self.text, &self.all) || is_field(before, after))
             && !is_time(&self.text[self.all.clone()])
     }
 

@@ -3,7 +3,10 @@
 //! Source code is full of values that are nobody's data: its authors' addresses, which they published with it, and those that
 //! documents use. What tells it from prose, data and logs are lines that only a program has.
 
-use std::{cell::Cell, ops::Range};
+use std::{
+    cell::{Cell, OnceCell},
+    ops::Range,
+};
 
 /// How far around a place is looked, in blocks.
 const BLOCK: usize = 4096;
@@ -11,10 +14,12 @@ const BLOCK: usize = 4096;
 const LEAST_LINES: usize = 4;
 const OTHERS: usize = 16;
 
-/// What is known of the part of a text that was asked for last, so that a text is read three times at most.
+/// What is known of the part of a text that was asked for last, so that a text is read three times at most; and where it begins
+/// and ends, quotes and full stops aside.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     last: Cell<Option<(usize, bool)>>,
+    inner: OnceCell<Range<usize>>,
 }
 
 impl Surroundings {
@@ -31,6 +36,17 @@ impl Surroundings {
                 is_code
             }
         }
+    }
+
+    /// Whether white space, quotes, commas and full stops are all that stands around a part.
+    pub fn are_edges(&self, text: &[u8], part: &Range<usize>) -> bool {
+        let inner = self.inner.get_or_init(|| {
+            let says = |byte: &u8| !byte.is_ascii_whitespace() && !b"\"'.,".contains(byte);
+            let start = text.iter().position(says).unwrap_or(text.len());
+            let end = text.iter().rposition(says).map_or(start, |last| last + 1);
+            start..end
+        });
+        part.start <= inner.start && inner.end <= part.end
     }
 }
 

@@ -177,6 +177,17 @@ fn nothing_found_allocates_nothing() {
     assert_eq!(findings.capacity(), 0);
 }
 
+#[test]
+fn what_stands_at_the_edges_of_a_text_is_read_once() {
+    let candidates = "111222333 abc123456 ".repeat(2000);
+    for edge in [" ", ".", "\""] {
+        let text = [&edge.repeat(1_000_000), candidates.as_str()].concat();
+        let started = std::time::Instant::now();
+        scan(&DETECTORS, &text);
+        assert!(started.elapsed().as_secs() < 10, "{edge:?}");
+    }
+}
+
 static DETECTORS: LazyLock<Detectors> = LazyLock::new(Detectors::builtin);
 
 proptest::proptest! {

@@ -2,6 +2,7 @@
 
 mod cached;
 mod layers;
+mod own;
 mod property;
 mod surrogates;
 

@@ -180,7 +180,8 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
 static LOOKS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let forms = [
         r"(?:24[0-9]|25[0-5])\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}",
-        "3fff:[0-9a-f:]*[0-9a-f:]",
+        // No longer than an address can be: others begin in it, and each is looked at.
+        "3fff:[0-9a-f:]{1,34}",
         "[a-z]{1,12}-(?:0{9}[0-9]{8}|[0-9]{8})",
         "90000[0-9]{7}",
         "02(?::00:00(?::[0-9]{2}){3}|-00-00(?:-[0-9]{2}){3})",

@@ -3,7 +3,7 @@
 use super::*;
 use crate::mask::detector::{
     gitleaks,
-    rules::{Allowed, Pattern},
+    rules::{Allowed, Custom, Pattern},
 };
 
 fn found(rules: Rules, text: &str) -> Vec<(&'static str, String)> {
@@ -194,4 +194,80 @@ fn unsure_findings_are_left_out() {
         .map(|found| found.0)
         .collect();
     assert_eq!(classes, ["email", "vpc"]);
+}
+
+/// With an exception for whole lines.
+fn pins() -> Rules {
+    let file = r#"
+[[rules]]
+id = "pin"
+regex = 'pin-\d{4}(?:\n\d{4})?'
+allowlist = { regexTarget = "line", regexes = ['^for-tests', 'for-tests$'] }
+"#;
+    let loaded = gitleaks::read("pins.toml", file).expect("it is a rule file");
+    Rules {
+        custom: loaded.rules,
+        ..Rules::default()
+    }
+}
+
+#[test]
+fn an_exception_for_lines_is_for_those_of_its_match() {
+    let text = "for-tests pin-1111\n2222 pin-3333\npin-4444 for-tests\npin-5555";
+    let values: Vec<_> = found(pins(), text)
+        .into_iter()
+        .map(|found| found.1)
+        .collect();
+    assert_eq!(values, ["pin-3333", "pin-5555"]);
+}
+
+#[test]
+fn a_long_line_is_read_once() {
+    let many = ["pin-3456 ".repeat(2000), "a ".repeat(500_000)].concat();
+    for (start, end, count) in [("", "", 2000), ("", "for-tests", 0), ("for-tests", "", 0)] {
+        let text = format!("pin-1111\n{start}{many}{end}\npin-2222");
+        let started = std::time::Instant::now();
+        assert_eq!(found(pins(), &text).len(), count + 2);
+        assert!(started.elapsed().as_secs() < 10);
+    }
+}
+
+#[test]
+fn a_value_may_look_like_a_token_of_its_own_label() {
+    let rule = |name: &'static str, label| Custom {
+        class: Class {
+            name,
+            label,
+            action: Action::Mask,
+        },
+        source: String::new(),
+        pattern: Pattern::new(r"CUST_\d{6}").expect("it compiles"),
+        group: None,
+        keywords: Vec::new(),
+        entropy: 0,
+        confidence: 900,
+        except: Vec::new(),
+    };
+    let rules = |label| Rules {
+        custom: vec![rule("customer", label)],
+        ..Rules::default()
+    };
+    for label in ["CUST", "CUSTOMER"] {
+        let text = "CUST_004512 and CUST_104512";
+        assert_eq!(found(rules(label), text).len(), 2, "{label}");
+    }
+    let other = Rules {
+        custom: vec![
+            rule("staff", "STAFF"),
+            Custom {
+                pattern: Pattern::new("never").expect("it compiles"),
+                ..rule("customer", "CUST")
+            },
+        ],
+        ..Rules::default()
+    };
+    assert_eq!(
+        found(other, "CUST_104512"),
+        [("staff", "CUST_104512".to_owned())]
+    );
 }

@@ -142,3 +142,13 @@ fn one_inside_another_is_seen() {
     look_alikes(text, |range| seen.push(&text[range]));
     assert_eq!(seen, ["245.240.0.0", "240.0.0.1", "i-00000001"]);
 }
+
+#[test]
+fn a_look_alike_is_no_longer_than_an_address_can_be() {
+    let longest = format!("3fff:abc{}", ":abcd".repeat(6));
+    assert!(is_surrogate(&longest));
+    let mut bytes = 0;
+    let text = "3fff:".repeat(2000);
+    look_alikes(&text, |range| bytes += range.len());
+    assert!(bytes < text.len() * 10, "{bytes}");
+}

@@ -66,7 +66,7 @@ pub const ROWS: &[Row] = &[
                 .bytes(site.all.clone())
                 .iter()
                 .any(u8::is_ascii_lowercase);
-            let alone = site.text.trim_ascii().len() == site.all.len();
+            let alone = site.around.are_edges(site.text, &site.all);
             (!small || alone || site.has_near(PASSPORT)).then(|| site.all.clone())
         },
         context: PASSPORT,
