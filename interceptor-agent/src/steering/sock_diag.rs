@@ -43,6 +43,8 @@ pub(super) struct Open {
     id: [u8; ID],
     /// Its other end.
     pub(super) to: SocketAddr,
+    /// 0 where its process has closed it.
+    pub(super) inode: u32,
     /// None before Linux 5.8.
     pub(super) cgroup: Option<u64>,
 }
@@ -177,6 +179,7 @@ fn parse(family: u8, message: &[u8]) -> Option<Open> {
     Some(Open {
         id,
         to: (ip, port).into(),
+        inode: array(message, INODE_AT).map(u32::from_ne_bytes)?,
         cgroup,
     })
 }
@@ -203,6 +206,7 @@ mod tests {
         let dead = Open {
             id: [0; ID],
             to,
+            inode: 0,
             cgroup: None,
         };
         assert!(dead.destroy().is_err());
