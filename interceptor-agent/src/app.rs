@@ -223,7 +223,7 @@ impl Agent {
         // What came while the programs were not there to tell.
         namespaces.look();
         if begun && alone {
-            namespaces.end_earlier(&scope);
+            namespaces.end_earlier();
         }
 
         if steering.listen_port != 0 && listener::is_ephemeral(port) {

@@ -2,6 +2,7 @@
 
 mod access;
 mod alive;
+mod closed;
 mod pages;
 mod passed;
 mod policies;

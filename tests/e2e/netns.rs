@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -120,26 +121,108 @@ fn what_a_container_cant_reach_it_cant_reach_through_us() -> Result<()> {
     Ok(())
 }
 
+/// Somebody who has the agent's port in a container.
+struct Thief(std::process::Child);
+
+impl Thief {
+    fn of(container: &Netns) -> Result<Self> {
+        // Not below the steered cgroup, or it could not have the port.
+        let mut thief = std::process::Command::new("nsenter")
+            .arg(format!("--net={}", container.path().display()))
+            .args(["python3", "-c"])
+            .arg("import socket, time; s = socket.create_server(('127.0.0.1', 15443)); print(flush=True); time.sleep(60)")
+            .stdout(std::process::Stdio::piped())
+            .spawn()?;
+        std::io::Read::read_exact(thief.stdout.as_mut().context("no pipe")?, &mut [0])?;
+        Ok(Self(thief))
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.0.kill()?;
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Thief {
+    fn drop(&mut self) {
+        // An error means that it is gone already.
+        let _ = self.end();
+    }
+}
+
+/// A connection with TLS from before the agent; its process may go to another network namespace meanwhile.
+const EARLY: &str = "
+import ctypes, os, pathlib, raw, sys, time
+begun, go, away = sys.argv[1:]
+stream = raw.tls(raw.connect('v4'))
+if away:
+    CLONE_NEWNET = 0x40000000
+    assert ctypes.CDLL(None).setns(os.open(away, os.O_RDONLY), CLONE_NEWNET) == 0
+pathlib.Path(begun).touch()
+while not pathlib.Path(go).exists():
+    time.sleep(0.01)
+stream.settimeout(5)
+try:
+    print('answered' if raw.exchange(stream, raw.request('at 10.77.31.8')) else 'closed')
+except OSError as error:
+    print(type(error).__name__)
+";
+
+#[test]
+fn connections_from_before_are_ended_where_the_agent_cant_listen_or_nobody_is() -> Result<()> {
+    let world = World::new()?;
+    let (taken, left) = (world.container(101)?, world.container(102)?);
+    let _thief = Thief::of(&taken)?;
+    let away = world.clients.path();
+    let go = world.dir().join("go");
+    let cases = [(&taken, Path::new("")), (&left, &away)];
+    let clients = cases.map(|(container, _)| world.client_in(container, world.upstream.ca_file()));
+    let said = std::thread::scope(|scope| -> Result<Vec<String>> {
+        let mut early = Vec::new();
+        for ((_, away), client) in cases.iter().zip(&clients) {
+            let begun = world.dir().join(format!("begun-{}", early.len()));
+            let args = [begun.clone(), go.clone(), away.to_path_buf()];
+            let talking = scope.spawn(move || client.code_with(EARLY, args));
+            while !begun.exists() {
+                ensure!(!talking.is_finished(), "{:?}", talking.join());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            early.push(talking);
+        }
+        let agent = Agent::start(&world, &Options::default());
+        fs::write(&go, "")?;
+        let said = early
+            .into_iter()
+            .map(|talking| talking.join().expect("no panic"))
+            .collect::<Result<_>>()?;
+        let agent = agent?;
+        ensure!(
+            agent.logs("a network namespace is not served")?,
+            "{}",
+            agent.log()?
+        );
+        Ok(said)
+    })?;
+    assert!(!said.iter().any(|said| said == "answered\n"), "{said:?}");
+    assert_eq!(
+        canary::leaks(&world.upstream.record().everything()),
+        [""; 0]
+    );
+    Ok(())
+}
+
 #[test]
 fn where_the_agents_port_is_taken_connects_are_refused() -> Result<()> {
     let world = World::new()?;
     let container = world.container(101)?;
-    // Not below the steered cgroup, or it could not have the port.
-    let mut thief = std::process::Command::new("nsenter")
-        .arg(format!("--net={}", container.path().display()))
-        .args(["python3", "-c"])
-        .arg("import socket, time; s = socket.create_server(('127.0.0.1', 15443)); print(flush=True); time.sleep(60)")
-        .stdout(std::process::Stdio::piped())
-        .spawn()?;
-    let mut line = [0];
-    std::io::Read::read_exact(&mut thief.stdout.take().context("no pipe")?, &mut line)?;
+    let mut thief = Thief::of(&container)?;
     let agent = Agent::start(&world, &Options::default())?;
     // The first one may have come before the agent had tried: it waits in vain (28), those after it are refused (7).
     let client = world.client_in(&container, &agent.bundle());
     let call_once = || client.curl(["--ipv4", "--data", BODY, "--max-time", "2", URL]);
     let (first, second) = (call_once(), call_once());
-    thief.kill()?;
-    thief.wait()?;
+    thief.end()?;
     let (first, second) = (first?, second?);
     assert!(matches!(first.status.code(), Some(7 | 28)), "{first:?}");
     assert_eq!(second.status.code(), Some(7), "{second:?}");

@@ -75,6 +75,7 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
         "namespaces",
         "next_step",
         "notes",
+        "past_connections",
         "pins",
         "plain_ports",
         "port",
@@ -96,6 +97,51 @@ fn a_running_agent_is_told_with_all_that_it_enforces() -> Result<()> {
     assert!(
         text.contains("sockets made outside it are not steered"),
         "{text}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_connection_that_goes_past_the_agent_is_told() -> Result<()> {
+    let world = World::new()?;
+    let never = Options {
+        steering: "never = [\"198.51.100.50/32\"]".to_owned(),
+        ..Options::default()
+    };
+    let agent = Agent::start(&world, &never)?;
+    let code = "
+import socket, time
+held = socket.create_connection(('198.51.100.50', 443))
+print(flush=True)
+time.sleep(60)
+";
+    let client = world.client(&agent.bundle());
+    let mut holder = client.spawn("python3", ["-c", code])?;
+    let said = holder.stdout.as_mut().context("no pipe")?;
+    std::io::Read::read_exact(said, &mut [0])?;
+    let (code, told) = status(&world)?;
+    assert_eq!(
+        (code, &told["past_connections"]),
+        (0, &0.into()),
+        "{told:#}"
+    );
+    // What is open goes on, and one like it would be steered now.
+    agent.reload(&world, &Options::default())?;
+    let (code, told) = status(&world)?;
+    assert_eq!((code, &told["state"]), (1, &"partly".into()), "{told:#}");
+    assert_eq!(told["past_connections"], 1);
+    let (_, text) = run(&world, &[])?;
+    assert!(
+        text.contains("1 connections") && text.contains("restart the programs"),
+        "{text}"
+    );
+    holder.kill()?;
+    holder.wait()?;
+    let (code, told) = status(&world)?;
+    assert_eq!(
+        (code, &told["past_connections"]),
+        (0, &0.into()),
+        "{told:#}"
     );
     Ok(())
 }

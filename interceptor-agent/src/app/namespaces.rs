@@ -2,11 +2,11 @@
 //! the kernel when the first socket is made in a new one. A namespace that nobody is in any more is let go.
 
 mod attached;
+mod before;
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     io, mem,
-    net::SocketAddr,
     os::fd::AsFd as _,
     path::Path,
     sync::Arc,
@@ -21,9 +21,8 @@ use super::{App, handover::Handover, known, tasks};
 use crate::{
     listener,
     steering::{
-        Scope, Steering as _,
+        Steering as _,
         cgroup::Cgroup,
-        earlier::{self, Ended},
         ebpf::{Ebpf, Ring},
         netns::{self, Netns},
     },
@@ -58,6 +57,8 @@ pub(super) struct Namespaces {
     unattached: Option<String>,
     /// By cookie: where connects are refused, until a later look finds it mended.
     refused: HashSet<u64>,
+    /// By inode: where nothing is open any more from before. None where nobody has to look.
+    swept: Option<HashSet<u64>>,
 }
 
 struct Open {
@@ -105,6 +106,7 @@ impl Namespaces {
             handover,
             unattached: None,
             refused: HashSet::new(),
+            swept: None,
         };
         let (cookie, alone) = (own.cookie(), namespaces.handover.is_none());
         namespaces.listen(own).map_err(|error| {
@@ -145,7 +147,7 @@ impl Namespaces {
         let policy = self.app.policy();
         let (own, ebpf, upstream) = (self.own, &self.ebpf, &policy.upstream);
         self.open.retain(|inode, open| {
-            let used = *inode == own || found.contains_key(inode) || mounted.contains(inode);
+            let used = *inode == own || found.contains_key(inode) || mounted.contains_key(inode);
             open.empty = if used { 0 } else { open.empty + 1 };
             let kept = open.empty < PATIENCE;
             if !kept {
@@ -156,35 +158,13 @@ impl Namespaces {
             }
             kept
         });
+        if let Some(swept) = &mut self.swept {
+            swept.retain(|inode| found.contains_key(inode) || mounted.contains_key(inode));
+        }
         let mut known: HashSet<u64> = self.open.values().map(|open| open.netns.cookie()).collect();
         known.extend(&self.refused);
         self.ebpf.forget_others(|cookie| known.contains(&cookie));
         self.app.metrics.namespaces(self.open.len());
-    }
-
-    /// Ends connections that were open before anything was steered.
-    pub(super) fn end_earlier(&self, scope: &Scope) {
-        let cgroups = self.cgroup.ids();
-        let steered = |to: SocketAddr| scope.steers(to) && self.ebpf.knows(to.ip());
-        for open in self.open.values() {
-            match open.netns.run(|| earlier::end(steered, &cgroups)) {
-                Ok(Ended { ended: 0, left: 0 }) => {}
-                Ok(Ended { ended, left: 0 }) => {
-                    tracing::info!(ended, "connections from before were ended")
-                }
-                Ok(Ended { ended, left }) => tracing::warn!(
-                    ended,
-                    left,
-                    next_step = "restart the programs that have connections to LLM hosts open",
-                    "connections from before go on unmasked"
-                ),
-                Err(error) => tracing::warn!(
-                    %error,
-                    next_step = "restart the programs that have connections to LLM hosts open",
-                    "connections from before can't be found, and go on unmasked"
-                ),
-            }
-        }
     }
 
     /// Follows the kernel's word, and looks now and then by itself, until the drain.
@@ -239,6 +219,7 @@ impl Namespaces {
                 return true;
             }
         };
+        self.sweep(&netns);
         let cookie = netns.cookie();
         match self.listen(netns) {
             Ok(()) => self.app.metrics.namespaces(self.open.len()),

@@ -3,6 +3,7 @@
 mod listeners;
 mod nftables;
 mod notes;
+mod past;
 mod text;
 mod verdict;
 
@@ -102,6 +103,8 @@ struct Status {
     /// Addresses and ranges that are steered, where not all are.
     known_addresses: Option<usize>,
     namespaces: Option<Namespaces>,
+    /// Connections that go past a living agent; `None` where that can't be told.
+    past_connections: Option<usize>,
     handoffs: Option<Fill>,
     counters: BTreeMap<&'static str, u64>,
     notes: Vec<Note>,
@@ -158,7 +161,8 @@ impl Status {
             path: path.clone(),
             id,
         };
-        let verdict = verdict::verdict(&survey, agent.state, &cgroup);
+        let past = past::past(config, &survey, &agent);
+        let verdict = verdict::verdict(&survey, agent.state, &cgroup, past.unwrap_or(0));
         let notes = notes::notes(config, &survey, &cgroup);
         let Survey {
             pins, links, maps, ..
@@ -184,6 +188,7 @@ impl Status {
             }),
             known_addresses: maps.as_ref().and_then(|maps| maps.known),
             namespaces: maps.as_ref().map(|maps| maps.namespaces),
+            past_connections: past,
             handoffs: maps.as_ref().map(|maps| maps.handoffs),
             counters: maps.iter().flat_map(counters).collect(),
             notes,

@@ -50,7 +50,8 @@ impl Peer {
         }
     }
 
-    /// Looks up who it is. Of a client on another machine only its address is known.
+    /// Looks up who it is. Of a client on another machine, and of one that has closed its socket already, only the address
+    /// is known.
     pub(super) async fn who(self) -> Who {
         let looking = tokio::task::spawn_blocking(move || match self {
             Self::Unix { pid, uid } => Who::of(process(pid, uid)),
@@ -100,10 +101,8 @@ fn listed(client: SocketAddr, peer: SocketAddr) -> Option<Owner> {
 fn find(table: &str, ends: &str) -> Option<Owner> {
     let line = table.lines().find(|line| line.contains(ends))?;
     let mut fields = line.split_whitespace();
-    Some(Owner {
-        uid: fields.nth(7)?.parse().ok()?,
-        inode: fields.nth(1)?.parse().ok()?,
-    })
+    let uid = fields.nth(7)?.parse().ok()?;
+    Owner::new(uid, fields.nth(1)?.parse().ok()?)
 }
 
 /// Words of 32 bits as this machine has them, and the port.
@@ -162,6 +161,21 @@ mod tests {
         let remote: SocketAddr = "[::ffff:198.51.100.9]:1".parse().unwrap();
         let who = Peer::Tcp(remote, own).who().await;
         assert_eq!(who.peer, Some([198, 51, 100, 9].into()));
+        assert_eq!((who.process.pid, who.process.uid), (0, u32::MAX));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_closed_is_nobody() {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        let (own, peer) = (client.peer_addr().unwrap(), client.local_addr().unwrap());
+        let _accepted = server.accept().unwrap();
+        drop(client);
+        let table = fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+        let ends = format!("{} {} ", as_listed(peer), as_listed(own));
+        assert!(table.contains(&ends), "the kernel knows it still");
+        assert_eq!(listed(peer, own), None);
+        let who = Peer::Tcp(peer, own).who().await;
         assert_eq!((who.process.pid, who.process.uid), (0, u32::MAX));
     }
 

@@ -233,7 +233,7 @@ fn parse_mount(table: &str) -> Option<PathBuf> {
 }
 
 /// Space, tab, newline and backslash are octal in mountinfo.
-fn unescape(field: &str) -> PathBuf {
+pub(super) fn unescape(field: &str) -> PathBuf {
     field
         .replace("\\040", " ")
         .replace("\\011", "\t")

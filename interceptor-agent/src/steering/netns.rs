@@ -2,7 +2,7 @@
 //! stood: with its routes, its source address and its restrictions.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt,
     fs::{self, File},
     hash::{Hash, Hasher},
@@ -15,7 +15,10 @@ use std::{
 
 use tokio::net::TcpSocket;
 
-use super::{cgroup::Cgroup, cookie};
+use super::{
+    cgroup::{self, Cgroup},
+    cookie,
+};
 use crate::sys;
 
 /// A network namespace that the agent can make sockets in. Two are the same when their cookies are.
@@ -111,21 +114,30 @@ pub fn of_processes(cgroup: &Cgroup) -> HashMap<u64, PathBuf> {
     found
 }
 
-/// Namespaces by inode that a mount keeps, with or without processes, as `ip netns` and Docker do: of the mounts that the
-/// machine's first process sees. In a mount namespace of the agent's own, copies of mounts can stay that are gone elsewhere.
-pub fn mounted() -> HashSet<u64> {
+/// Namespaces by inode, each with a file that stands for it, that a mount keeps, with or without processes, as `ip netns` and
+/// Docker do: of the mounts that the machine's first process sees. In a mount namespace of the agent's own, copies of mounts
+/// can stay that are gone elsewhere.
+pub fn mounted() -> HashMap<u64, PathBuf> {
     let table = fs::read_to_string("/proc/1/mountinfo")
         .or_else(|_| fs::read_to_string("/proc/self/mountinfo"))
         .unwrap_or_default();
-    parse_mounts(&table).collect()
+    let there = |(inode, path): (u64, PathBuf)| {
+        let is_it = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.ino() == inode);
+        let below = path.strip_prefix("/").unwrap_or(&path);
+        let seen_by_first = Some(Path::new("/proc/1/root").join(below));
+        (inode, seen_by_first.filter(is_it).unwrap_or(path))
+    };
+    parse_mounts(&table).map(there).collect()
 }
 
-/// Field 4 of a mountinfo line is the root of the mount: for a namespace its name (proc(5)).
-fn parse_mounts(table: &str) -> impl Iterator<Item = u64> {
-    table
-        .lines()
-        .filter(|line| line.contains(" - nsfs "))
-        .filter_map(|line| parse_name(line.split(' ').nth(3)?))
+/// Fields 4 and 5 of a mountinfo line are the root of the mount, for a namespace its name, and where it is (proc(5)).
+fn parse_mounts(table: &str) -> impl Iterator<Item = (u64, PathBuf)> {
+    let lines = table.lines().filter(|line| line.contains(" - nsfs "));
+    lines.filter_map(|line| {
+        let mut fields = line.split(' ').skip(3);
+        let inode = parse_name(fields.next()?)?;
+        Some((inode, cgroup::unescape(fields.next()?)))
+    })
 }
 
 /// The inode in `net:[4026531840]`.
@@ -170,10 +182,11 @@ mod tests {
         assert_eq!(parse_name("net:[4026531840]"), Some(4_026_531_840));
         assert_eq!(parse_name("mnt:[4026531840]"), None);
         let table = "\
-35 24 0:4 net:[4026532283] /run/netns/a rw shared:7 - nsfs nsfs rw
+35 24 0:4 net:[4026532283] /run/netns/a\\040b rw shared:7 - nsfs nsfs rw
 36 24 0:4 mnt:[4026532284] /run/mnt rw shared:8 - nsfs nsfs rw
 37 24 0:30 / /run rw - tmpfs tmpfs rw";
-        assert_eq!(parse_mounts(table).collect::<Vec<_>>(), [4_026_532_283]);
+        let mounts: Vec<_> = parse_mounts(table).collect();
+        assert_eq!(mounts, [(4_026_532_283, "/run/netns/a b".into())]);
     }
 
     #[test]

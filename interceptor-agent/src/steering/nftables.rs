@@ -5,6 +5,7 @@
 //! new agent replaces it in one transaction.
 
 mod netlink;
+mod only_one;
 mod own;
 mod ruleset;
 mod sets;
@@ -13,11 +14,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     net::SocketAddr,
-    os::{
-        fd::BorrowedFd,
-        linux::net::SocketAddrExt as _,
-        unix::net::{SocketAddr as UnixAddr, UnixListener},
-    },
+    os::fd::BorrowedFd,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -32,11 +29,9 @@ use super::{Exempt, Scope, Steering, SteeringError, netns::Netns, sock_diag};
 use crate::original_dst::{
     ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered,
 };
+use only_one::OnlyOne;
 use own::Exemption;
 use sets::{Change, Sets};
-
-/// An abstract Unix address belongs to one network namespace, as the table does, and is free when its holder is dead.
-const ONLY_ONE: &str = "interceptor-nftables";
 
 /// How much longer than the agent waits for a connect its exemption may last, should the agent die meanwhile.
 const SLACK: Duration = Duration::from_secs(5);
@@ -49,7 +44,7 @@ pub struct Nftables {
     exempt_for: Duration,
     /// What the rules are for.
     scope: RwLock<Option<Scope>>,
-    _only_one: UnixListener,
+    only_one: OnlyOne,
 }
 
 impl Nftables {
@@ -59,15 +54,15 @@ impl Nftables {
     /// # Errors
     /// Another agent does so already, or the kernel has no nftables for us.
     pub fn open(patience: Duration) -> Result<Self, SteeringError> {
-        let only_one = only_one()?;
         // Asked of the kernel: without CAP_NET_ADMIN, nft or nf_tables this ends here.
         installed()?;
+        let only_one = OnlyOne::take(is_alive)?;
         Ok(Self {
             mark: random_mark().map_err(SteeringError::io("/dev/urandom"))?,
             sets: Arc::new(Sets::open().map_err(SteeringError::io("netlink"))?),
             exempt_for: patience + SLACK,
             scope: RwLock::default(),
-            _only_one: only_one,
+            only_one,
         })
     }
 
@@ -82,6 +77,7 @@ impl Nftables {
     /// # Errors
     /// The kernel or `nft` refused.
     pub fn beat(&self) -> Result<(), SteeringError> {
+        self.only_one.keep();
         let Some(scope) = self.scope() else {
             return Ok(());
         };
@@ -158,7 +154,7 @@ pub fn uninstall() -> Result<bool, SteeringError> {
         there => there?,
     };
     if there {
-        let _nobody_else = only_one()?;
+        let _nobody_else = OnlyOne::take(is_alive)?;
         apply(&ruleset::uninstall())?;
     }
     Ok(there)
@@ -181,22 +177,22 @@ pub fn survey() -> Result<Option<Survey>, SteeringError> {
     if !installed()? {
         return Ok(None);
     }
-    let list = ["list", "set", "inet", ruleset::TABLE, ruleset::ALIVE];
-    let listed = helper::get_current_ruleset_with_args(nft(), list)?;
-    let alive = listed.objects.iter().any(|object| {
-        matches!(object, NfObject::ListObject(NfListObject::Set(set)) if set.elem.as_ref().is_some_and(|elements| !elements.is_empty()))
-    });
-    let agent = matches!(only_one(), Err(SteeringError::RunningHere));
-    Ok(Some(Survey { agent, alive }))
+    Ok(Some(Survey {
+        agent: OnlyOne::is_taken(),
+        alive: is_alive()?,
+    }))
 }
 
-fn only_one() -> Result<UnixListener, SteeringError> {
-    UnixAddr::from_abstract_name(ONLY_ONE)
-        .and_then(|name| UnixListener::bind_addr(&name))
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => SteeringError::RunningHere,
-            _ => SteeringError::io(format!("@{ONLY_ONE}"))(error),
-        })
+/// Whether an agent has given a sign of life that still counts.
+fn is_alive() -> Result<bool, SteeringError> {
+    if !installed()? {
+        return Ok(false);
+    }
+    let list = ["list", "set", "inet", ruleset::TABLE, ruleset::ALIVE];
+    let listed = helper::get_current_ruleset_with_args(nft(), list)?;
+    Ok(listed.objects.iter().any(|object| {
+        matches!(object, NfObject::ListObject(NfListObject::Set(set)) if set.elem.as_ref().is_some_and(|elements| !elements.is_empty()))
+    }))
 }
 
 fn installed() -> Result<bool, SteeringError> {

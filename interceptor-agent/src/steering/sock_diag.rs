@@ -14,14 +14,17 @@ const SOCK_DESTROY: u16 = 21;
 const DUMP: u16 = 0x300;
 const INET_DIAG_CGROUP_ID: u16 = 21;
 
-/// `struct inet_diag_sockid`, and where it is in `struct inet_diag_msg`; then the uid, the inode, and attributes.
+/// `struct inet_diag_sockid`, and where it is in `struct inet_diag_msg`, behind the state; then the uid, the inode, and
+/// attributes.
 const ID: usize = 48;
+const STATE_AT: usize = 1;
 const ID_AT: usize = 4;
 const UID_AT: usize = 64;
 const INODE_AT: usize = 68;
 const MESSAGE: usize = 72;
 
 const ANY_STATE: u32 = u32::MAX;
+const LISTEN: u8 = 10;
 
 /// Every state in which bytes may still leave: all but LISTEN, CLOSE, TIME_WAIT and NEW_SYN_RECV.
 const SENDING: u32 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 9 | 1 << 11;
@@ -40,8 +43,17 @@ pub(super) struct Open {
     id: [u8; ID],
     /// Its other end.
     pub(super) to: SocketAddr,
+    /// 0 where its process has closed it.
+    pub(super) inode: u32,
     /// None before Linux 5.8.
     pub(super) cgroup: Option<u64>,
+}
+
+impl Owner {
+    /// None of a socket that was closed, and has no inode any more: the kernel calls it user 0's, whosever it was.
+    pub fn new(uid: u32, inode: u32) -> Option<Self> {
+        (inode != 0).then_some(Self { uid, inode })
+    }
 }
 
 /// The owner of the TCP socket with these addresses, as its own process sees them, in the caller's network namespace;
@@ -55,11 +67,14 @@ pub fn owner(client: SocketAddr, peer: SocketAddr) -> Option<Owner> {
     let number = |answer: &[u8], at: usize| answer.get(at..at + 4).map(native);
     netlink
         .receive(|kind, answer| match kind {
-            SOCK_DIAG_BY_FAMILY => Some(number(answer, UID_AT).zip(number(answer, INODE_AT))),
+            // Where no connection is found, the kernel takes whoever listens there.
+            SOCK_DIAG_BY_FAMILY if answer.get(STATE_AT) != Some(&LISTEN) => {
+                Some(number(answer, UID_AT).zip(number(answer, INODE_AT)))
+            }
             _ => Some(None),
         })
         .ok()?
-        .map(|(uid, inode)| Owner { uid, inode })
+        .and_then(|(uid, inode)| Owner::new(uid, inode))
 }
 
 /// The connections of a family that may still send.
@@ -164,6 +179,7 @@ fn parse(family: u8, message: &[u8]) -> Option<Open> {
     Some(Open {
         id,
         to: (ip, port).into(),
+        inode: array(message, INODE_AT).map(u32::from_ne_bytes)?,
         cgroup,
     })
 }
@@ -190,6 +206,7 @@ mod tests {
         let dead = Open {
             id: [0; ID],
             to,
+            inode: 0,
             cgroup: None,
         };
         assert!(dead.destroy().is_err());
@@ -212,6 +229,8 @@ mod tests {
             ));
             assert_eq!(u64::from(found.inode), link.unwrap().ino());
             assert_eq!(owner_of(SocketAddr::new(peer.ip(), 1)), None);
+            let listens = owner(peer, SocketAddr::new(peer.ip(), 1));
+            assert_eq!(listens, None, "who listens there is nobody's other end");
         }
     }
 

@@ -1,6 +1,8 @@
 //! Ways past the rules, tried for real: forged marks, the agent's port, other people's NAT.
 
-use anyhow::{Context as _, Result};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World};
 use serde_json::Value;
@@ -195,7 +197,7 @@ for stream in streams:
         let said = std::thread::scope(|scope| -> Result<String> {
             let talking = scope.spawn(|| client.code_with(&code, [&open, &go]));
             while !open.exists() && !talking.is_finished() {
-                std::thread::sleep(std::time::Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(10));
             }
             let _agent = Agent::start(&world, &Options::default())?;
             std::fs::write(&go, "")?;
@@ -210,5 +212,58 @@ for stream in streams:
         assert_eq!(said.lines().count(), 2);
         assert_eq!(world.upstream.record().requests().len(), 0);
     }
+    Ok(())
+}
+
+#[test]
+fn who_may_not_change_the_rules_keeps_no_agent_from_starting() -> Result<()> {
+    let world = world()?;
+    let over = world.dir().join("over");
+    // By this address agents find one another.
+    let code = "
+import pathlib, socket, sys, time
+held = socket.socket(socket.AF_UNIX)
+held.bind('\\0interceptor-nftables')
+held.listen()
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+";
+    let user = world.client(world.upstream.ca_file()).uid(65534);
+    let user = user.timeout(Duration::from_secs(60));
+    std::thread::scope(|scope| {
+        let squatter = scope.spawn(|| user.code_with(code, [&over]));
+        let held = || {
+            let table = || std::fs::read_to_string("/proc/thread-self/net/unix");
+            anyhow::Ok(world.clients.run(table)??.contains("@interceptor-nftables"))
+        };
+        while !squatter.is_finished() && !held()? {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let served = serves_beside_a_squatter(&world);
+        std::fs::write(&over, "")?;
+        squatter
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        served
+    })
+}
+
+/// An agent starts and masks, is told to be gone once it is, starts again, and can be uninstalled.
+fn serves_beside_a_squatter(world: &World) -> Result<()> {
+    let options = options("heartbeat = \"500ms\"");
+    let no_sign_of_life = || std::thread::sleep(Duration::from_millis(1200));
+    let mut agent = Agent::start(world, &options)?;
+    ensure!(agent.logs("no living agent")?, "{}", agent.log()?);
+    let client = world.client(&agent.bundle());
+    assert_masked(world, &client.code(&ask("raw.connect('v4')"))?);
+    agent.kill()?;
+    no_sign_of_life();
+    let told = super::rules::run(world, &["status", "--json"])?;
+    let told: Value = serde_json::from_slice(&told.stdout)?;
+    assert_eq!(told["state"], "refusing");
+    Agent::start(world, &options)?.kill()?;
+    no_sign_of_life();
+    let done = super::rules::run(world, &["uninstall"])?;
+    ensure!(done.status.success(), "{done:?}");
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(super) const USERS: &str = "add table inet users; \
     add chain inet users output { type nat hook output priority -100; }; \
     add rule inet users output tcp dport 9999 redirect to :15443";
 
-fn run(world: &World, args: &[&str]) -> Result<std::process::Output> {
+pub(super) fn run(world: &World, args: &[&str]) -> Result<std::process::Output> {
     Ok(Agent::command(world)?
         .args(args)
         .arg("--config")

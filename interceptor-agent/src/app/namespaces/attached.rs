@@ -41,9 +41,7 @@ impl Namespaces {
             "programs were not attached any more, and are again: their pins were removed, or the cgroup was and is made anew"
         );
         self.look();
-        if let Some(scope) = self.ebpf.scope() {
-            self.end_earlier(&scope);
-        }
+        self.end_earlier();
         Ok(())
     }
 }

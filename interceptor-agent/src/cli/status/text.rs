@@ -44,6 +44,12 @@ pub(super) fn text(status: &Status) -> String {
         ("tls ports", ports(&status.ports)),
         ("plain ports", ports(&status.plain_ports)),
         ("namespaces", namespaces),
+        (
+            "gone past",
+            status
+                .past_connections
+                .map_or_else(String::new, |past| format!("{past} connections")),
+        ),
         ("hand-offs", fill(status.handoffs)),
     ];
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {

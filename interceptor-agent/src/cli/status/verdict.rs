@@ -24,7 +24,13 @@ pub(super) struct Verdict {
     pub(super) next_step: Option<String>,
 }
 
-pub(super) fn verdict(survey: &Survey, agent: AgentState, cgroup: &CgroupInfo) -> Verdict {
+/// `past` is how many connections go past a living agent.
+pub(super) fn verdict(
+    survey: &Survey,
+    agent: AgentState,
+    cgroup: &CgroupInfo,
+    past: usize,
+) -> Verdict {
     let links = || survey.links.iter().map(|link| link.state);
     let attached = links()
         .filter(|state| *state == LinkState::Attached)
@@ -34,6 +40,7 @@ pub(super) fn verdict(survey: &Survey, agent: AgentState, cgroup: &CgroupInfo) -
         some if some < survey.links.len() => State::Partly,
         _ if agent != AgentState::Alive => State::Refusing,
         _ if no_namespace(survey) => State::Refusing,
+        _ if past > 0 => State::Partly,
         _ => State::Steering,
     };
     let is = |wanted: fn(LinkState) -> bool| links().any(wanted);
@@ -41,6 +48,10 @@ pub(super) fn verdict(survey: &Survey, agent: AgentState, cgroup: &CgroupInfo) -
     let next_step = match state {
         State::Steering => None,
         State::Refusing => Some(revive(agent).to_owned()),
+        State::Partly if attached == survey.links.len() => Some(format!(
+            "restart the programs that have these {past} connections open: they are from before the agent, or what it \
+             steers has changed since (`ss --tcp --processes` in each network namespace lists connections)"
+        )),
         _ if cgroup.id.is_none() => Some(format!(
             "there is no cgroup {path}: make it, or correct steering.cgroup; then restart the agent"
         )),
@@ -145,7 +156,7 @@ mod tests {
                 path: "/a".into(),
                 id: Some(3),
             };
-            let verdict = verdict(&survey(&links, namespaces), agent, &cgroup);
+            let verdict = verdict(&survey(&links, namespaces), agent, &cgroup, 0);
             let next = verdict.next_step.unwrap_or_default();
             assert_eq!(verdict.state, state, "{links:?} {agent:?}");
             assert!(
@@ -156,13 +167,30 @@ mod tests {
     }
 
     #[test]
+    fn connections_past_a_living_agent_are_not_steering() {
+        let cgroup = CgroupInfo {
+            path: "/a".into(),
+            id: Some(3),
+        };
+        let survey = survey(&[LinkState::Attached; 2], 1);
+        for (agent, state, said) in [
+            (AgentState::Alive, State::Partly, "these 7 connections"),
+            (AgentState::Hung, State::Refusing, "restart the agent"),
+        ] {
+            let verdict = verdict(&survey, agent, &cgroup, 7);
+            assert_eq!(verdict.state, state);
+            assert!(verdict.next_step.is_some_and(|step| step.contains(said)));
+        }
+    }
+
+    #[test]
     fn a_cgroup_that_is_not_there_is_named() {
         let cgroup = CgroupInfo {
             path: "/gone".into(),
             id: None,
         };
         let survey = survey(&[LinkState::Detached], 1);
-        let verdict = verdict(&survey, AgentState::Alive, &cgroup);
+        let verdict = verdict(&survey, AgentState::Alive, &cgroup, 0);
         assert!(
             verdict
                 .next_step
