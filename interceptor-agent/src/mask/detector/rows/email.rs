@@ -24,12 +24,12 @@ pub const ROWS: &[Row] = &[
             "smtp://»john@corp.com«:pa55@smtp.corp.com/ https://»ann@corp.com«@files.corp.com",
             "»john@corp.com«-prod session:»john@corp.com«-8f3a »john@corp.com«.1 »ann@mail.co-op.com«--x »bo@corp.com«...then",
             "»juan@empresa.com.py« »ion@firma.md« exports/»john@corp.com«.json »x@firma.xn--p1ai«",
-            "E-mail............................................................................»john@corp.com« »john..smith@docomo.ne.jp«",
+            "E-mail............................................................................»john@corp.com« »john..smith@docomo.ne.jp« »ann.@ezweb.ne.jp«",
         ],
         misses: &[
             "config@v2/build icon@2x.png lodash@4.17.21 git@github.com:org/repo a@b user@localhost",
             "chacha20-poly1305@openssh.com x-cert-v01@openssh.com <142480216486.20800.16526388@mail.corp.kr>",
-            "icon@2x.min.js a@1.2.3-4.rc1 a@corp-.com \\n@app.get('/') \\n@pytest.mark.skip",
+            "icon@2x.min.js sr_RS@latin.UTF-8 a@1.2.3-4.rc1 a@corp-.com \\n@app.get('/') \\n@pytest.mark.skip",
             "@decorator.name x @ y.z ssh://deploy@host.example.com/ https://user:pa55@example.com/ a@-b.com",
         ],
         ..Row::new("email", "EMAIL")
@@ -68,8 +68,8 @@ pub const ROWS: &[Row] = &[
     },
 ];
 
-/// An address's last letter before the `@`, and its first behind.
-const EMAIL: &[&str] = &["[A-Za-z0-9_+-]@[A-Za-z0-9]"];
+/// An address's last byte before the `@`, and its first behind.
+const EMAIL: &[&str] = &["[A-Za-z0-9_.+-]@[A-Za-z0-9]"];
 
 /// Names that nobody can have (RFC 2606, RFC 6761), as ends of domains.
 const RESERVED_DOMAINS: &[&str] = &[
@@ -175,10 +175,10 @@ fn is_host(before: &[u8], after: &[u8]) -> bool {
     before[..before.len() - start].ends_with(b"://") && rest.all(|byte| *byte != b'@')
 }
 
-/// Endings of file names that look like a top-level domain after an `@`.
+/// Endings of names of files, and of locales (`sr_RS@latin.UTF-8`), that look like a top-level domain after an `@`.
 const FILE_ENDINGS: &[&str] = &[
     "png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "css", "js", "mjs", "ts", "json", "html",
-    "lock", "yml", "yaml",
+    "lock", "yml", "yaml", "utf",
 ];
 
 /// Top-level domains that a file's name has before its ending only where an address names it: `ann@corp.com.json`.

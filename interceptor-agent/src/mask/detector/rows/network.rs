@@ -31,6 +31,7 @@ pub const ROWS: &[Row] = &[
             "server=»10.0.0.1«, »10.0.0.2«-»10.0.0.9« and http://»100.64.0.1«/x",
             "ssh -v »10.0.1.20« nc -v »192.168.1.10« 22, of the conversion »10.0.0.5«, grep '^»10.0.1.20«'",
             "ip.addr==»10.0.1.100« && src_ip!=»10.0.3.17«, ip>=»10.0.0.5«, nexthop==»10.0.0.1«",
+            "IP6 »fe80::1:2«.443 > »fd12:3456::7«.51234: Flags",
             "[IPv6:»fd12:3456:789a::1«] host:»fe80::1«%eth0 db:»fd12::5:2222:0:1«",
         ],
         misses: &[
@@ -61,7 +62,8 @@ pub const ROWS: &[Row] = &[
             "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",
             "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 __version__ = \"1.2.3.4\" ~1.2.3.4 foo-1.2.3.4.tar.gz",
             "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1\n    2.7.2.2\n",
-            "2024:01:02 2001:db8 2001::db8::1 12345:db8::1",
+            "2024:01:02 2001:db8 2001::db8::1 12345:db8::1 2001::25de::cade",
+            "STREET_ADDRESS = ObjectIdentifier(\"2.5.4.9\") https://www.rfc-editor.org/rfc/rfc5849#section-3.4.1.2",
             "OID 1.3.101.112, whale browser Whale/3.24.223.18 opencv-python==4.10.0.84 kernel-5.10.0.123",
             "since 3.1.4.1, as 2.4.8.19 did (HTML 8.2.4.45)",
         ],
@@ -214,7 +216,11 @@ fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
     if site.before(1) == b"." {
         return None;
     }
-    let run = run6(&site.text[start..]);
+    let mut run = run6(&site.text[start..]);
+    if in_use(run).is_none() {
+        // A port in tcpdump's notation.
+        run = run.split(|byte| *byte == b'.').next()?;
+    }
     let address = in_use(run).filter(|_| !is_tail(site, run))?;
     Some((address.into(), start..start + run.len()))
 }
@@ -252,8 +258,10 @@ fn is_tail(site: &Site<'_>, run: &[u8]) -> bool {
         Some(byte) if byte.is_ascii_alphanumeric() => groups.iter().position(|byte| *byte == b':'),
         _ => None,
     };
-    let from = site.all.start - groups.len() + cut.map_or(0, |colon| colon + 1);
-    from < site.all.start && in_use(&site.text[from..site.all.start + run.len()]).is_some()
+    let groups = &groups[cut.map_or(0, |colon| colon + 1)..];
+    let from = site.all.start - groups.len();
+    let whole = || in_use(&site.text[from..site.all.start + run.len()]);
+    groups.ends_with(b"::") || !groups.is_empty() && whole().is_some()
 }
 
 fn mac(site: &Site<'_>) -> Option<Range<usize>> {

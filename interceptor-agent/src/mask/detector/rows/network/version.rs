@@ -27,7 +27,7 @@ fn is_called_so(site: &Site<'_>, private: bool) -> bool {
     let gap = before
         .iter()
         .rev()
-        .take_while(|byte| b" \t:=\"'(\\_!".contains(byte))
+        .take_while(|byte| b" \t:=\"'(\\_!-".contains(byte))
         .count()
         .min(8);
     let (before, gap) = before.split_at(before.len() - gap);
@@ -114,7 +114,9 @@ fn is_object_identifier(site: &Site<'_>, address: Ipv4Addr) -> bool {
         address.octets(),
         [1, 3, 6 | 14 | 36 | 101 | 132, _] | [2, 5, 4 | 8 | 29, _]
     );
-    known && !matches!(site.after(1), b"/" | b":") && !site.has_near(OF_ADDRESSES)
+    known
+        && !matches!(site.after(1), b"/" | b":")
+        && (!site.has_near(OF_ADDRESSES) || site.has_near(&["identifier", " oid", "_oid"]))
 }
 
 /// Four numbers below ten that start a line of a longer text number a heading or a version more often than a host.
