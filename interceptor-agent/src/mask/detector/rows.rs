@@ -4,6 +4,7 @@ mod assignments;
 mod aws;
 mod credentials;
 mod crypto;
+mod email;
 mod models;
 mod national;
 mod network;
@@ -20,6 +21,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         aws::IDS,
         aws::ROWS,
         network::ROWS,
+        email::ROWS,
         personal::ROWS,
         phone::ROWS,
         credentials::ROWS,

@@ -1,5 +1,7 @@
 //! Addresses: IPv4, IPv6, MAC. A prefix length or port after one stays outside, so a masked CIDR keeps its meaning.
 
+mod version;
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     ops::Range,
@@ -27,10 +29,15 @@ pub const ROWS: &[Row] = &[
             "tcpdump: IP »10.0.0.1«.443 > »10.0.0.2«.51234: Flags",
             "at »fe80::1«%eth0 and [»fd12:3456:789a::1«]:80, »::ffff:10.0.0.1«, »::10.0.0.2«",
             "server=»10.0.0.1«, »10.0.0.2«-»10.0.0.9« and http://»100.64.0.1«/x",
+            "ssh -v »10.0.1.20« nc -v »192.168.1.10« 22, of the conversion »10.0.0.5«, grep '^»10.0.1.20«'",
+            "ip.addr==»10.0.1.100« && src_ip!=»10.0.3.17«, ip>=»10.0.0.5«, nexthop==»10.0.0.1«",
+            "IP6 »fe80::1:2«.443 > »fd12:3456::7«.51234: Flags",
+            "[IPv6:»fd12:3456:789a::1«] host:»fe80::1«%eth0 db:»fd12::5:2222:0:1«",
         ],
         misses: &[
             "127.0.0.1 0.0.0.0 ::1 255.255.255.0 169.254.169.254 224.0.0.1",
-            "v10.0.0.1, version 10.0.0.1, \"version\": \"10.0.1.1\", pkg==10.0.0.1",
+            "v10.0.0.1, version 10.0.0.1, \"version\": \"10.0.1.1\", appVersion=10.0.0.1",
+            "nvidia-cublas-cu12==12.1.3.1\nnvidia-curand-cu12==10.3.2.106\nnvidia-nccl-cu12==2.18.1",
             "10.0.0.256 10.0.01.1 1.10.0.0.1 10.0.0.1.2.3 x10.0.0.1 8.8.8.8",
             "12:34:56 a::b std::string feed::beef fe80:1",
         ],
@@ -44,12 +51,20 @@ pub const ROWS: &[Row] = &[
             "ssh ec2-user@»203.0.113.12« then »8.8.8.8«, »52.95.110.1«/32.",
             "AAAA »2001:db8:85a3::8a2e:370:7334«. [»2400:c401::5054:ff:fe1b:b031«]:443",
             "{\"ip\": \"»1.2.3.4«\"}",
+            "curl -v »52.95.110.1«; ip.dst==»52.95.110.1« x!=»52.95.110.1«",
+            "db.example.com/»52.95.110.1«:5432 dbhost/»52.95.110.1« check /check/»52.95.110.1« node-»52.95.110.1«",
+            "{\"client_ip\":\"»2.5.104.77«\"} from »1.3.40.2«, »5.9.7.231« by »1.3.132.9« the peer",
+            "location / {\n allow »18.16.4.201«;\n allow »34.12.9.77«;\n allow »35.4.1.250«;\n deny all;\n}",
+            "from x ([IPv6:»2001:db8:85a3::8a2e:370:7334«]) ip6:»2a00:1450:4000::«/36 src:»2a02:8108::1«",
+            "db:»2001:db8:85a3:0:0:8a2e:370:7334«",
         ],
         misses: &[
             "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",
             "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 __version__ = \"1.2.3.4\" ~1.2.3.4 foo-1.2.3.4.tar.gz",
             "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1\n    2.7.2.2\n",
-            "2024:01:02 2001:db8 2001::db8::1 12345:db8::1",
+            "2024:01:02 2001:db8 2001::db8::1 12345:db8::1 2001::25de::cade",
+            "STREET_ADDRESS = ObjectIdentifier(\"2.5.4.9\") https://www.rfc-editor.org/rfc/rfc5849#section-3.4.1.2",
+            "OID 1.3.101.112, whale browser Whale/3.24.223.18 opencv-python==4.10.0.84 kernel-5.10.0.123",
             "since 3.1.4.1, as 2.4.8.19 did (HTML 8.2.4.45)",
         ],
         ..Row::new("public_ip", "PUBLIC_IP")
@@ -84,6 +99,8 @@ pub const ROWS: &[Row] = &[
         hits: &[
             "link/ether »02:1a:80:41:52:9c« brd ff:ff:ff:ff:ff:ff",
             "»00-1A-2B-3C-4D-5E«, »aabb.ccdd.eeff«",
+            "MAC:»02:1a:80:41:52:9c« bssid:»02:1a:80:41:52:9d«:8080 port.»aabb.ccdd.ee01«",
+            "mac-»00-1A-2B-3C-4D-5E«-eth0",
         ],
         misses: &[
             "00:00:00:00:00:00 ZZ:ZZ:ZZ:ZZ:ZZ:ZZ 1f:51:ae:28:bf:89:e9:d8:1f:25",
@@ -155,10 +172,13 @@ fn version4(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
         .ok()?
         .parse()
         .ok()?;
-    let [first, second, ..] = address.octets();
+    let [first, ..] = address.octets();
     let constant = matches!(first, 0 | 127 | 224..) || address == Ipv4Addr::new(169, 254, 169, 254);
     let private = is_private_v4(address);
-    if constant || version_before(site, private) || matches!(site.before(2), [b'0'..=b'9', b'.']) {
+    if constant
+        || version::is_version(site, address, private)
+        || matches!(site.before(2), [b'0'..=b'9', b'.'])
+    {
         return None;
     }
     match site.after(8) {
@@ -174,13 +194,6 @@ fn version4(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
         }
         [b'.', next, ..] if next.is_ascii_alphabetic() && !private => return None,
         _ => {}
-    }
-    let object_identifier =
-        matches!((first, second), (1, 3) | (2, 5)) && !matches!(site.after(1), b"/" | b":");
-    if !private
-        && (object_identifier || reads_as_heading(site, address) || reads_as_version(site, address))
-    {
-        return None;
     }
     // An address that IPv6 carries is one with its prefix.
     let carried = match site.before(7) {
@@ -198,107 +211,84 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
         || matches!((first, second), (100, 64..=127) | (198, 18..=19))
 }
 
-/// Whether what stands before four numbers says that they are a version.
-fn version_before(site: &Site<'_>, private: bool) -> bool {
-    let before = site.before(32);
-    match before {
-        [.., b'=' | b'<' | b'>' | b'~' | b'!', b'='] | [.., b'~' | b'^'] => return true,
-        [.., last, b'/' | b'-'] if last.is_ascii_alphabetic() && !private => return true,
-        _ => {}
-    }
-    let gap = before
-        .iter()
-        .rev()
-        .take_while(|byte| b" \t:=\"'(\\_!".contains(byte))
-        .count()
-        .min(8);
-    let word = before[..before.len() - gap]
-        .rsplit(|byte| !byte.is_ascii_alphabetic())
-        .next()
-        .unwrap_or_default();
-    let is = |words: &[&str]| {
-        words
-            .iter()
-            .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
-    };
-    word.len() >= 7 && word[word.len() - 7..].eq_ignore_ascii_case(b"version")
-        || is(&["v", "ver", "firmware", "doi"])
-        || !private
-            && is(&[
-                "release", "build", "revision", "section", "sections", "chapter", "clause", "oid",
-                "rfc",
-            ])
-}
-
-/// Four numbers below ten that start a line of a longer text number a heading or a version more often than a host.
-fn reads_as_heading(site: &Site<'_>, address: Ipv4Addr) -> bool {
-    let small = address.octets().iter().all(|&octet| octet < 10);
-    let indent = site.text[..site.all.start]
-        .iter()
-        .rev()
-        .take_while(|byte| b" \t#*".contains(byte))
-        .count();
-    let line_start = site.all.start - indent;
-    let own_line = line_start > 0 && site.text[line_start - 1] == b'\n'
-        || line_start == 0 && site.after(1) == b" ";
-    small && own_line && matches!(site.after(1), [] | [b' ' | b'\n' | b'\r'])
-}
-
-/// Words beside an address that is all small numbers.
-const OF_ADDRESSES: &[&str] = &[
-    "addr", "host", "server", "dns", "gateway", "resolve", "peer", "client", "ping ", "ssh ",
-    "curl ", "://", "@", "ip ", "ip:", "ip=", "ip\"", "ips", "ipv4",
-];
-
-/// Small numbers are a version or a section more often than a host, if nothing says otherwise: three below ten, and in source
-/// code, which cites standards, somewhat greater ones.
-fn reads_as_version(site: &Site<'_>, address: Ipv4Addr) -> bool {
-    let [first, second, third, _] = address.octets();
-    let goes_on = matches!(site.after(2), [b':' | b'/', b'0'..=b'9'])
-        || matches!(site.before(1), [b'/' | b'@']);
-    let tiny = [first, second, third].iter().all(|&octet| octet < 10);
-    let small = || {
-        first < 40 && second < 20 && third < 20 && site.around.are_code(site.text, site.all.start)
-    };
-    !goes_on && (tiny && !site.is_alone() || small()) && !site.has_near(OF_ADDRESSES)
-}
-
 fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
-    const LONGEST: usize = 45;
-    let text = site.text;
     let start = site.all.start;
-    if matches!(site.before(1), [b':' | b'.']) {
+    if site.before(1) == b"." {
         return None;
     }
+    let mut run = run6(&site.text[start..]);
+    if in_use(run).is_none() {
+        // A port in tcpdump's notation.
+        run = run.split(|byte| *byte == b'.').next()?;
+    }
+    let address = in_use(run).filter(|_| !is_tail(site, run))?;
+    Some((address.into(), start..start + run.len()))
+}
+
+/// The longest IPv6 address with all its digits, and one of IPv4 behind.
+const LONGEST: usize = 45;
+
+/// What may be an address at the start of a text.
+fn run6(text: &[u8]) -> &[u8] {
     let in_address = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-    let length = text[start..]
-        .iter()
-        .take(LONGEST + 2)
-        .take_while(in_address)
-        .count();
+    let length = text.iter().take(LONGEST + 2).take_while(in_address).count();
     // A sentence's stop or colon is none of the address's, but two colons are.
-    let run = match &text[start..start + length] {
+    match &text[..length] {
         [rest @ .., b'.'] => rest,
-        [.., b':', b':'] => &text[start..start + length],
+        run @ [.., b':', b':'] => run,
         [rest @ .., b':'] => rest,
         run => run,
-    };
+    }
+}
+
+fn in_use(run: &[u8]) -> Option<Ipv6Addr> {
     let address: Ipv6Addr = std::str::from_utf8(run).ok()?.parse().ok()?;
     let [first, ..] = address.segments();
-    let in_use = matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf);
-    in_use.then(|| (address.into(), start..start + run.len()))
+    matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf).then_some(address)
+}
+
+/// Whether this is the end of a longer address, and a colon before it is none of a label: `src:2001:db8::1`.
+fn is_tail(site: &Site<'_>, run: &[u8]) -> bool {
+    let before = site.before(LONGEST);
+    let of_groups = |byte: &&u8| byte.is_ascii_hexdigit() || **byte == b':';
+    let length = before.iter().rev().take_while(of_groups).count();
+    let (rest, groups) = before.split_at(before.len() - length);
+    // The last letters of a word are no group.
+    let cut = match rest.last() {
+        Some(byte) if byte.is_ascii_alphanumeric() => groups.iter().position(|byte| *byte == b':'),
+        _ => None,
+    };
+    let groups = &groups[cut.map_or(0, |colon| colon + 1)..];
+    let from = site.all.start - groups.len();
+    let whole = || in_use(&site.text[from..site.all.start + run.len()]);
+    groups.ends_with(b"::") || !groups.is_empty() && whole().is_some()
 }
 
 fn mac(site: &Site<'_>) -> Option<Range<usize>> {
     let text = site.bytes(site.all.clone());
-    let separator = *text.iter().find(|byte| !byte.is_ascii_hexdigit())?;
+    let size = text.iter().position(|byte| !byte.is_ascii_hexdigit())?;
+    let separator = text[size];
     let letters = text.iter().any(u8::is_ascii_alphabetic);
     let constant = text
         .iter()
         .filter(|byte| byte.is_ascii_hexdigit())
         .all(|byte| byte.eq_ignore_ascii_case(&text[0]));
-    let longer = site.before(1) == [separator]
-        || matches!(site.after(2), [next, digit] if *next == separator && digit.is_ascii_hexdigit());
+    // With one more group on either side, it is longer; a word there is a label.
+    let is_group = |group: &[u8]| group.len() == size && group.iter().all(u8::is_ascii_hexdigit);
+    let in_word = |byte: &&u8| byte.is_ascii_alphanumeric();
+    let joined = |byte: &u8| *byte == separator;
+    let before = site.before(6).split_last().filter(|(last, _)| joined(last));
+    let after = site
+        .after(6)
+        .split_first()
+        .filter(|(first, _)| joined(first));
+    let longer = before.is_some_and(|(_, rest)| {
+        let length = rest.iter().rev().take_while(in_word).count();
+        is_group(&rest[rest.len() - length..])
+    }) || after.is_some_and(|(_, rest)| {
+        let length = rest.iter().take_while(in_word).count();
+        is_group(&rest[..length])
+    });
     // A weight of Unicode's collation: `[*020B.0020.0002]`.
     let weight = separator == b'.' && matches!(site.before(2), [b'[', b'*' | b'.']);
     ((letters || separator == b':') && !weight && !constant && !longer).then(|| site.all.clone())

@@ -1,63 +1,14 @@
-//! People: e-mail addresses and payment cards.
+//! Payment cards.
 
 use std::ops::Range;
 
 use crate::mask::detector::{
-    Action, Class,
     checksum::luhn,
     row::{Row, Site},
-    source_code::is_credit,
 };
 
-/// Values that name a person or their money.
+/// Numbers of cards.
 pub const ROWS: &[Row] = &[
-    Row {
-        patterns: EMAIL,
-        check: |site| email_of(site, Whose::Somebodys),
-        confidence: 0.95,
-        hits: &[
-            "Mail »minji.kim@example.com«, <»a+b_c@sub.example.co.kr«>.",
-            "mailto:»user@xn--80ak6aa92e.com« 메일은»hong@example.com«입니다",
-        ],
-        misses: &[
-            "config@v2/build icon@2x.png lodash@4.17.21 git@github.com:org/repo a@b user@localhost",
-            "chacha20-poly1305@openssh.com x-cert-v01@openssh.com <142480216486.20800.16526388@mail.corp.kr>",
-            "@decorator.name x @ y.z ssh://deploy@host.example.com/ https://user:pa55@example.com/ a@-b.com",
-        ],
-        ..Row::new("email", "EMAIL")
-    },
-    // Of who wrote source code, in it: real ones, which those who publish the code anyhow may want to let pass.
-    Row {
-        patterns: EMAIL,
-        check: |site| email_of(site, Whose::Authors),
-        confidence: 0.95,
-        hits: &[
-            "# Written by Minji Kim <»minji@corp.kr«>",
-            "import a\n\ndef f(x):\n    return 1\n\n# Minji Kim <»minji@corp.kr«>\ndef g(x):\n    return 1\n",
-        ],
-        misses: &["Author: Minji Kim <minji@corp.kr>"],
-        ..Row::new("author_email", "EMAIL")
-    },
-    // In source code, RFC 2606's for examples: not looked for by default.
-    Row {
-        class: Class {
-            name: "code_email",
-            label: "EMAIL",
-            action: Action::Allow,
-        },
-        patterns: EMAIL,
-        check: |site| email_of(site, Whose::Nobodys),
-        confidence: 0.5,
-        hits: &[
-            "import a\n\ndef f(x):\n    return 1\n\ndef g(x):\n    return mail('»a@example.com«')\n",
-        ],
-        misses: &[
-            "Author: Minji Kim <minji@corp.example>",
-            "import a\n\ndef f(x):\n    return 1\n\ndef g(x):\n    return mail('a@corp.com')\n",
-            ">>> import a\n>>> b = a.read('customers')\n>>> c = b.head(1)\n>>> d = c.mail()\n>>> e = str(d)\n>>> e\n'a@corp.com'\n",
-        ],
-        ..Row::new("code_email", "EMAIL")
-    },
     Row {
         patterns: &[r"\b[2-6]\d{3}[ .-]?\d{4}"],
         check: card,
@@ -89,134 +40,6 @@ pub const ROWS: &[Row] = &[
         ..Row::new("travel_card", "CARD")
     },
 ];
-
-/// An address's last letter before the `@`, and its first behind.
-const EMAIL: &[&str] = &["[A-Za-z0-9_+-]@[A-Za-z0-9]"];
-
-/// Names that nobody can have (RFC 2606, RFC 6761), as ends of domains.
-const RESERVED_DOMAINS: &[&str] = &[
-    "example.com",
-    "example.net",
-    "example.org",
-    "example",
-    "invalid",
-    "test",
-    "localhost",
-];
-
-/// Whose algorithms in SSH have names like addresses (RFC 4251, section 6): `zlib@openssh.com`.
-const ALGORITHMS: [&[u8]; 2] = [b"openssh.com", b"libssh.org"];
-
-/// Whose an e-mail address is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    Somebodys,
-    /// Of who wrote the source code that it stands in.
-    Authors,
-    /// Source code has it as an example.
-    Nobodys,
-}
-
-/// An address of those.
-fn email_of(site: &Site<'_>, asked: Whose) -> Option<Range<usize>> {
-    let span = email(site)?;
-    let (text, around) = (site.text, site.around);
-    let whose = match () {
-        () if is_reserved(site.bytes(span.clone())) && around.are_code(text, span.start) => {
-            Whose::Nobodys
-        }
-        () if is_credit(text, span.clone(), around) => Whose::Authors,
-        () => Whose::Somebodys,
-    };
-    (whose == asked).then_some(span)
-}
-
-/// Whether nobody can have an address.
-fn is_reserved(address: &[u8]) -> bool {
-    RESERVED_DOMAINS.iter().any(|domain| {
-        let rest = address.len().checked_sub(domain.len());
-        let (rest, end) = address.split_at(rest.unwrap_or(0));
-        matches!(rest, [.., b'@' | b'.']) && end.eq_ignore_ascii_case(domain.as_bytes())
-    })
-}
-
-/// Endings of file names that look like a top-level domain after an `@`.
-const FILE_ENDINGS: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "css", "js", "mjs", "ts", "json", "py",
-    "md", "html", "lock", "yml", "yaml",
-];
-
-fn email(site: &Site<'_>) -> Option<Range<usize>> {
-    let at = site.all.start + 1;
-    let local = |byte: &&u8| byte.is_ascii_alphanumeric() || b"._%+-'".contains(byte);
-    let length = site.text[..at]
-        .iter()
-        .rev()
-        .take(65)
-        .take_while(local)
-        .count();
-    let skipped = site.text[at - length..at]
-        .iter()
-        .take_while(|byte| !byte.is_ascii_alphanumeric() && **byte != b'_')
-        .count();
-    let start = at - length + skipped;
-    let name = &site.text[start..at];
-    let in_url = in_user_info(&site.text[..start]);
-    if name.is_empty()
-        || length > 64
-        || in_url
-        || name == b"git"
-        || is_message(name)
-        || ALGORITHMS
-            .iter()
-            .any(|domain| site.bytes(at + 1..site.text.len()).starts_with(domain))
-        || name.windows(2).any(|pair| pair == b"..")
-    {
-        return None;
-    }
-    let end = at + 1 + domain(&site.text[at + 1..])?;
-    // What is called is a decorator below another line's end.
-    (site.text.get(end) != Some(&b'(')).then_some(start..end)
-}
-
-/// Whether it is a message's id that stands before a host, as in mail: many digits and dots.
-fn is_message(name: &[u8]) -> bool {
-    name.len() >= 20
-        && name
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || *byte == b'.')
-}
-
-/// Whether what follows is in the user or password of a URL.
-fn in_user_info(before: &[u8]) -> bool {
-    let stop = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\"'`<>".contains(byte);
-    let length = before
-        .iter()
-        .rev()
-        .take(256)
-        .take_while(|byte| !stop(byte))
-        .count();
-    before[..before.len() - length].ends_with(b"://")
-}
-
-/// Length of the domain at the start of a text: labels and a top-level domain of letters.
-fn domain(text: &[u8]) -> Option<usize> {
-    let in_domain = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    let mut length = text.iter().take(254).take_while(in_domain).count();
-    while length > 0 && !text[length - 1].is_ascii_alphanumeric() {
-        length -= 1;
-    }
-    let domain = std::str::from_utf8(&text[..length]).ok()?;
-    let (rest, top) = domain.rsplit_once('.')?;
-    let labels = rest
-        .split('.')
-        .all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'));
-    let letters = top.bytes().all(|byte| byte.is_ascii_alphabetic()) || top.starts_with("xn--");
-    let file = FILE_ENDINGS
-        .iter()
-        .any(|ending| top.eq_ignore_ascii_case(ending));
-    (labels && letters && top.len() >= 2 && top.len() <= 24 && !file).then_some(length)
-}
 
 /// How the digits of a card are grouped where they are, longest first.
 const GROUPINGS: &[&[usize]] = &[

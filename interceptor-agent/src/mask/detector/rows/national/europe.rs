@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{digits, letters, values};
 use crate::mask::detector::{
     Profile,
+    check::ends_word,
     checksum::{is_day, luhn, mod_97, number, weighted},
     row::{Row, Site},
 };
@@ -15,15 +16,19 @@ const PASSPORT: &[&str] = &["pasaporte", "passport"];
 pub const ROWS: &[Row] = &[
     Row {
         patterns: &[
-            r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}",
-            r"[A-Z]{2}\d{2} [A-Z0-9]{4} [A-Z0-9]{4} [A-Z0-9]{2,4}",
+            r"(?i)[A-Z]{2}\d{2}[A-Z0-9]{11,30}",
+            r"(?i)[A-Z]{2}\d{2}[ -][A-Z0-9]{4}[ -][A-Z0-9]{4}[ -][A-Z0-9]{2,4}",
         ],
         check: iban,
         confidence: 0.98,
         hits: &[
             "IBAN »DE89370400440532013000«, »GB82 WEST 1234 5698 7654 32« and »NL91 ABNA 0417 1643 00«.",
+            "»DE89-3704-0044-0532-0130-00«, »de89370400440532013000«, »De89 3704 0044 0532 0130 00«, »gb82 west 1234 5698 7654 32«",
         ],
-        misses: &["DE89370400440532013001 GB82WEST123456987654 XX89370400440532013000"],
+        misses: &[
+            "DE89370400440532013001 GB82WEST123456987654 XX89370400440532013000",
+            "de89370400440532013000a be14abcdef3a0a41",
+        ],
         ..Row::new("iban", "IBAN")
     },
     Row {
@@ -204,14 +209,15 @@ const IBAN_LENGTHS: &[(usize, &str)] = &[
 
 fn iban(site: &Site<'_>) -> Option<Range<usize>> {
     let text = &site.text[site.all.start..];
-    let country = std::str::from_utf8(&text[..2]).ok()?;
+    let country = [text[0], text[1]].map(|letter| letter.to_ascii_uppercase());
+    let country = std::str::from_utf8(&country).ok()?;
     let &(length, _) = IBAN_LENGTHS
         .iter()
         .find(|(_, countries)| countries.contains(country))?;
     let (mut bytes, mut count, mut at) = ([0; 34], 0, 0);
     while count < length {
         match text.get(at)? {
-            byte if byte.is_ascii_digit() || byte.is_ascii_uppercase() => {
+            byte if byte.is_ascii_alphanumeric() => {
                 bytes[count] = *byte;
                 count += 1;
             }
@@ -222,7 +228,10 @@ fn iban(site: &Site<'_>) -> Option<Range<usize>> {
     }
     let bytes = &bytes[..length];
     let valid = mod_97(bytes[4..].iter().chain(&bytes[..4]).copied()) == Some(1);
-    valid.then(|| site.all.start..site.all.start + at)
+    // Small letters are in ids made at random, too, but not those of a bank before digits alone.
+    let small = bytes.iter().any(u8::is_ascii_lowercase);
+    let random = || !bytes[8..].iter().all(u8::is_ascii_digit) || !ends_word(text, at);
+    (valid && !(small && random())).then(|| site.all.start..site.all.start + at)
 }
 
 /// A letter after up to eight digits, of which `prefix` letters count as the first.
