@@ -15,6 +15,8 @@ const OTHERS: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     last: Cell<Option<(usize, bool)>>,
+    /// Up to where manifests were searched for data.
+    pub manifests_read: Cell<usize>,
 }
 
 impl Surroundings {

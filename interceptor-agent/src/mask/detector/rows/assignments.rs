@@ -1,6 +1,8 @@
 //! Secrets of no vendor that are known: what a name with a word for a secret in it is given, where that looks made by a
 //! generator or, for passwords, chosen by somebody.
 
+mod kubernetes;
+
 use std::ops::Range;
 
 use memchr::memmem;
@@ -113,7 +115,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         patterns: &["kind:[ '\x22]{0,4}[Ss]ecret", "kind\x22 ?: ?\x22Secret"],
-        each: Some(kubernetes),
+        each: Some(kubernetes::values),
         hits: &[
             "apiVersion: v1\nkind: Secret\ndata:\n\t# a comment\n\tpassword: »UyFCXCpkJHpEc2I9«\n\tusername: »YWRtaW4=«\ntype: Opaque\n",
             "data:\n  .dockercfg: |\n    »eyJhdXRocyI6eyJodHRwcz«\nmetadata:\n  name: x\nkind: Secret\n",
@@ -188,92 +190,4 @@ fn curl_user(site: &Site<'_>) -> Option<Range<usize>> {
         && !b"$<%{".contains(&value[0])
         && !user.ends_with(value))
     .then(|| site.all.end + start..site.all.end + start + length)
-}
-
-/// Every value below `data` and `stringData` of a Kubernetes manifest of the kind Secret.
-fn kubernetes(site: &Site<'_>, found: &mut dyn FnMut(Range<usize>)) {
-    const REACH: usize = 16 * 1024;
-    if site.after(1).first().is_some_and(u8::is_ascii_alphanumeric) {
-        return;
-    }
-    let before = site.before(REACH);
-    let start = site.all.start - before.len() + memmem::rfind(before, b"\n---").unwrap_or(0);
-    let after = site.after(REACH);
-    let end = site.all.end + memmem::find(after, b"\n---").unwrap_or(after.len());
-    let manifest = &site.text[start..end];
-    for at in memmem::find_iter(manifest, b"ata").map(|at| start + at) {
-        let name = site.text[start..at + 3]
-            .iter()
-            .rev()
-            .take_while(|byte| byte.is_ascii_alphanumeric())
-            .count();
-        let from = at + 3;
-        if !matches!(&site.text[from - name..from], b"data" | b"stringData") {
-            continue;
-        }
-        match &site.text[from..end] {
-            [b'"', b':', ..] => json_values(site.text, from + 2, end, found),
-            [b':', ..] => yaml_values(site.text, from - name, end, found),
-            _ => {}
-        }
-    }
-}
-
-fn json_values(text: &[u8], from: usize, end: usize, found: &mut dyn FnMut(Range<usize>)) {
-    let close = text[from..end].iter().position(|&byte| byte == b'}');
-    let object = &text[from..from + close.unwrap_or(end - from)];
-    let mut at = from;
-    for (index, part) in object.split(|&byte| byte == b'"').enumerate() {
-        // Between quotes stand key, colon, value, comma, and so on.
-        if index % 4 == 3 {
-            report(text, at..at + part.len(), found);
-        }
-        at += part.len() + 1;
-    }
-}
-
-fn yaml_values(text: &[u8], name: usize, end: usize, found: &mut dyn FnMut(Range<usize>)) {
-    let indent = |line: &[u8]| line.iter().take_while(|byte| b" \t".contains(byte)).count();
-    let line_start = text[..name]
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let own = indent(&text[line_start..]);
-    let mut at = name;
-    for (index, line) in text[name..end]
-        .split_inclusive(|&byte| byte == b'\n')
-        .enumerate()
-    {
-        let (start, trimmed) = (at, line.trim_ascii());
-        at += line.len();
-        if index == 0 || trimmed.is_empty() || trimmed.starts_with(b"#") {
-            continue;
-        }
-        if indent(line) <= own {
-            return;
-        }
-        let value = match memmem::find(line, b": ") {
-            Some(colon) => colon + 2,
-            None if trimmed.ends_with(b":") => continue,
-            None => 0,
-        };
-        let padded = line[value..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_whitespace() || b"\"'".contains(byte))
-            .count();
-        let length = line[value + padded..]
-            .iter()
-            .rposition(|byte| !byte.is_ascii_whitespace() && !b"\"'".contains(byte))
-            .map_or(0, |last| last + 1);
-        let from = start + value + padded;
-        report(text, from..from + length, found);
-    }
-}
-
-fn report(text: &[u8], span: Range<usize>, found: &mut dyn FnMut(Range<usize>)) {
-    const LEAST: usize = 4;
-    let value = &text[span.clone()];
-    if value.len() >= LEAST && value[0] != b'{' && !is_placeholder(value) {
-        found(span);
-    }
 }
