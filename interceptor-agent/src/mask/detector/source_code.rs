@@ -218,12 +218,7 @@ pub fn is_credit(text: &[u8], place: Range<usize>, around: &Surroundings) -> boo
 fn line_up_to(text: &[u8], place: usize) -> Option<(&[u8], &[u8])> {
     const REACH: usize = 1024;
     const LONGEST: usize = 160;
-    let near = &text[place.saturating_sub(LONGEST)..place];
-    let newline = memchr::memrchr(b'\n', near).map(|at| at + 1);
-    let escaped = memchr::memmem::rfind(near, b"\\n").map(|at| at + 2);
-    let whole = near.len() == place;
-    let start = newline.max(escaped).or(whole.then_some(0))?;
-    let line = &near[start..];
+    let line = line_before(&text[..place], LONGEST)?;
     let above = place - line.len();
     Some((
         &text[above.saturating_sub(REACH)..above],
@@ -235,6 +230,16 @@ fn line_up_to(text: &[u8], place: usize) -> Option<(&[u8], &[u8])> {
 fn is_metadata(line: &[u8]) -> bool {
     let names = [&b"__author"[..], b"__email", b"__maintainer"];
     names.iter().any(|name| line.starts_with(name))
+/// The last line of a text, also where its start is escaped; none that is longer than a limit.
+pub fn line_before(text: &[u8], longest: usize) -> Option<&[u8]> {
+    let near = &text[text.len().saturating_sub(longest)..];
+    let newline = memchr::memrchr(b'\n', near).map(|at| at + 1);
+    let escaped = memchr::memmem::rfind(near, b"\\n").map(|at| at + 2);
+    let whole = near.len() == text.len();
+    let start = newline.max(escaped).or(whole.then_some(0))?;
+    Some(&near[start..])
+}
+
 }
 
 /// A line without what stands between a name and an address.

@@ -12,6 +12,7 @@ use crate::mask::detector::{
     check::is_placeholder,
     generated::{is_chosen, is_generated, is_identifier, is_type},
     row::{Row, Site},
+    source_code::line_before,
 };
 
 /// Values that only their name gives away.
@@ -42,6 +43,7 @@ pub const ROWS: &[Row] = &[
             "  \"access_token\" => '»eyJ0eXAioiJKV1slS3oASx==«'",
             "curl -X POST --header \"Api-Token: »Sk94HG7f6KB«\"",
             "Authorization: Token »22cb987851bc5659229114c62e60c79abd0d2c08«",
+            "import a\nimport b\nimport c\nimport d\nf(\"cache:6380,token=»aGkTzRvbx3WmPaLdYfGh«,ssl=True\");\nx.token = fts5FindTokenizer_v2;\n",
             "<apiToken>\n  »pisvcviijaakb1auy«\n</apiToken>",
         ],
         misses: &[
@@ -73,6 +75,9 @@ pub const ROWS: &[Row] = &[
             "\"passwd\": \"»thisIsDog11«\"",
             "administrator_login_password = \"»thisIsDog11«\"",
             "passwd = »BbUnfnze9VD9.VEmdL3NL48bZ5xG0L«",
+            "using A;\nusing B;\nusing C;\nusing D;\nvar cs = \"Server=db01;User Id=app;Password=»chosen_by_ann_99«;Encrypt=true\";\n",
+            "if a; then\nif b; then\nif c; then\nif d; then\nmysqldump --password=»chosen_by_ann_99«; echo\n",
+            r#"password = "»ab\cd1!ef\\gh«" and {\"password\": \"»ab1!cdef«\"}"#,
         ],
         misses: &[
             "password: changeme123456",
@@ -155,9 +160,22 @@ fn password(site: &Site<'_>) -> Option<Range<usize>> {
 
 /// Whether a value without quotes is the name of something in a program: a variable, a type.
 fn is_name(site: &Site<'_>, value: &Range<usize>) -> bool {
-    let behind = &site.text[value.end..];
-    let ends = matches!(behind, [b';' | b')' | b',' | b'|', ..] | [b' ', b'=', ..]);
-    ends && is_identifier(site.bytes(value.clone())) && site.around.are_code(site.text, value.start)
+    let (before, behind) = (&site.text[..value.start], &site.text[value.end..]);
+    let ends = match behind {
+        // Shells and connection strings have no blank there.
+        [b';', ..] => !before.ends_with(b"="),
+        _ => matches!(behind, [b')' | b',' | b'|', ..] | [b' ', b'=', ..]),
+    };
+    ends && is_identifier(site.bytes(value.clone()))
+        && !is_in_string(before)
+        && site.around.are_code(site.text, value.start)
+}
+
+/// Whether what stands before, on the same line, leaves a string open; it may where that line is very long.
+fn is_in_string(before: &[u8]) -> bool {
+    const LONGEST: usize = 512;
+    let open = |quote, line| memchr::memchr_iter(quote, line).count() % 2 == 1;
+    line_before(before, LONGEST).is_none_or(|line| b"\"'`".iter().any(|quote| open(*quote, line)))
 }
 
 /// The password in curl's `-u user:password`.
