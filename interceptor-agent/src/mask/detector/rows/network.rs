@@ -44,6 +44,7 @@ pub const ROWS: &[Row] = &[
             "ssh ec2-user@»203.0.113.12« then »8.8.8.8«, »52.95.110.1«/32.",
             "AAAA »2001:db8:85a3::8a2e:370:7334«. [»2400:c401::5054:ff:fe1b:b031«]:443",
             "{\"ip\": \"»1.2.3.4«\"}",
+            "import a\nimport b\nimport c\nimport d\nallow »18.16.4.11«;\nallow »34.12.9.17«;\n",
         ],
         misses: &[
             "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",
@@ -250,17 +251,13 @@ const OF_ADDRESSES: &[&str] = &[
     "curl ", "://", "@", "ip ", "ip:", "ip=", "ip\"", "ips", "ipv4",
 ];
 
-/// Small numbers are a version or a section more often than a host, if nothing says otherwise: three below ten, and in source
-/// code, which cites standards, somewhat greater ones.
+/// Small numbers are a version or a section more often than a host, if nothing says otherwise.
 fn reads_as_version(site: &Site<'_>, address: Ipv4Addr) -> bool {
     let [first, second, third, _] = address.octets();
     let goes_on = matches!(site.after(2), [b':' | b'/', b'0'..=b'9'])
         || matches!(site.before(1), [b'/' | b'@']);
     let tiny = [first, second, third].iter().all(|&octet| octet < 10);
-    let small = || {
-        first < 40 && second < 20 && third < 20 && site.around.are_code(site.text, site.all.start)
-    };
-    !goes_on && (tiny && !site.is_alone() || small()) && !site.has_near(OF_ADDRESSES)
+    !goes_on && tiny && !site.is_alone() && !site.has_near(OF_ADDRESSES)
 }
 
 fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
