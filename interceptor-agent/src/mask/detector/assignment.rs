@@ -162,7 +162,9 @@ impl Cursor<'_> {
                     // An escaped quote is that of a string inside one; other escapes are the value's.
                     let mut aside = *self;
                     let escapes = aside.skip(4, |&byte| byte == b'\\');
-                    if self.at == start || escapes == 0 || aside.next_is(b"\"'`nr\r\n") {
+                    let is_long = self.at - start >= LONGEST_VALUE;
+                    let ends = escapes == 0 || aside.next_is(b"\"'`nr\r\n");
+                    if ends || is_long || self.at == start {
                         break;
                     }
                     *self = aside;

@@ -118,7 +118,7 @@ pub const ROWS: &[Row] = &[
         hits: &[
             "postgres://app:»s3cr3t!pw«@db.internal:5432/x and redis://:»hunter2«@cache",
             "mongodb+srv://u:»p@ss%2Fword«@cluster0.example.net/?x=y",
-            "postgres://app:»aB3/xY?z#9«@db and amqp://app:»$aB3!xYz«@mq, redis://:»[aB3xYz«@cache",
+            "postgres://app:»aB3/xY?z#9«@db and amqp://app:»$aB3xYz«@mq, http://u:»$abc!def«@h, redis://:»[aB3xYz«@cache",
         ],
         misses: &[
             "https://example.com:8080/a@b http://user@host/ https://url:8000 @something",
@@ -254,12 +254,14 @@ fn url_password(site: &Site<'_>) -> Option<Range<usize>> {
 /// Where a password ends that should have been escaped, since it has one of `/?#` in it: none that is a port and a path.
 fn end_of_raw_password(rest: &[u8], start: usize, path: usize) -> Option<usize> {
     let end = start + memchr::memchr(b'@', &rest[start..])?;
-    let has = |part: Range<usize>, of: fn(&u8) -> bool| rest[part].iter().any(of);
-    let is_port = !has(start..path, |byte| !byte.is_ascii_digit());
-    let is_mixed = has(start..end, u8::is_ascii_digit)
-        && has(start..end, u8::is_ascii_lowercase)
-        && has(start..end, u8::is_ascii_uppercase);
-    (!is_port && is_mixed && rest[0] != b'[').then_some(end)
+    let is_port = rest[start..path].iter().all(u8::is_ascii_digit);
+    (!is_port && is_mixed(&rest[start..end]) && rest[0] != b'[').then_some(end)
+}
+
+/// Whether it has digits and letters of both cases.
+fn is_mixed(text: &[u8]) -> bool {
+    let has = |of: fn(&u8) -> bool| text.iter().any(of);
+    has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
 }
 
 /// The word for a password in its place, as in the examples of source code, `redis://:password@host`.
@@ -269,7 +271,9 @@ const PASSWORDS: &[&str] = &[
 
 fn is_placeholder(password: &[u8]) -> bool {
     let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let variable = |name: &[u8]| name.iter().all(in_name) || matches!(name[0], b'{' | b'(' | b'$');
+    let variable = |name: &[u8]| {
+        matches!(name, [b'{' | b'(' | b'$', ..]) || name.iter().all(in_name) && !is_mixed(name)
+    };
     matches!(
         password,
         [b'{' | b'<', ..] | [b'[', .., b']'] | b"%s" | b"..." | [b'%', b'(' | b'{' | b'[', ..]
