@@ -155,9 +155,20 @@ impl Cursor<'_> {
         let start = self.at;
         match quote {
             Some(quote) => {
-                self.skip(LONGEST_VALUE, |byte| {
-                    *byte != quote && !b"\\\r\n".contains(byte)
-                });
+                loop {
+                    self.skip(LONGEST_VALUE, |byte| {
+                        *byte != quote && !b"\\\r\n".contains(byte)
+                    });
+                    // An escaped quote is that of a string inside one; other escapes are the value's.
+                    let mut aside = *self;
+                    let escapes = aside.skip(4, |&byte| byte == b'\\');
+                    let is_long = self.at - start >= LONGEST_VALUE;
+                    let ends = escapes == 0 || aside.next_is(b"\"'`nr\r\n");
+                    if ends || is_long || self.at == start {
+                        break;
+                    }
+                    *self = aside;
+                }
                 (self.next_is(&[quote]) || self.next_is(b"\\")).then_some((start..self.at, true))
             }
             None => {

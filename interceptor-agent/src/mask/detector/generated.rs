@@ -82,14 +82,19 @@ pub fn is_type(value: &[u8]) -> bool {
         && parts().next_back().is_some_and(is_type_name)
 }
 
-/// Whether it could be a name in a program: letters, `_`, and few digits, none in front.
+/// Whether it could be a name in a program: letters, `_`, and few digits, none in front, in words that are none of two letters.
 pub fn is_identifier(value: &[u8]) -> bool {
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let starts_word = |pair: &&[u8]| {
+        pair[0] == b'_' || pair[1].is_ascii_uppercase() && !pair[0].is_ascii_uppercase()
+    };
+    let words = 1 + value.windows(2).filter(starts_word).count();
     value
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
         && !value[0].is_ascii_digit()
         && digits * 5 <= value.len()
+        && words * 3 <= value.len()
 }
 
 /// Whether it is capitalized words, of which some end in digits.
@@ -185,6 +190,25 @@ mod tests {
         }
         for text in ["Sk94HG7f6KB", "ed25519", "Key1.a8f5f167f44f", "|"] {
             assert!(!is_type(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_in_programs_are_told_from_values() {
+        for text in [
+            "fts5V1toV2Tokenize",
+            "MSV1_0_PROTOCOL_TYPE",
+            "_bindgen_ty_30",
+        ] {
+            assert!(is_identifier(text.as_bytes()), "{text}");
+        }
+        for text in [
+            concat!("aGkTzRvb3", "WmPa7LdYfGh"),
+            "2fa",
+            "a-b",
+            "q1w2e3r4",
+        ] {
+            assert!(!is_identifier(text.as_bytes()), "{text}");
         }
     }
 

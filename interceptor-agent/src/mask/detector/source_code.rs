@@ -10,8 +10,8 @@ use std::{
 
 /// How far around a place is looked, in blocks.
 const BLOCK: usize = 4096;
-/// Least lines of a program around a place, and how many other lines there may be to each.
-const LEAST_LINES: usize = 4;
+/// Least statements around a place, and how many other lines there may be to each line of a program.
+const LEAST: usize = 4;
 const OTHERS: usize = 16;
 
 /// What is known of the part of a text that was asked for last, so that a text is read three times at most; and where it begins
@@ -20,6 +20,8 @@ const OTHERS: usize = 16;
 pub struct Surroundings {
     last: Cell<Option<(usize, bool)>>,
     inner: OnceCell<Range<usize>>,
+    /// Up to where manifests were searched for data.
+    pub manifests_read: Cell<usize>,
 }
 
 impl Surroundings {
@@ -51,13 +53,15 @@ impl Surroundings {
 }
 
 fn is_code(text: &[u8]) -> bool {
-    let (mut program, mut all) = (0, 0);
+    let (mut statements, mut program, mut all) = (0, 0, 0);
     for line in lines(text) {
         let line = without_margin(line);
+        let is_statement = is_statement(line);
         all += usize::from(!line.is_empty());
-        program += usize::from(is_of_program(line));
+        statements += usize::from(is_statement);
+        program += usize::from(is_statement || ends_as_statement(line));
     }
-    program >= LEAST_LINES && program * OTHERS >= all
+    statements >= LEAST && program * OTHERS >= all
 }
 
 /// The lines of a text, also where their ends are escaped, as in a string of JSON.
@@ -157,15 +161,17 @@ const STATEMENTS: &[(&str, &[&str])] = &[
     ("=cut", &[""]),
 ];
 
-fn is_of_program(line: &[u8]) -> bool {
-    const LONGEST: usize = 160;
+/// Whether a line ends as those of programs do, and of data, too: SQL's dumps, configs.
+fn ends_as_statement(line: &[u8]) -> bool {
     let given = || {
         memchr::memmem::find(line, b" = ").is_some()
             && matches!(line.last(), Some(b')' | b'(' | b'{'))
     };
-    if line.len() > 2 && (line.ends_with(b";") || line.ends_with(b"),")) || given() {
-        return true;
-    }
+    line.len() > 2 && (line.ends_with(b";") || line.ends_with(b"),")) || given()
+}
+
+fn is_statement(line: &[u8]) -> bool {
+    const LONGEST: usize = 160;
     let line = &line[..line.len().min(LONGEST)];
     STATEMENTS.iter().any(|(begin, signs)| {
         line.strip_prefix(begin.as_bytes()).is_some_and(|rest| {
@@ -232,17 +238,22 @@ pub fn is_credit(text: &[u8], place: Range<usize>, around: &Surroundings) -> boo
 fn line_up_to(text: &[u8], place: usize) -> Option<(&[u8], &[u8])> {
     const REACH: usize = 1024;
     const LONGEST: usize = 160;
-    let near = &text[place.saturating_sub(LONGEST)..place];
-    let newline = memchr::memrchr(b'\n', near).map(|at| at + 1);
-    let escaped = memchr::memmem::rfind(near, b"\\n").map(|at| at + 2);
-    let whole = near.len() == place;
-    let start = newline.max(escaped).or(whole.then_some(0))?;
-    let line = &near[start..];
+    let line = line_before(&text[..place], LONGEST)?;
     let above = place - line.len();
     Some((
         &text[above.saturating_sub(REACH)..above],
         without_margin(line),
     ))
+}
+
+/// The last line of a text, also where its start is escaped; none that is longer than a limit.
+pub fn line_before(text: &[u8], longest: usize) -> Option<&[u8]> {
+    let near = &text[text.len().saturating_sub(longest)..];
+    let newline = memchr::memrchr(b'\n', near).map(|at| at + 1);
+    let escaped = memchr::memmem::rfind(near, b"\\n").map(|at| at + 2);
+    let whole = near.len() == text.len();
+    let start = newline.max(escaped).or(whole.then_some(0))?;
+    Some(&near[start..])
 }
 
 /// Whether a line of Python says who its module is by.
@@ -309,6 +320,8 @@ mod tests {
             "",
             "import the goods\nfrom there\nif it rains\nfor all of us\nelse we go\n",
             "{\n  \"email\": \"a@b.example\",\n  \"ips\": [\n    \"192.0.2.1\"\n  ]\n}\n",
+            "INSERT INTO t VALUES\n(1, 'a'),\n(2, 'b'),\n(3, 'c'),\n(4, 'd');\nCOMMIT;\n",
+            "location / {\n  allow 192.0.2.1;\n  allow 192.0.2.2;\n  allow 192.0.2.3;\n  deny all;\n}\n",
             "host: 192.0.2.1\nport: 80\nclass: x\nreturn-path: <a@b.example>\n",
             &["a line of a log\n".repeat(200), PROGRAM.to_owned()].concat(),
         ] {

@@ -1,6 +1,8 @@
 //! Secrets of no vendor that are known: what a name with a word for a secret in it is given, where that looks made by a
 //! generator or, for passwords, chosen by somebody.
 
+mod kubernetes;
+
 use std::ops::Range;
 
 use memchr::memmem;
@@ -10,6 +12,7 @@ use crate::mask::detector::{
     check::is_placeholder,
     generated::{is_chosen, is_generated, is_identifier, is_type},
     row::{Row, Site},
+    source_code::line_before,
 };
 
 /// Values that only their name gives away.
@@ -40,6 +43,7 @@ pub const ROWS: &[Row] = &[
             "  \"access_token\" => '»eyJ0eXAioiJKV1slS3oASx==«'",
             "curl -X POST --header \"Api-Token: »Sk94HG7f6KB«\"",
             "Authorization: Token »22cb987851bc5659229114c62e60c79abd0d2c08«",
+            "import a\nimport b\nimport c\nimport d\nf(\"cache:6380,token=»aGkTzRvbx3WmPaLdYfGh«,ssl=True\");\nx.token = fts5FindTokenizer_v2;\n",
             "<apiToken>\n  »pisvcviijaakb1auy«\n</apiToken>",
         ],
         misses: &[
@@ -71,6 +75,9 @@ pub const ROWS: &[Row] = &[
             "\"passwd\": \"»thisIsDog11«\"",
             "administrator_login_password = \"»thisIsDog11«\"",
             "passwd = »BbUnfnze9VD9.VEmdL3NL48bZ5xG0L«",
+            "using A;\nusing B;\nusing C;\nusing D;\nvar cs = \"Server=db01;User Id=app;Password=»chosen_by_ann_99«;Encrypt=true\";\n",
+            "if a; then\nif b; then\nif c; then\nif d; then\nmysqldump --password=»chosen_by_ann_99«; echo\n",
+            r#"password = "»ab\cd1!ef\\gh«" and {\"password\": \"»ab1!cdef«\"}"#,
         ],
         misses: &[
             "password: changeme123456",
@@ -113,7 +120,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         patterns: &["kind:[ '\x22]{0,4}[Ss]ecret", "kind\x22 ?: ?\x22Secret"],
-        each: Some(kubernetes),
+        each: Some(kubernetes::values),
         hits: &[
             "apiVersion: v1\nkind: Secret\ndata:\n\t# a comment\n\tpassword: »UyFCXCpkJHpEc2I9«\n\tusername: »YWRtaW4=«\ntype: Opaque\n",
             "data:\n  .dockercfg: |\n    »eyJhdXRocyI6eyJodHRwcz«\nmetadata:\n  name: x\nkind: Secret\n",
@@ -153,9 +160,22 @@ fn password(site: &Site<'_>) -> Option<Range<usize>> {
 
 /// Whether a value without quotes is the name of something in a program: a variable, a type.
 fn is_name(site: &Site<'_>, value: &Range<usize>) -> bool {
-    let behind = &site.text[value.end..];
-    let ends = matches!(behind, [b';' | b')' | b',' | b'|', ..] | [b' ', b'=', ..]);
-    ends && is_identifier(site.bytes(value.clone())) && site.around.are_code(site.text, value.start)
+    let (before, behind) = (&site.text[..value.start], &site.text[value.end..]);
+    let ends = match behind {
+        // Shells and connection strings have no blank there.
+        [b';', ..] => !before.ends_with(b"="),
+        _ => matches!(behind, [b')' | b',' | b'|', ..] | [b' ', b'=', ..]),
+    };
+    ends && is_identifier(site.bytes(value.clone()))
+        && !is_in_string(before)
+        && site.around.are_code(site.text, value.start)
+}
+
+/// Whether what stands before, on the same line, leaves a string open; it may where that line is very long.
+fn is_in_string(before: &[u8]) -> bool {
+    const LONGEST: usize = 512;
+    let open = |quote, line| memchr::memchr_iter(quote, line).count() % 2 == 1;
+    line_before(before, LONGEST).is_none_or(|line| b"\"'`".iter().any(|quote| open(*quote, line)))
 }
 
 /// The password in curl's `-u user:password`.
@@ -188,92 +208,4 @@ fn curl_user(site: &Site<'_>) -> Option<Range<usize>> {
         && !b"$<%{".contains(&value[0])
         && !user.ends_with(value))
     .then(|| site.all.end + start..site.all.end + start + length)
-}
-
-/// Every value below `data` and `stringData` of a Kubernetes manifest of the kind Secret.
-fn kubernetes(site: &Site<'_>, found: &mut dyn FnMut(Range<usize>)) {
-    const REACH: usize = 16 * 1024;
-    if site.after(1).first().is_some_and(u8::is_ascii_alphanumeric) {
-        return;
-    }
-    let before = site.before(REACH);
-    let start = site.all.start - before.len() + memmem::rfind(before, b"\n---").unwrap_or(0);
-    let after = site.after(REACH);
-    let end = site.all.end + memmem::find(after, b"\n---").unwrap_or(after.len());
-    let manifest = &site.text[start..end];
-    for at in memmem::find_iter(manifest, b"ata").map(|at| start + at) {
-        let name = site.text[start..at + 3]
-            .iter()
-            .rev()
-            .take_while(|byte| byte.is_ascii_alphanumeric())
-            .count();
-        let from = at + 3;
-        if !matches!(&site.text[from - name..from], b"data" | b"stringData") {
-            continue;
-        }
-        match &site.text[from..end] {
-            [b'"', b':', ..] => json_values(site.text, from + 2, end, found),
-            [b':', ..] => yaml_values(site.text, from - name, end, found),
-            _ => {}
-        }
-    }
-}
-
-fn json_values(text: &[u8], from: usize, end: usize, found: &mut dyn FnMut(Range<usize>)) {
-    let close = text[from..end].iter().position(|&byte| byte == b'}');
-    let object = &text[from..from + close.unwrap_or(end - from)];
-    let mut at = from;
-    for (index, part) in object.split(|&byte| byte == b'"').enumerate() {
-        // Between quotes stand key, colon, value, comma, and so on.
-        if index % 4 == 3 {
-            report(text, at..at + part.len(), found);
-        }
-        at += part.len() + 1;
-    }
-}
-
-fn yaml_values(text: &[u8], name: usize, end: usize, found: &mut dyn FnMut(Range<usize>)) {
-    let indent = |line: &[u8]| line.iter().take_while(|byte| b" \t".contains(byte)).count();
-    let line_start = text[..name]
-        .iter()
-        .rposition(|&byte| byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let own = indent(&text[line_start..]);
-    let mut at = name;
-    for (index, line) in text[name..end]
-        .split_inclusive(|&byte| byte == b'\n')
-        .enumerate()
-    {
-        let (start, trimmed) = (at, line.trim_ascii());
-        at += line.len();
-        if index == 0 || trimmed.is_empty() || trimmed.starts_with(b"#") {
-            continue;
-        }
-        if indent(line) <= own {
-            return;
-        }
-        let value = match memmem::find(line, b": ") {
-            Some(colon) => colon + 2,
-            None if trimmed.ends_with(b":") => continue,
-            None => 0,
-        };
-        let padded = line[value..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_whitespace() || b"\"'".contains(byte))
-            .count();
-        let length = line[value + padded..]
-            .iter()
-            .rposition(|byte| !byte.is_ascii_whitespace() && !b"\"'".contains(byte))
-            .map_or(0, |last| last + 1);
-        let from = start + value + padded;
-        report(text, from..from + length, found);
-    }
-}
-
-fn report(text: &[u8], span: Range<usize>, found: &mut dyn FnMut(Range<usize>)) {
-    const LEAST: usize = 4;
-    let value = &text[span.clone()];
-    if value.len() >= LEAST && value[0] != b'{' && !is_placeholder(value) {
-        found(span);
-    }
 }

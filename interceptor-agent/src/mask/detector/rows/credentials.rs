@@ -118,11 +118,13 @@ pub const ROWS: &[Row] = &[
         hits: &[
             "postgres://app:»s3cr3t!pw«@db.internal:5432/x and redis://:»hunter2«@cache",
             "mongodb+srv://u:»p@ss%2Fword«@cluster0.example.net/?x=y",
+            "postgres://app:»aB3/xY?z#9«@db and amqp://app:»$aB3xYz«@mq, http://u:»$abc!def«@h, redis://:»[aB3xYz«@cache",
         ],
         misses: &[
             "https://example.com:8080/a@b http://user@host/ https://url:8000 @something",
             "postgres://user:${PASSWORD}@host ftp://u:<password>@h http://u:{pw}@h http://u:%s@h http://u:$PW@h http://u:***@h",
-            "://:@ http://:@host http://user:@host",
+            "://:@ http://:@host http://user:@host http://u:$PW@h http://u:[password]@h",
+            "http://host:8000/a1/@b http://host:port/users/@me http://host/a:b1/c@d http://[::1]:80/a@b",
             "import a\ndef f(x):\n    return 1\ndef g(x):\n    return open('redis://:password@host')\n",
         ],
         ..Row::new("url_password", "URL_PASSWORD")
@@ -230,13 +232,15 @@ fn url_password(site: &Site<'_>) -> Option<Range<usize>> {
         .first()
         .is_some_and(u8::is_ascii_alphanumeric);
     let rest = site.after(LONGEST);
-    let authority = rest
-        .iter()
-        .take_while(|byte| !byte.is_ascii_whitespace() && !b"/?#\"'`<>\\|".contains(byte))
-        .count();
-    let authority = &rest[..authority];
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"\"'`<>\\|".contains(byte);
+    let rest = rest.split(is_end).next().unwrap_or_default();
+    let path = rest.iter().position(|byte| b"/?#".contains(byte));
+    let authority = &rest[..path.unwrap_or(rest.len())];
     let colon = authority.iter().position(|&byte| byte == b':')?;
-    let at = authority.iter().rposition(|&byte| byte == b'@')?;
+    let (authority, at) = match authority.iter().rposition(|&byte| byte == b'@') {
+        Some(at) => (authority, at),
+        None => (rest, end_of_raw_password(rest, colon + 1, authority.len())?),
+    };
     let password = authority
         .get(colon + 1..at)
         .filter(|password| !password.is_empty())?;
@@ -247,16 +251,34 @@ fn url_password(site: &Site<'_>) -> Option<Range<usize>> {
         .then(|| start..start + password.len())
 }
 
+/// Where a password ends that should have been escaped, since it has one of `/?#` in it: none that is a port and a path.
+fn end_of_raw_password(rest: &[u8], start: usize, path: usize) -> Option<usize> {
+    let end = start + memchr::memchr(b'@', &rest[start..])?;
+    let is_port = rest[start..path].iter().all(u8::is_ascii_digit);
+    (!is_port && is_mixed(&rest[start..end]) && rest[0] != b'[').then_some(end)
+}
+
+/// Whether it has digits and letters of both cases.
+fn is_mixed(text: &[u8]) -> bool {
+    let has = |of: fn(&u8) -> bool| text.iter().any(of);
+    has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
+}
+
 /// The word for a password in its place, as in the examples of source code, `redis://:password@host`.
 const PASSWORDS: &[&str] = &[
     "password", "passwd", "pass", "PASSWORD", "PASS", "pw", "pwd",
 ];
 
 fn is_placeholder(password: &[u8]) -> bool {
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let variable = |name: &[u8]| {
+        matches!(name, [b'{' | b'(' | b'$', ..]) || name.iter().all(in_name) && !is_mixed(name)
+    };
     matches!(
         password,
-        [b'$' | b'{' | b'<' | b'[', ..] | b"%s" | b"..." | [b'%', b'(' | b'{' | b'[', ..]
-    ) || password
-        .iter()
-        .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
+        [b'{' | b'<', ..] | [b'[', .., b']'] | b"%s" | b"..." | [b'%', b'(' | b'{' | b'[', ..]
+    ) || matches!(password, [b'$', name @ ..] if variable(name))
+        || password
+            .iter()
+            .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
 }

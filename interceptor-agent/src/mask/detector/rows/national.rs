@@ -43,17 +43,16 @@ fn digits<const N: usize>(site: &Site<'_>, valid: fn(&[u8; N]) -> bool) -> Optio
         .then(|| site.all.clone())
 }
 
-/// Whether a match is no part of a longer number: `1.23`, `12-34`.
+/// Whether a match is no part of a longer number: `1.23`, `12-34`. A comma is what CSV and lists put between numbers: what is
+/// searched for here is longer than groups of thousands.
 fn stands_apart(site: &Site<'_>) -> bool {
     let before = matches!(
         site.before(2),
-        [b'0'..=b'9', b'.' | b'-' | b',' | b'/' | b':']
-            | [_, b'.' | b'+' | b'$']
-            | [b'.' | b'+' | b'$']
+        [b'0'..=b'9', b'.' | b'-' | b'/' | b':'] | [_, b'.' | b'+' | b'$'] | [b'.' | b'+' | b'$']
     );
     let after = matches!(
         site.after(2),
-        [b'.' | b'-' | b',' | b'/' | b':', b'0'..=b'9'] | [b'%', ..]
+        [b'.' | b'-' | b'/' | b':', b'0'..=b'9'] | [b'%', ..]
     );
     !before && !after
 }

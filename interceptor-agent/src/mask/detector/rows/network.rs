@@ -57,6 +57,7 @@ pub const ROWS: &[Row] = &[
             "location / {\n allow »18.16.4.201«;\n allow »34.12.9.77«;\n allow »35.4.1.250«;\n deny all;\n}",
             "from x ([IPv6:»2001:db8:85a3::8a2e:370:7334«]) ip6:»2a00:1450:4000::«/36 src:»2a02:8108::1«",
             "db:»2001:db8:85a3:0:0:8a2e:370:7334«",
+            "import a\nimport b\nimport c\nimport d\nallow »18.16.4.11«;\nallow »34.12.9.17«;\n",
         ],
         misses: &[
             "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",

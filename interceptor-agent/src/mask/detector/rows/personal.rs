@@ -16,6 +16,7 @@ pub const ROWS: &[Row] = &[
         hits: &[
             "card »4111 1111 1111 1111«, »5555-5555-5555-4444« or »371449635398431«",
             "»3714 496353 98431« »30569309025904« \"»4242424242424242«\" »2223.0031.2200.3222«",
+            "INSERT INTO orders VALUES (17, »4111111111111111«, 1999);\nimport a\nimport b\nimport c\nimport d\n",
         ],
         misses: &[
             "4111 1111 1111 1112 4111111111111112 123456789012345 4000000000000",
@@ -74,11 +75,9 @@ fn card(site: &Site<'_>) -> Option<Range<usize>> {
     let varied = digits.iter().any(|digit| *digit != digits[0]) && !digits.ends_with(&[0; 7]);
     let grouped = length > count;
     let in_table = grouped && (follows_group(site) || digits_ascend(digits));
-    // Numbers of other lengths than most cards', and those that programs calculate with, need a word.
-    let quoted = matches!(site.before(1), [b'"' | b'\'' | b'`']);
+    // Numbers of other lengths than most cards' need a word.
     let is_number = !grouped
-        && (!(14..=16).contains(&count)
-            || !quoted && site.around.are_code(site.text, site.all.start))
+        && !(14..=16).contains(&count)
         && !site.is_alone()
         && !site.has_near(&["card", "visa", "maestro", "unionpay", "credit", "payment"]);
     (!in_number && !in_table && !is_number && varied && issued(digits) && luhn(digits))

@@ -65,10 +65,13 @@ pub const ROWS: &[Row] = &[
             "My mobile is »010-1234-5678«, call anytime. US: »415-555-0132«",
             "US phone »(415) 555-2671«, »(212) 555-0143« or »090-1234-5678«, »09-7625400«, »91-415-555-0132«",
             "Paris »01 42 68 53 00«, »0 532 123 45 67«",
+            "전화: »010-1234-5678«; »415-555-0132«; »415-555-0133«, Dupont;»01 42 68 53 00«;Paris",
+            "Appelle Claire au »01 42 68 53 00« demain:\n\nimport a\n\ndef f(x):\n    if x:\n        return 1\n",
         ],
         misses: &[
             "on 01-02-2003 at 2024-01-02, 000-00-0000, 123-456-7890-1, 0.415-555-0132, 100-100-1000",
             "48 8B 05 00 00 00 00",
+            "let bytes = hex!(\"02 03 01 00 01\");",
             "request id 550e8400-e29b-41d4-a716-446655440000 logged",
         ],
         ..Row::new("phone_national", "PHONE")
@@ -86,7 +89,7 @@ pub const ROWS: &[Row] = &[
         confidence: 0.75,
         hits: &[
             "Call +82 10 1234 5678 or the no-separator form »01012345678«.",
-            "Telepono: »09171234567«, Cep no: »05321234567«, mobile »13812345678«",
+            "Telepono: »09171234567«, Cep no: »05321234567«, mobile »13812345678«; tel: »4155550132«;",
         ],
         misses: &[
             "Order id 01099887766 was shipped on time.",
@@ -197,17 +200,14 @@ fn national(site: &Site<'_>) -> Option<Range<usize>> {
     let in_row = text.contains(&b' ')
         && (matches!(site.after(2), [b' ', b'0'..=b'9'])
             || matches!(site.before(2), [b'0'..=b'9', b' ']));
-    // Bytes in hexadecimal, and in source code what is nothing but groups of digits.
-    let in_bytes = matches!(
-        site.before(3),
-        [.., high, low, b' '] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() && !(high.is_ascii_lowercase() && low.is_ascii_lowercase())
-    ) && text.get(2) == Some(&b' ');
-    let in_program = text
-        .iter()
-        .all(|byte| byte.is_ascii_digit() || *byte == b' ')
-        && site.around.are_code(site.text, site.all.start)
-        && !site.has_near(WORDS);
-    if in_row || in_bytes || in_program || matches!(site.after(1), b";") {
+    // Bytes in hexadecimal.
+    let in_bytes = text.get(2) == Some(&b' ')
+        && (site.has_near(&["hex"])
+            || matches!(
+                site.before(3),
+                [.., high, low, b' '] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() && !(high.is_ascii_lowercase() && low.is_ascii_lowercase())
+            ));
+    if in_row || in_bytes {
         return None;
     }
     let digits = || text.iter().copied().filter(u8::is_ascii_digit);

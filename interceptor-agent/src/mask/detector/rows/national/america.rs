@@ -15,7 +15,10 @@ pub const ROWS: &[Row] = &[
         patterns: &[r"\b\d{3}[ .-]\d{2}[ .-]\d{4}"],
         check: |site| digits(site, ssn),
         confidence: 0.9,
-        hits: &["US SSN »078-05-1120« on the intake form, »078 05 1120«"],
+        hits: &[
+            "US SSN »078-05-1120« on the intake form, »078 05 1120«",
+            "id,ssn,dob\n17,»078-05-1120«,1980-02-03",
+        ],
         misses: &[
             "SSN 666-12-1234 000-12-3456 900-12-3456 078-00-1123 078-05-0000",
             "078-05-1120-1 1-078-05-1120 123-45-6789 111-22-3333",

@@ -51,7 +51,7 @@ pub const ROWS: &[Row] = &[
         patterns: &[r"\b\d{7,8}-?[A-HJ-NP-TV-Z]"],
         check: |site| dni(site, 0),
         profile: Some(Profile::Eu),
-        hits: &["Spain DNI »12345678Z« issued in Madrid, »1111111-G«"],
+        hits: &["Spain DNI »12345678Z« issued in Madrid, »1111111-G« 7,»12345678Z«,3"],
         misses: &["the document 12345678A, 112345678Z, a12345678Z, 1.38435736E+12"],
         ..Row::new("es_dni", "ES_DNI")
     },

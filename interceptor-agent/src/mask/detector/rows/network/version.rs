@@ -133,21 +133,13 @@ fn reads_as_heading(site: &Site<'_>, address: Ipv4Addr) -> bool {
     small && own_line && matches!(site.after(1), [] | [b' ' | b'\n' | b'\r'])
 }
 
-/// Small numbers are a version or a section more often than a host, if nothing says otherwise: three below ten, and in source
-/// code, which cites standards, somewhat greater ones.
+/// Three numbers below ten are a version or a section more often than a host, if nothing says otherwise.
 fn reads_as_version(site: &Site<'_>, address: Ipv4Addr) -> bool {
     let [first, second, third, last] = address.octets();
     let goes_on = matches!(site.after(2), [b':' | b'/', b'0'..=b'9'])
         || matches!(site.before(1), [b'/' | b'@']);
     let tiny = [first, second, third].iter().all(|&octet| octet < 10) && last < 50;
-    let quoted = matches!(site.before(1), [b'"' | b'\'' | b'`']);
-    let cited = || {
-        !quoted
-            && has_small(address)
-            && last < 20
-            && site.around.are_code(site.text, site.all.start)
-    };
-    !goes_on && (tiny && !site.is_alone() || cited()) && !site.has_near(OF_ADDRESSES)
+    !goes_on && tiny && !site.is_alone() && !site.has_near(OF_ADDRESSES)
 }
 
 /// Whether all but the last number, which often counts builds, are as small as those of versions are.
