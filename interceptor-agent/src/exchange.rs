@@ -123,13 +123,6 @@ async fn forward(
         head::for_grpc(&mut parts.headers);
     }
     head::set_length(&mut parts.headers, masked.body.len());
-    if masked.changed {
-        sign::again(policy.signer.as_ref(), &mut parts, masked.body.as_bytes())?;
-    }
-
-    let request = Request::from_parts(parts, masked.body);
-    let response = policy.upstream.send(&link.target, request).await?;
-    link.app.learn(link.target.original.0.ip());
     let watching = terms.watch.as_ref().map(Watch::begin);
     record.watching(watching.clone());
     let mut tokens = Tokens::new(masked.tokens).watched(watching);
@@ -137,6 +130,16 @@ async fn forward(
     if others.is_some() {
         tokens = tokens.with_keyed(terms.masker.labels());
     }
+    if !tokens.is_empty() {
+        head::ask_for_whole(&mut parts.headers);
+    }
+    if masked.changed {
+        sign::again(policy.signer.as_ref(), &mut parts, masked.body.as_bytes())?;
+    }
+
+    let request = Request::from_parts(parts, masked.body);
+    let response = policy.upstream.send(&link.target, request).await?;
+    link.app.learn(link.target.original.0.ip());
     let farewell = |framing| record.farewell(framing);
     let limit = limits.response_body;
     let answer = respond::unmasked(response, answered, tokens, others, limit, farewell);

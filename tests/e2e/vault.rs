@@ -187,6 +187,25 @@ fn a_file_comes_back_byte_for_byte() -> Result<()> {
 }
 
 #[test]
+fn a_part_of_a_file_is_asked_for_as_the_whole() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &embedded(&world)?)?;
+    let client = world.client(&agent.bundle());
+    let path = world.dir().join("ids.txt");
+    std::fs::write(&path, format!("at {ID}\n"))?;
+    let file = format!("file=@{}", path.display());
+    client.curl(["-F", "purpose=batch", "-F", &file, FILES])?;
+    let part = ["-H", "Range: bytes=0-9", "-H", "If-Range: \"e\"", FILE];
+    let (status, whole, _) = client.answer(part)?;
+    assert_eq!((status, whole), (200, format!("at {ID}\n")));
+    let seen = world.upstream.record().last().context("nothing")?;
+    for name in ["range", "if-range"] {
+        assert!(!seen.headers.contains_key(name), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_literal_stays_one_and_policies_do_not_see_each_others() -> Result<()> {
     let world = World::new()?;
     let mut options = embedded(&world)?;

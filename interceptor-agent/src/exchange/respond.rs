@@ -1,7 +1,7 @@
 //! The provider's answer on its way to the client.
 
 use bytes::Bytes;
-use http::{Response, header};
+use http::{Response, StatusCode, header};
 
 use crate::{
     http::{
@@ -42,13 +42,17 @@ pub(super) async fn unmasked(
     if tokens.is_empty() {
         return Ok(response.map(Answer::Through));
     }
+    whole(&response)?;
     let codings = Codings::of(response.headers())
         .map_err(|_| Refusal::new(Reason::BadAnswer, "its content coding is unknown"))?;
     let unmasker = Unmasker::with_limits(endpoint, framing, tokens, limit, EVENT_LIMIT.min(limit));
-    // The length changes; and values can't be put into coded bytes, so the answer leaves uncoded.
-    head::remove(response.headers_mut(), |name| {
-        *name == header::CONTENT_LENGTH || *name == header::CONTENT_ENCODING
-    });
+    // The length changes, for parts too; and values can't be put into coded bytes, so the answer leaves uncoded.
+    let changes = [
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+        header::ACCEPT_RANGES,
+    ];
+    head::remove(response.headers_mut(), |name| changes.contains(name));
     let (parts, body) = response.into_parts();
     let farewell = farewell(framing);
     let mut answer = Answer::unmasked(body, &codings, unmasker, others.map(look_up), farewell);
@@ -56,6 +60,16 @@ pub(super) async fn unmasked(
         answer = answer.held().await?;
     }
     Ok(Response::from_parts(parts, answer))
+}
+
+/// Refuses a part of something: what stands across its ends can't be seen, and none was asked for.
+fn whole<B>(response: &Response<B>) -> Result<(), Refusal> {
+    match response.status() {
+        StatusCode::PARTIAL_CONTENT => {
+            Err(Refusal::new(Reason::BadAnswer, "it is a part of a file"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn look_up(tenant: Tenant) -> LookUp {
@@ -71,4 +85,18 @@ fn is_media(kind: &str) -> bool {
     let essence = essence.to_ascii_lowercase();
     let kinds = ["audio/", "image/", "video/"];
     kinds.iter().any(|kind| essence.starts_with(kind)) || is_binary_media(&essence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_refused() {
+        for (status, reason) in [(200, None), (206, Some(Reason::BadAnswer)), (416, None)] {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            assert_eq!(whole(&response).err().map(|refusal| refusal.reason), reason);
+        }
+    }
 }

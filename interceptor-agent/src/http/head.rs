@@ -83,6 +83,14 @@ pub fn strip_hop(headers: &mut HeaderMap) {
     });
 }
 
+/// Asks for the whole where a part was asked for: in parts, a token across their ends could not be put back, and lengths of
+/// what was put back are not the provider's.
+pub fn ask_for_whole(headers: &mut HeaderMap) {
+    remove(headers, |name| {
+        *name == header::RANGE || *name == header::IF_RANGE
+    });
+}
+
 /// What gRPC needs of this hop: trailers, and answers that are not compressed.
 pub fn for_grpc(headers: &mut HeaderMap) {
     remove(headers, |name| name.as_str() == "grpc-accept-encoding");
@@ -193,6 +201,16 @@ mod tests {
                 .append(header::HOST, host.parse().unwrap());
         }
         request
+    }
+
+    #[test]
+    fn no_part_is_asked_for() {
+        let mut request = request("/v1", &["a.example"]);
+        let headers = request.headers_mut();
+        headers.insert(header::RANGE, "bytes=0-9".parse().unwrap());
+        headers.insert(header::IF_RANGE, "\"e\"".parse().unwrap());
+        ask_for_whole(headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), [header::HOST]);
     }
 
     #[test]
