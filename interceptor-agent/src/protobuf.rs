@@ -92,6 +92,13 @@ fn take<'r, const N: usize>(raw: &'r [u8], at: &mut usize) -> Option<&'r [u8; N]
     Some(bytes)
 }
 
+/// UTF-8 without the bytes that only lengths and tags have.
+pub fn as_text(raw: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(raw).ok()?;
+    let plain = |c: char| !c.is_control() || "\t\r\n\x0c\x1b".contains(c) || c >= '\u{7f}';
+    text.chars().all(plain).then_some(text)
+}
+
 /// Writes a field of bytes.
 pub fn write(number: u64, bytes: &[u8], out: &mut Vec<u8>) {
     write_varint(number << 3 | 2, out);

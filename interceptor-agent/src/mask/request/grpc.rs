@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use super::{MaskError, MaskedBytes, Masking, Mode, Outcome};
 use crate::{
     media::Media,
-    protobuf::{self, GrpcError, MAX_DEPTH, Value},
+    protobuf::{self, GrpcError, MAX_DEPTH, Value, as_text},
 };
 
 /// Numbers of fewer digits are seeds and counts.
@@ -118,13 +118,6 @@ impl Masking<'_> {
         }
         Ok(())
     }
-}
-
-/// UTF-8 without the bytes that only lengths and tags have.
-fn as_text(raw: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(raw).ok()?;
-    let plain = |c: char| !c.is_control() || "\t\r\n\x0c\x1b".contains(c) || c >= '\u{7f}';
-    text.chars().all(plain).then_some(text)
 }
 
 #[cfg(test)]

@@ -126,7 +126,11 @@ impl GrowingText {
             true => self.message(tokens, raw, on_path, depth + 1),
             false => None,
         };
-        let as_text = || std::str::from_utf8(raw).ok().map(str::as_bytes);
+        // What the growing text stands in is no text, and has a length to keep.
+        if on_path.is_some_and(|at| at < self.path.len()) {
+            return inner;
+        }
+        let as_text = || protobuf::as_text(raw).map(str::as_bytes);
         inner.or_else(|| changed(&tokens.unmask(as_text()?, Escaping::None)))
     }
 
@@ -234,6 +238,25 @@ mod tests {
         let both = [chunk(&GEMINI, "a EC2_001"), chunk(&GEMINI, "b EC2")].concat();
         let expected = [chunk(&GEMINI, &format!("a {ID}")), chunk(&GEMINI, "b EC2")].concat();
         assert_eq!(unmasked(&GEMINI, &[both], 9), [expected]);
+    }
+
+    #[test]
+    fn a_text_that_does_not_change_leaves_its_message_as_it_is() {
+        for endpoint in [&GEMINI, &VERTEX] {
+            // Lengths that are signs, and such as are none.
+            for length in 8..140 {
+                let goes_on = format!("{:x<length$}", "EC2_001 ");
+                let messages = [chunk(endpoint, "My"), chunk(endpoint, &goes_on)];
+                assert_eq!(unmasked(endpoint, &messages, 1000), messages, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_could_be_a_message_is_one_text() {
+        assert!(protobuf::fields(b"EC2_001").is_some());
+        let message = field(9, "EC2_001");
+        assert_eq!(unmasked(&GEMINI, &[message], 9), [field(9, ID)]);
     }
 
     #[test]
