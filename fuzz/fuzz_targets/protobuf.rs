@@ -40,17 +40,20 @@ fn fields(raw: &[u8], depth: usize) {
 
 /// Messages, and how much is left or why there are no more.
 fn messages(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, Result<usize, GrpcError>) {
-    let mut buffer = BytesMut::new();
+    let mut buffer = Vec::new();
     let mut seen = Vec::new();
     for chunk in chunks {
         buffer.extend_from_slice(chunk);
+        let mut rest = &buffer[..];
         loop {
-            match protobuf::next_message(&mut buffer, 1 << 20) {
+            match protobuf::next_message(&mut rest, 1 << 20) {
                 Ok(Some(message)) => seen.push(message.to_vec()),
                 Ok(None) => break,
                 Err(error) => return (seen, Err(error)),
             }
         }
+        let read = buffer.len() - rest.len();
+        buffer.drain(..read);
     }
     (seen, Ok(buffer.len()))
 }

@@ -3,7 +3,7 @@
 //! A message is total length, headers' length, CRC of those two, headers, payload, CRC of all before; numbers are
 //! big-endian, CRCs are CRC-32 (Smithy, "Amazon Event Stream"). One that needs no change is forwarded as it came.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use bytes::{BufMut as _, BytesMut};
 
@@ -28,10 +28,11 @@ pub enum EventStreamError {
     Broken,
 }
 
-/// Cuts a stream into messages; holds at most one unfinished message and the chunk that came last.
+/// Cuts a stream into messages; holds at most one unfinished message and the chunk that came last. Clones share it
+/// until bytes are pushed.
 #[derive(Clone)]
 pub struct Messages {
-    buffer: Vec<u8>,
+    buffer: Arc<Vec<u8>>,
     /// Start of the first message that was not handed out.
     start: usize,
     limit: usize,
@@ -41,7 +42,7 @@ impl Messages {
     /// Messages of at most `limit` bytes each.
     pub fn new(limit: usize) -> Self {
         Self {
-            buffer: Vec::new(),
+            buffer: Arc::default(),
             start: 0,
             limit,
         }
@@ -49,9 +50,10 @@ impl Messages {
 
     /// Takes the next bytes of the stream, cut anywhere.
     pub fn push(&mut self, chunk: &[u8]) {
-        self.buffer.drain(..self.start);
+        let buffer = Arc::make_mut(&mut self.buffer);
+        buffer.drain(..self.start);
+        buffer.extend_from_slice(chunk);
         self.start = 0;
-        self.buffer.extend_from_slice(chunk);
     }
 
     /// The next whole message; `None` until more bytes come.

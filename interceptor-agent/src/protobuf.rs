@@ -137,15 +137,12 @@ pub enum GrpcError {
 /// A flag and a length (gRPC over HTTP/2, "Length-Prefixed-Message").
 const PREFIX: usize = 5;
 
-/// Takes the next whole message off the front of `buffer`; `None` until more bytes come.
+/// Takes the next whole message off the front of `raw`; `None` until more bytes come.
 ///
 /// # Errors
 /// See [`GrpcError`]; nothing behind it can be read.
-pub fn next_message(
-    buffer: &mut bytes::BytesMut,
-    limit: usize,
-) -> Result<Option<bytes::BytesMut>, GrpcError> {
-    let Some([flag, length @ ..]) = buffer.first_chunk::<PREFIX>() else {
+pub fn next_message<'r>(raw: &mut &'r [u8], limit: usize) -> Result<Option<&'r [u8]>, GrpcError> {
+    let Some(([flag, length @ ..], rest)) = raw.split_first_chunk::<PREFIX>() else {
         return Ok(None);
     };
     if *flag != 0 {
@@ -155,11 +152,10 @@ pub fn next_message(
     if length > limit {
         return Err(GrpcError::TooLong { limit });
     }
-    if buffer.len() < PREFIX + length {
+    let Some((message, rest)) = rest.split_at_checked(length) else {
         return Ok(None);
-    }
-    let mut message = buffer.split_to(PREFIX + length);
-    let _ = message.split_to(PREFIX);
+    };
+    *raw = rest;
     Ok(Some(message))
 }
 
@@ -224,19 +220,19 @@ mod tests {
         let mut buffer = bytes::BytesMut::new();
         write_message(b"one", &mut buffer);
         write_message(b"", &mut buffer);
-        let whole = buffer.clone();
-        assert_eq!(next_message(&mut buffer, 3).unwrap().unwrap(), b"one"[..]);
-        assert_eq!(next_message(&mut buffer, 3).unwrap().unwrap(), b""[..]);
-        assert_eq!(next_message(&mut buffer, 3), Ok(None));
-        let mut cut = bytes::BytesMut::from(&whole[..7]);
+        let mut rest = &buffer[..];
+        assert_eq!(next_message(&mut rest, 3), Ok(Some(&b"one"[..])));
+        assert_eq!(next_message(&mut rest, 3), Ok(Some(&b""[..])));
+        assert_eq!((next_message(&mut rest, 3), rest), (Ok(None), &b""[..]));
+        let mut cut = &buffer[..7];
         assert_eq!(next_message(&mut cut, 3), Ok(None));
-        let mut long = whole.clone();
         assert_eq!(
-            next_message(&mut long, 2),
+            next_message(&mut &buffer[..], 2),
             Err(GrpcError::TooLong { limit: 2 })
         );
-        let mut compressed = whole;
+        let mut compressed = buffer.to_vec();
         compressed[0] = 1;
+        let mut compressed = &compressed[..];
         assert_eq!(next_message(&mut compressed, 9), Err(GrpcError::Compressed));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! An event keeps its raw bytes, so that one that needs no change is forwarded as it came.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use bytes::BytesMut;
 use memchr::memchr2;
@@ -17,10 +17,11 @@ pub struct EventTooLong {
     pub limit: usize,
 }
 
-/// Cuts a stream into events; holds at most one unfinished event and the chunk that came last.
+/// Cuts a stream into events; holds at most one unfinished event and the chunk that came last. Clones share it until bytes
+/// are pushed.
 #[derive(Clone)]
 pub struct Events {
-    buffer: Vec<u8>,
+    buffer: Arc<Vec<u8>>,
     /// Start of the first event that was not handed out.
     start: usize,
     /// Start of the line being read, and how far it was searched for its end.
@@ -33,7 +34,7 @@ impl Events {
     /// Events of at most `limit` bytes each.
     pub fn new(limit: usize) -> Self {
         Self {
-            buffer: Vec::new(),
+            buffer: Arc::default(),
             start: 0,
             line: 0,
             searched: 0,
@@ -43,11 +44,12 @@ impl Events {
 
     /// Takes the next bytes of the stream, cut anywhere.
     pub fn push(&mut self, chunk: &[u8]) {
-        self.buffer.drain(..self.start);
+        let buffer = Arc::make_mut(&mut self.buffer);
+        buffer.drain(..self.start);
+        buffer.extend_from_slice(chunk);
         self.line -= self.start;
         self.searched -= self.start;
         self.start = 0;
-        self.buffer.extend_from_slice(chunk);
     }
 
     /// The next whole event with the blank line that ends it; `None` until more bytes come.

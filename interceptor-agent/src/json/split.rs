@@ -1,5 +1,7 @@
 //! Objects cut out of a stream of JSON: lines of them, or the items of one array. Checks no grammar.
 
+use std::sync::Arc;
+
 use memchr::{memchr2, memchr3};
 
 /// One object is longer than the buffer may grow; the server is at fault.
@@ -10,10 +12,11 @@ pub struct TooLong {
     pub limit: usize,
 }
 
-/// Cuts a stream; holds at most one unfinished object and the chunk that came last.
+/// Cuts a stream; holds at most one unfinished object and the chunk that came last. Clones share it until bytes are
+/// pushed.
 #[derive(Clone)]
 pub struct Splitter {
-    buffer: Vec<u8>,
+    buffer: Arc<Vec<u8>>,
     /// Start of what was not handed out, and how far it was read.
     start: usize,
     read: usize,
@@ -36,7 +39,7 @@ impl Splitter {
     /// Objects of at most `limit` bytes each.
     pub fn new(limit: usize) -> Self {
         Self {
-            buffer: Vec::new(),
+            buffer: Arc::default(),
             start: 0,
             read: 0,
             depth: 0,
@@ -47,10 +50,11 @@ impl Splitter {
 
     /// Takes the next bytes of the stream, cut anywhere.
     pub fn push(&mut self, chunk: &[u8]) {
-        self.buffer.drain(..self.start);
+        let buffer = Arc::make_mut(&mut self.buffer);
+        buffer.drain(..self.start);
+        buffer.extend_from_slice(chunk);
         self.read -= self.start;
         self.start = 0;
-        self.buffer.extend_from_slice(chunk);
     }
 
     /// The next part; `None` until more bytes come.
@@ -89,8 +93,8 @@ impl Splitter {
     /// What is left when the stream has ended: the beginning of an object, or nothing.
     pub fn rest(&mut self) -> Vec<u8> {
         (self.read, self.depth, self.in_string) = (0, 0, false);
-        let rest = self.buffer.split_off(self.start);
-        (self.buffer, self.start) = (Vec::new(), 0);
+        let rest = self.buffer[self.start..].to_vec();
+        (self.buffer, self.start) = (Arc::default(), 0);
         rest
     }
 

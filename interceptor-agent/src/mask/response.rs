@@ -135,6 +135,8 @@ pub enum UnmaskError {
 pub struct Unmasker {
     tokens: Tokens,
     body: Body,
+    /// Whether the chunk of the next attempt was taken in by the one before.
+    is_fed: bool,
 }
 
 #[derive(Clone)]
@@ -179,7 +181,11 @@ impl Unmasker {
             }
             Framing::Text => Body::Text(Pieces::new(Escaping::None)),
         };
-        Self { tokens, body }
+        Self {
+            tokens,
+            body,
+            is_fed: false,
+        }
     }
 
     /// Whether trailers are part of the answer, not of its coded form.
@@ -197,16 +203,36 @@ impl Unmasker {
     /// # Errors
     /// When a limit is exceeded, or policy blocks what came; the response can't go on.
     pub fn push(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), UnmaskError> {
+        self.feed(chunk)?;
+        self.look(chunk, out)
+    }
+
+    /// Takes the next bytes where they are held until something is whole.
+    fn feed(&mut self, chunk: &[u8]) -> Result<(), UnmaskError> {
+        match &mut self.body {
+            Body::Untouched | Body::Text(_) => {}
+            Body::Document(document) => document.feed(chunk)?,
+            Body::Content(content) => content.feed(chunk)?,
+            Body::Events(events) => events.feed(chunk),
+            Body::Items(items) => items.feed(chunk),
+            Body::Messages(messages) => messages.feed(chunk),
+            Body::Grpc(messages) => messages.feed(chunk),
+        }
+        Ok(())
+    }
+
+    /// Appends to `out` what can go to the client now that it is fed `chunk`.
+    fn look(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), UnmaskError> {
         let before = out.len();
         match &mut self.body {
             Body::Untouched => out.extend_from_slice(chunk),
             Body::Text(text) => out.extend_from_slice(&text.push(&self.tokens, chunk)),
-            Body::Document(document) => document.push(chunk)?,
-            Body::Content(content) => content.push(&self.tokens, chunk, out)?,
-            Body::Events(events) => events.push(&self.tokens, chunk, out)?,
-            Body::Items(items) => items.push(&self.tokens, chunk, out)?,
-            Body::Messages(messages) => messages.push(&self.tokens, chunk, out)?,
-            Body::Grpc(messages) => messages.push(&self.tokens, chunk, out)?,
+            Body::Document(_) => {}
+            Body::Content(content) => content.look(&self.tokens, out)?,
+            Body::Events(events) => events.look(&self.tokens, out)?,
+            Body::Items(items) => items.look(&self.tokens, out)?,
+            Body::Messages(messages) => messages.look(&self.tokens, out)?,
+            Body::Grpc(messages) => messages.look(&self.tokens, out)?,
         }
         self.unblocked(before, out)
     }
@@ -221,20 +247,21 @@ impl Unmasker {
         chunk: Option<&[u8]>,
         out: &mut BytesMut,
     ) -> Result<Vec<String>, UnmaskError> {
-        // What is only added to a document is not looked at; it may be long.
-        let looks = match (&self.body, chunk) {
-            (Body::Document(_), Some(_)) => false,
-            (Body::Content(content), Some(_)) => content.looks(),
-            _ => self.tokens.knows_keyed(),
-        };
-        let before = looks.then(|| self.body.clone());
+        if let Some(chunk) = chunk
+            && !self.is_fed
+        {
+            self.feed(chunk)?;
+        }
+        // What is held may be long, and both share it.
+        let before = self.tokens.knows_keyed().then(|| self.body.clone());
         let length = out.len();
         match chunk {
-            Some(chunk) => self.push(chunk, out)?,
+            Some(chunk) => self.look(chunk, out)?,
             None => self.finish(out)?,
         }
         let missing = self.tokens.take_missing();
-        if let (false, Some(before)) = (missing.is_empty(), before) {
+        self.is_fed = !missing.is_empty();
+        if let (true, Some(before)) = (self.is_fed, before) {
             self.body = before;
             out.truncate(length);
         } else {

@@ -20,16 +20,16 @@ impl Masking<'_> {
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
     pub fn grpc(&mut self, raw: &Bytes, unread: bool) -> Result<Outcome, MaskError> {
-        let mut rest = BytesMut::from(&raw[..]);
+        let mut rest = &raw[..];
         let mut out = BytesMut::new();
         let mut changed = false;
         while let Some(message) = protobuf::next_message(&mut rest, usize::MAX)? {
-            if protobuf::fields(&message).is_none() {
+            if protobuf::fields(message).is_none() {
                 return Err(GrpcError::NotProtobuf.into());
             }
-            let masked = self.message(&message, unread, 0)?;
+            let masked = self.message(message, unread, 0)?;
             changed |= masked.is_some();
-            protobuf::write_message(masked.as_deref().unwrap_or(&message), &mut out);
+            protobuf::write_message(masked.as_deref().unwrap_or(message), &mut out);
         }
         if !rest.is_empty() {
             return Err(GrpcError::Cut.into());

@@ -1,5 +1,7 @@
 //! A file that a provider kept, read as it was masked when it was sent: JSON by the line, JSON as a whole, or text.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::{
@@ -16,8 +18,11 @@ pub(super) struct Content {
     limit: usize,
     line_limit: usize,
     read_as: ReadAs,
-    /// What came and was not read.
-    held: Vec<u8>,
+    /// What came and was not read; clones share it until more comes.
+    held: Arc<Vec<u8>>,
+    /// How much of it was read since, and how far a line end was looked for.
+    start: usize,
+    searched: usize,
 }
 
 #[derive(Clone)]
@@ -36,46 +41,44 @@ impl Content {
             limit,
             line_limit,
             read_as: ReadAs::Undecided,
-            held: Vec::new(),
+            held: Arc::default(),
+            start: 0,
+            searched: 0,
         }
     }
 
-    /// Whether the next bytes are looked at.
-    pub(super) fn looks(&self) -> bool {
-        !matches!(self.read_as, ReadAs::Document(_))
+    pub(super) fn feed(&mut self, chunk: &[u8]) -> Result<(), UnmaskError> {
+        if let ReadAs::Document(document) = &mut self.read_as {
+            return document.feed(chunk);
+        }
+        let held = Arc::make_mut(&mut self.held);
+        held.drain(..self.start);
+        held.extend_from_slice(chunk);
+        self.searched -= self.start;
+        self.start = 0;
+        Ok(())
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), UnmaskError> {
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), UnmaskError> {
+        if matches!(self.read_as, ReadAs::Undecided) {
+            self.begin()?;
+        }
         match &mut self.read_as {
-            ReadAs::Document(document) => return document.push(chunk),
+            ReadAs::Undecided | ReadAs::Document(_) => return Ok(()),
             ReadAs::Text(text) => {
-                out.extend_from_slice(&text.push(tokens, chunk));
+                out.extend_from_slice(&text.push(tokens, &self.held[self.start..]));
+                self.start = self.held.len();
+                self.searched = self.start;
                 return Ok(());
             }
-            ReadAs::Undecided | ReadAs::Lines => self.held.extend_from_slice(chunk),
+            ReadAs::Lines => {}
         }
-        if matches!(self.read_as, ReadAs::Undecided) {
-            match self.begin() {
-                None => return Ok(()),
-                Some(ReadAs::Lines) => self.read_as = ReadAs::Lines,
-                Some(other) => {
-                    self.read_as = other;
-                    let held = std::mem::take(&mut self.held);
-                    return self.push(tokens, &held, out);
-                }
-            }
+        while let Some(end) = self.line_end(self.searched) {
+            self.line(tokens, &self.held[self.start..end], out)?;
+            (self.start, self.searched) = (end, end);
         }
-        let whole = memchr::memrchr(b'\n', &self.held).map_or(0, |end| end + 1);
-        for line in self.held[..whole].split_inclusive(|&byte| byte == b'\n') {
-            self.line(tokens, line, out)?;
-        }
-        self.held.drain(..whole);
-        match self.held.len() > self.line_limit {
+        self.searched = self.held.len();
+        match self.held.len() - self.start > self.line_limit {
             true => Err(UnmaskError::BodyTooLong {
                 limit: self.line_limit,
             }),
@@ -88,27 +91,50 @@ impl Content {
         tokens: &Tokens,
         out: &mut BytesMut,
     ) -> Result<(), UnmaskError> {
-        let held = std::mem::take(&mut self.held);
         match &mut self.read_as {
             ReadAs::Document(document) => document.finish(tokens, out)?,
             ReadAs::Text(text) => out.extend_from_slice(&text.finish(tokens, b"")),
-            ReadAs::Undecided | ReadAs::Lines => self.line(tokens, &held, out)?,
+            ReadAs::Undecided | ReadAs::Lines => {
+                self.line(tokens, &self.held[self.start..], out)?;
+            }
         }
         Ok(())
     }
 
-    /// What the first line says.
-    fn begin(&self) -> Option<ReadAs> {
-        let first = self.held.iter().find(|byte| !byte.is_ascii_whitespace())?;
-        if !b"{[".contains(first) {
-            return Some(ReadAs::Text(Pieces::new(Escaping::None)));
+    /// What the first line says, once it is there or too long.
+    fn begin(&mut self) -> Result<(), UnmaskError> {
+        let is_long = self.held.len() > self.line_limit;
+        let first = self
+            .held
+            .iter()
+            .position(|byte| !byte.is_ascii_whitespace());
+        let begins_json = first.is_some_and(|first| b"{[".contains(&self.held[first]));
+        if !begins_json && (first.is_some() || is_long) {
+            self.read_as = ReadAs::Text(Pieces::new(Escaping::None));
+            return Ok(());
         }
-        let begun = self.held.trim_ascii_start();
-        match memchr::memchr(b'\n', begun) {
-            Some(end) if json::parse(&begun[..end]).is_ok() => Some(ReadAs::Lines),
-            None if self.held.len() <= self.line_limit => None,
-            _ => Some(ReadAs::Document(Document::new(self.endpoint, self.limit))),
+        let Some(first) = first else {
+            return Ok(());
+        };
+        match self.line_end(self.searched.max(first)) {
+            Some(end) if json::parse(&self.held[first..end]).is_ok() => {
+                self.read_as = ReadAs::Lines;
+                self.searched = 0;
+            }
+            None if !is_long => self.searched = self.held.len(),
+            _ => {
+                let mut document = Document::new(self.endpoint, self.limit);
+                document.feed(&self.held)?;
+                self.read_as = ReadAs::Document(document);
+                self.held = Arc::default();
+            }
         }
+        Ok(())
+    }
+
+    /// Behind the first line end from here on.
+    fn line_end(&self, from: usize) -> Option<usize> {
+        memchr::memchr(b'\n', &self.held[from..]).map(|end| from + end + 1)
     }
 
     fn line(&self, tokens: &Tokens, line: &[u8], out: &mut BytesMut) -> Result<(), UnmaskError> {

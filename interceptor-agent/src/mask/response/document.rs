@@ -1,6 +1,6 @@
 //! A JSON document: held until it is whole, then its texts are replaced where they stand.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use bytes::BytesMut;
 
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Document {
     answer: &'static Answer,
-    body: Vec<u8>,
+    body: Arc<Vec<u8>>,
     limit: usize,
 }
 
@@ -24,16 +24,16 @@ impl Document {
     pub(super) fn new(endpoint: &'static Endpoint, limit: usize) -> Self {
         Self {
             answer: endpoint.answer,
-            body: Vec::new(),
+            body: Arc::default(),
             limit,
         }
     }
 
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), UnmaskError> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) -> Result<(), UnmaskError> {
         if self.body.len() + chunk.len() > self.limit {
             return Err(UnmaskError::BodyTooLong { limit: self.limit });
         }
-        self.body.extend_from_slice(chunk);
+        Arc::make_mut(&mut self.body).extend_from_slice(chunk);
         Ok(())
     }
 

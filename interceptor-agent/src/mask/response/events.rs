@@ -26,13 +26,11 @@ impl EventStream {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), UnmaskError> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
         self.events.push(chunk);
+    }
+
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), UnmaskError> {
         while let Some(event) = self.events.next_event()? {
             pass(&mut self.texts, &mut self.line_end, tokens, event, out)?;
         }

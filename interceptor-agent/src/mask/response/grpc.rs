@@ -1,6 +1,8 @@
 //! A stream of gRPC's messages: values are put back into every text, and one that goes on from message to message is held
 //! where it may end in a token.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 
 use super::super::unmask::{Escaping, Pieces, Tokens};
@@ -11,7 +13,9 @@ use crate::{
 
 #[derive(Clone)]
 pub(super) struct GrpcStream {
-    buffer: BytesMut,
+    buffer: Arc<Vec<u8>>,
+    /// Start of the first message that was not handed out.
+    start: usize,
     limit: usize,
     text: GrowingText,
 }
@@ -27,7 +31,8 @@ struct GrowingText {
 impl GrpcStream {
     pub(super) fn new(endpoint: &'static Endpoint, limit: usize) -> Self {
         Self {
-            buffer: BytesMut::new(),
+            buffer: Arc::default(),
+            start: 0,
             limit,
             text: GrowingText {
                 path: endpoint.growing_text(),
@@ -37,27 +42,30 @@ impl GrpcStream {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), GrpcError> {
-        self.buffer.extend_from_slice(chunk);
-        while let Some(message) = protobuf::next_message(&mut self.buffer, self.limit)? {
-            self.text.once = count(&message, self.text.path) == 1;
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
+        let buffer = Arc::make_mut(&mut self.buffer);
+        buffer.drain(..self.start);
+        buffer.extend_from_slice(chunk);
+        self.start = 0;
+    }
+
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), GrpcError> {
+        let mut rest = &self.buffer[self.start..];
+        while let Some(message) = protobuf::next_message(&mut rest, self.limit)? {
+            self.text.once = count(message, self.text.path) == 1;
             if !self.text.once {
                 self.text.flush(tokens, out);
             }
-            let unmasked = self.text.message(tokens, &message, Some(0), 0);
-            protobuf::write_message(unmasked.as_deref().unwrap_or(&message), out);
+            let unmasked = self.text.message(tokens, message, Some(0), 0);
+            protobuf::write_message(unmasked.as_deref().unwrap_or(message), out);
         }
+        self.start = self.buffer.len() - rest.len();
         Ok(())
     }
 
     pub(super) fn finish(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), GrpcError> {
         self.text.flush(tokens, out);
-        match self.buffer.is_empty() {
+        match self.start == self.buffer.len() {
             true => Ok(()),
             false => Err(GrpcError::Cut),
         }
@@ -201,10 +209,11 @@ mod tests {
         }
         unmasker.finish(&mut out).unwrap();
         let mut seen = Vec::new();
-        while let Some(message) = protobuf::next_message(&mut out, 1 << 20).unwrap() {
+        let mut rest = &out[..];
+        while let Some(message) = protobuf::next_message(&mut rest, 1 << 20).unwrap() {
             seen.push(message.to_vec());
         }
-        assert!(out.is_empty());
+        assert!(rest.is_empty());
         seen
     }
 

@@ -30,13 +30,11 @@ impl ItemStream {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), UnmaskError> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
         self.splitter.push(chunk);
+    }
+
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), UnmaskError> {
         let Self {
             splitter,
             texts,

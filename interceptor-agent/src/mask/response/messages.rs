@@ -34,13 +34,11 @@ impl MessageStream {
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        tokens: &Tokens,
-        chunk: &[u8],
-        out: &mut BytesMut,
-    ) -> Result<(), UnmaskError> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) {
         self.messages.push(chunk);
+    }
+
+    pub(super) fn look(&mut self, tokens: &Tokens, out: &mut BytesMut) -> Result<(), UnmaskError> {
         while let Some(message) = self.messages.next_message()? {
             pass(&mut self.texts, &mut self.chunked, tokens, &message, out)?;
         }

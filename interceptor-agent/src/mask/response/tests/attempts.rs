@@ -28,7 +28,7 @@ fn answered(framing: Framing, tokens: Tokens, chunks: &[&[u8]]) -> (Vec<u8>, usi
         Framing::Content => &openai::CONTENT,
         _ => &openai::RESPONSES,
     };
-    let mut unmasker = Unmasker::with_limits(endpoint, framing, tokens, 1 << 20, 1 << 20);
+    let mut unmasker = Unmasker::with_limits(endpoint, framing, tokens, 8 << 20, 8 << 20);
     let mut out = BytesMut::new();
     let mut asked = 0;
     for chunk in chunks.iter().map(|chunk| Some(*chunk)).chain([None]) {
@@ -108,4 +108,26 @@ fn a_value_is_escaped_where_it_is_put_back() {
     );
     let nested = r#"[\"a i-\\\"kept\\\"\\n "#;
     assert!(document.contains(nested), "{document}");
+}
+
+#[test]
+fn what_is_held_is_not_copied_for_every_chunk() {
+    let started = std::time::Instant::now();
+    let image = "A".repeat(6 << 20);
+    let whole = serde_json::json!({ "type": "x", "image": image, "text": KNOWN }).to_string();
+    for (framing, body) in [
+        (Framing::Sse, format!("data: {whole}\n\n")),
+        (Framing::Items, format!("{whole}\n")),
+        (Framing::Content, format!("{whole}\n{whole}\n")),
+        (Framing::Json, whole),
+    ] {
+        let chunks: Vec<_> = body.as_bytes().chunks(300).collect();
+        let (out, asked) = answered(framing, tokens(), &chunks);
+        assert_eq!(asked, 1, "{framing:?}");
+        assert!(
+            String::from_utf8_lossy(&out).contains("kept"),
+            "{framing:?}"
+        );
+    }
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
