@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::flaw::Flaw;
 use super::record::{Record, Seen, Tap};
-use super::{Sockets, answer, grpc, kept, tls, websocket};
+use super::{Sockets, answer, grpc, kept, proxy, tls, websocket};
 use crate::coding;
 
 /// Where a connection came from, and what its handshake agreed on.
@@ -129,6 +129,9 @@ async fn respond(
     peer: Peer,
     record: Record,
 ) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
+    if request.method() == Method::CONNECT {
+        return Ok(proxy::connect(request));
+    }
     let upgrades = request.headers().contains_key(http::header::UPGRADE);
     let upgrade = (upgrades && request.uri().path() == websocket::PATH)
         .then(|| hyper::upgrade::on(&mut request));
