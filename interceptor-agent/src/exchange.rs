@@ -129,7 +129,8 @@ async fn forward(
 
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
-    link.app.learn(link.target.original.0.ip());
+    link.app
+        .learn(link.target.original.0.ip(), &link.host, &link.target.host);
     let watching = terms.watch.as_ref().map(Watch::begin);
     record.watching(watching.clone());
     let mut tokens = Tokens::new(masked.tokens).watched(watching);

@@ -136,6 +136,16 @@ impl Hosts {
         names.into_iter().cloned().collect()
     }
 
+    /// Names that can be resolved: exact ones first, then what patterns are known to stand for.
+    pub fn to_resolve(&self) -> impl Iterator<Item = &str> {
+        let exact = self.exact.keys();
+        let listed = self.patterns.iter().flat_map(|host| {
+            let names = host.names.iter();
+            names.filter(|name| host.matches(name))
+        });
+        exact.chain(listed).map(String::as_str)
+    }
+
     /// Every host, exact names first.
     pub fn iter(&self) -> impl Iterator<Item = &Host> {
         self.exact.values().chain(&self.patterns)
@@ -269,6 +279,24 @@ mod tests {
         let base = |name: &str| hosts.lookup(name).map(|host| host.base_path.as_str());
         assert_eq!(base("x.corp.example"), Some("/a"));
         assert_eq!(base("x.llm.corp.example"), Some("/b"));
+    #[test]
+    fn what_patterns_stand_for_is_resolved_where_it_is_known() {
+        let mut hosts = Hosts::builtin();
+        hosts.insert(Host::new("*.llm.corp.example", Protocol::OpenAi, "").unwrap());
+        let names: Vec<_> = hosts.to_resolve().collect();
+        for name in [
+            "api.anthropic.com",
+            "bedrock-runtime.eu-central-1.amazonaws.com",
+            "europe-west4-aiplatform.googleapis.com",
+        ] {
+            assert!(names.contains(&name), "{name}");
+        }
+        assert!(names.iter().all(|name| hosts.lookup(name).is_some()));
+        let is_exact = |name: &&&str| hosts.exact.contains_key(**name);
+        let exact = names.iter().take_while(is_exact).count();
+        assert_eq!(exact, hosts.exact.len());
+    }
+
         assert_eq!(base("one.llm.corp.example"), Some("/c"));
         assert_eq!(base("corp.example"), None);
         assert_eq!(base("api.groq.com"), Some(""));
