@@ -1,8 +1,8 @@
 //! Addresses that are known to serve LLM hosts: resolved from the host list, and learnt from verified connections.
 
 use std::{
-    collections::HashMap,
-    net::IpAddr,
+    collections::{BTreeSet, HashMap},
+    net::{IpAddr, SocketAddr},
     sync::{PoisonError, RwLock},
     time::{Duration, Instant},
 };
@@ -16,10 +16,18 @@ const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Most addresses kept; beyond it the oldest are dropped.
 const CAPACITY: usize = 16 * 1024;
 
+/// Most names kept that were verified; beyond it no more are.
+const MOST_NAMES: usize = 256;
+
+/// How many names are looked up at once: each takes a thread.
+const AT_ONCE: usize = 16;
+
 /// The address book. Reading takes a shared lock and no allocation.
 #[derive(Debug, Default)]
 pub struct Addresses {
     book: RwLock<HashMap<IpAddr, Instant>>,
+    /// Names that were verified to be of an LLM host.
+    verified: RwLock<BTreeSet<String>>,
     /// Held by who resolves.
     turn: Mutex<()>,
     /// Held by who is next.
@@ -51,7 +59,27 @@ impl Addresses {
         }
     }
 
-    /// Resolves names, all at once, and remembers what they resolve to; each address is given to `learnt` too. A name
+    /// Remembers a name that a pattern stands for, so that its other addresses can be resolved.
+    pub fn verified(&self, name: &str) {
+        let names = self.verified.read().unwrap_or_else(PoisonError::into_inner);
+        if names.len() >= MOST_NAMES || names.contains(name) {
+            return;
+        }
+        drop(names);
+        let mut names = self
+            .verified
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        names.insert(name.to_owned());
+    }
+
+    /// The names that were verified.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.verified.read().unwrap_or_else(PoisonError::into_inner);
+        names.iter().cloned().collect()
+    }
+
+    /// Resolves names, some at once, and remembers what they resolve to; each address is given to `learnt` too. A name
     /// that doesn't resolve is no error: it may not exist on this network.
     ///
     /// A name that nobody answers for holds a thread for many seconds. So one call resolves at a time, and one waits, which
@@ -62,20 +90,23 @@ impl Addresses {
         };
         let _turn = self.turn.lock().await;
         drop(next);
-        let mut lookups = JoinSet::new();
-        for name in names() {
-            lookups.spawn(async move {
-                let found = tokio::net::lookup_host((name, 443)).await;
-                found.map_or_else(|_| Vec::new(), Iterator::collect)
-            });
-        }
+        let mut names = names().into_iter();
+        let mut lookups: JoinSet<_> = names.by_ref().take(AT_ONCE).map(look_up).collect();
         while let Some(done) = lookups.join_next().await {
+            if let Some(name) = names.next() {
+                lookups.spawn(look_up(name));
+            }
             for address in done.into_iter().flatten() {
                 self.learn(address.ip());
                 learnt(address.ip());
             }
         }
     }
+}
+
+async fn look_up(name: String) -> Vec<SocketAddr> {
+    let found = tokio::net::lookup_host((name, 443)).await;
+    found.map_or_else(|_| Vec::new(), Iterator::collect)
 }
 
 #[cfg(test)]
@@ -109,6 +140,33 @@ mod tests {
         resolve().await;
         assert_eq!(read.get(), 2);
         assert!(book.contains("127.0.0.1".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn more_names_than_are_looked_up_at_once_are_all_resolved() {
+        let book = Addresses::default();
+        let address = |number| format!("127.0.1.{number}");
+        let names = || (0..40).map(address).collect();
+        book.resolve(names, |_| ()).await;
+        let known = |number: &i32| book.contains(address(*number).parse().unwrap());
+        assert_eq!((0..41).filter(known).count(), 40);
+    }
+
+    #[test]
+    fn a_verified_name_is_kept_once() {
+        let book = Addresses::default();
+        for name in [
+            "b.openai.azure.com",
+            "a.openai.azure.com",
+            "b.openai.azure.com",
+        ] {
+            book.verified(name);
+        }
+        assert_eq!(book.names(), ["a.openai.azure.com", "b.openai.azure.com"]);
+        for number in 0..2 * MOST_NAMES {
+            book.verified(&number.to_string());
+        }
+        assert_eq!(book.names().len(), MOST_NAMES);
     }
 
     #[test]

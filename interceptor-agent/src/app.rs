@@ -28,6 +28,7 @@ use crate::{
     audit::Audit,
     config::{Config, Endpoint, Reach},
     drain::Drain,
+    hosts::Host,
     listener,
     metrics::Metrics,
     steering::{
@@ -116,16 +117,26 @@ impl App {
         Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Remembers that an address serves an LLM host.
-    pub fn learn(&self, address: IpAddr) {
+    /// Remembers that an address was verified to serve this LLM host, and by which name.
+    pub fn learn(&self, address: IpAddr, host: &Host, name: &str) {
         self.addresses.learn(address);
         self.steering.learn(address, Duration::ZERO);
+        if host.pattern.contains('*') {
+            self.addresses.verified(name);
+        }
     }
 
     /// Resolves the LLM hosts' names, and remembers what they resolve to.
     async fn resolve(&self) {
         let learnt = |address| self.steering.learn(address, Duration::ZERO);
-        let names = || self.policy().names();
+        let names = || {
+            let policy = self.policy();
+            let verified = self.addresses.names().into_iter();
+            // A reload may have taken its host away.
+            let verified = verified.filter(|name| policy.hosts.lookup(name).is_some());
+            let listed = policy.hosts.to_resolve().map(str::to_owned);
+            listed.chain(verified).collect()
+        };
         self.addresses.resolve(names, learnt).await;
     }
 

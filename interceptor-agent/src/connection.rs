@@ -80,6 +80,8 @@ pub async fn carry(
 ) {
     let policy = app.policy();
     let original = arrival.steered.original;
+    // What a proxy was asked for, once one was: then this is about what is said to whom it leads.
+    let mut proxied: Option<String> = None;
     loop {
         let patience = policy.limits.header_timeout;
         let opening;
@@ -87,13 +89,19 @@ pub async fn carry(
             Ok(known) => known,
             Err(_) => return,
         };
-        let known = app.addresses.contains(original.0.ip());
-        let verdict = match &arrival.asked {
-            Some(asked) => intercept::decide_asked(&policy.hosts, asked, known, &opening),
-            None => intercept::decide(&policy.hosts, known, &opening),
+        let address = match &proxied {
+            Some(host) => host.parse().ok(),
+            None => Some(original.0.ip()),
+        };
+        let known = address.is_some_and(|address| app.addresses.contains(address));
+        let verdict = match (&proxied, &arrival.asked) {
+            (Some(host), _) => intercept::decide_proxied(&policy.hosts, host, known, &opening),
+            (None, Some(asked)) => intercept::decide_asked(&policy.hosts, asked, known, &opening),
+            (None, None) => intercept::decide(&policy.hosts, known, &opening),
         };
         match verdict {
-            _ if opening == Opening::Closed => return,
+            // Of a client behind a proxy, it may be half a close.
+            _ if opening == Opening::Closed && proxied.is_none() => return,
             Verdict::Refuse(reason) => {
                 return refuse(app, &policy, client, &arrival.steered, &opening, reason).await;
             }
@@ -107,12 +115,30 @@ pub async fn carry(
                     Some(server) => Ok(server),
                     None => policy.upstream.dial(&arrival.netns, original).await,
                 };
-                let Ok(dialled) = dialled else {
+                let Ok(mut dialled) = dialled else {
                     app.metrics.connection("unreachable");
                     // As close to a refused connect as one that was accepted can come.
                     return client.set_zero_linger().unwrap_or_default();
                 };
                 if opening == Opening::Silent && client_speaks_first(&client, &dialled).await {
+                    server = Some(dialled);
+                    continue;
+                }
+                if let Opening::Connect { host, length } = opening {
+                    let rest = read.split_off(length);
+                    let said = match rest.is_empty() {
+                        true => {
+                            let stop = app.stopping();
+                            let answered = passthrough::answered(&client, read, &mut dialled, stop);
+                            Box::pin(answered).await
+                        }
+                        false => dialled.write_all(&read).await.map(|()| true),
+                    };
+                    if !said.unwrap_or(false) {
+                        // That was all that was said: most often the proxy's refusal.
+                        return app.metrics.connection("pass");
+                    }
+                    (read, proxied) = (rest, Some(host.unwrap_or_default()));
                     server = Some(dialled);
                     continue;
                 }
@@ -299,7 +325,7 @@ async fn refuse(
         "connection refused"
     );
     let said = match opening {
-        Opening::Http { host } => {
+        Opening::Http { host } | Opening::Connect { host, .. } => {
             let protocol = host
                 .as_deref()
                 .and_then(|host| policy.hosts.lookup(host))

@@ -139,7 +139,8 @@ async fn forward(
 
     let request = Request::from_parts(parts, masked.body);
     let response = policy.upstream.send(&link.target, request).await?;
-    link.app.learn(link.target.original.0.ip());
+    link.app
+        .learn(link.target.original.0.ip(), &link.host, &link.target.host);
     let farewell = |framing| record.farewell(framing);
     let limit = limits.response_body;
     let answer = respond::unmasked(response, answered, tokens, others, limit, farewell);

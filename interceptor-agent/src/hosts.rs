@@ -136,6 +136,16 @@ impl Hosts {
         names.into_iter().cloned().collect()
     }
 
+    /// Names that can be resolved: exact ones first, then what patterns are known to stand for.
+    pub fn to_resolve(&self) -> impl Iterator<Item = &str> {
+        let exact = self.exact.keys();
+        let listed = self.patterns.iter().flat_map(|host| {
+            let names = host.names.iter();
+            names.filter(|name| host.matches(name))
+        });
+        exact.chain(listed).map(String::as_str)
+    }
+
     /// Every host, exact names first.
     pub fn iter(&self) -> impl Iterator<Item = &Host> {
         self.exact.values().chain(&self.patterns)
@@ -210,6 +220,29 @@ mod tests {
                 Protocol::Bedrock,
                 "",
             ),
+            ("eu.api.openai.com", Protocol::OpenAi, ""),
+            ("eu.openrouter.ai", Protocol::OpenAi, "/api"),
+            ("us-east-1.api.x.ai", Protocol::OpenAi, ""),
+            (
+                "bedrock-runtime-fips.us-east-1.amazonaws.com",
+                Protocol::Bedrock,
+                "",
+            ),
+            ("bedrock-runtime.us-east-1.api.aws", Protocol::Bedrock, ""),
+            (
+                "vpce-1-2.bedrock-runtime.eu-west-1.vpce.amazonaws.com",
+                Protocol::Bedrock,
+                "",
+            ),
+            ("bedrock-mantle.us-east-1.api.aws", Protocol::OpenAi, ""),
+            ("corp.services.ai.azure.com", Protocol::Azure, ""),
+            ("aiplatform.eu.rep.googleapis.com", Protocol::Vertex, ""),
+            (
+                "generativelanguage.mtls.googleapis.com",
+                Protocol::Gemini,
+                "",
+            ),
+            ("cloudcode-pa.googleapis.com", Protocol::None, ""),
         ] {
             let host = hosts
                 .lookup(name)
@@ -233,6 +266,10 @@ mod tests {
             ".openai.azure.com",
             "s3.eu-central-1.amazonaws.com",
             "storage.googleapis.com",
+            "storage.eu.rep.googleapis.com",
+            "vpce-1-2.s3.eu-west-1.vpce.amazonaws.com",
+            "corp.cognitiveservices.azure.com",
+            "s3.us-east-1.api.aws",
             "-aiplatform.googleapis.com",
             "bedrock-runtime.amazonaws.com",
             "",
@@ -243,10 +280,36 @@ mod tests {
     }
 
     #[test]
+    fn what_patterns_stand_for_is_resolved_where_it_is_known() {
+        let mut hosts = Hosts::builtin();
+        hosts.insert(Host::new("*.llm.corp.example", Protocol::OpenAi, "").unwrap());
+        let names: Vec<_> = hosts.to_resolve().collect();
+        for name in [
+            "api.anthropic.com",
+            "bedrock-runtime.eu-central-1.amazonaws.com",
+            "europe-west4-aiplatform.googleapis.com",
+        ] {
+            assert!(names.contains(&name), "{name}");
+        }
+        assert!(names.iter().all(|name| hosts.lookup(name).is_some()));
+        let is_exact = |name: &&&str| hosts.exact.contains_key(**name);
+        let exact = names.iter().take_while(is_exact).count();
+        assert_eq!(exact, hosts.exact.len());
+    }
+
+    #[test]
     fn certificate_names_stay_narrow_and_cover_each_exact_host() {
         let hosts = Hosts::builtin();
         let names = hosts.names();
-        for wide in ["amazonaws.com", "googleapis.com", "azure.com", "com"] {
+        for wide in [
+            "amazonaws.com",
+            "vpce.amazonaws.com",
+            "api.aws",
+            "googleapis.com",
+            "azure.com",
+            "ai.azure.com",
+            "com",
+        ] {
             assert!(!names.iter().any(|name| name == wide), "{wide} is too wide");
         }
         assert!(names.iter().all(|name| is_dns_name(name)), "{names:?}");

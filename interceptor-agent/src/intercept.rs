@@ -31,10 +31,15 @@ pub fn decide<'h>(hosts: &'h Hosts, known: bool, opening: &Opening) -> Verdict<'
             None if known => Verdict::Refuse(Reason::NoSni),
             _ => Verdict::Pass,
         },
+        Opening::Connect {
+            host: Some(host), ..
+        } if hosts.lookup(host).is_some() => Verdict::Refuse(Reason::Proxied),
         Opening::Http { host: Some(host) } if hosts.lookup(host).is_some() => {
             Verdict::Refuse(Reason::PlainHttp)
         }
-        Opening::Http { .. } if known => Verdict::Refuse(Reason::PlainHttp),
+        Opening::Http { .. } | Opening::Connect { .. } if known => {
+            Verdict::Refuse(Reason::PlainHttp)
+        }
         Opening::Other | Opening::Silent if known => Verdict::Refuse(Reason::NotHttp),
         // A ClientHello that dribbles in could be for any host.
         Opening::Broken => Verdict::Refuse(Reason::BadOpening),
@@ -77,6 +82,32 @@ pub fn decide_asked<'h>(
             Verdict::Refuse(Reason::HostMismatch)
         }
         _ => decide(hosts, known || is_llm, opening),
+    }
+}
+
+/// Decides for what is said behind a CONNECT to somebody else's proxy, as [`decide`]; `known` is about the address that was asked
+/// for. Where that proxy leads for a name it alone knows, so a handshake has to show a name too: that one, or with it in the open.
+pub fn decide_proxied<'h>(
+    hosts: &'h Hosts,
+    asked: &str,
+    known: bool,
+    opening: &Opening,
+) -> Verdict<'h> {
+    let asked = asked.strip_suffix('.').unwrap_or(asked);
+    let is_name = asked.parse::<IpAddr>().is_err();
+    let verdict = match opening {
+        Opening::Tls(hello) if is_name => {
+            let hides = hello.ech && !agrees(asked, hello.sni.as_deref());
+            decide(hosts, hides || hello.sni.is_none(), opening)
+        }
+        // Nothing was said yet, so nothing is decided by it.
+        Opening::Silent => Verdict::Refuse(Reason::NotHttp),
+        _ => decide(hosts, known, opening),
+    };
+    match verdict {
+        // Its TLS could be ended here, and the proxy not be asked for another connection.
+        Verdict::Intercept(_) => Verdict::Refuse(Reason::Proxied),
+        verdict => verdict,
     }
 }
 
@@ -170,6 +201,69 @@ mod tests {
             decide(&hosts, false, &opening),
             Verdict::Refuse(Reason::PlainHttp)
         );
+    }
+
+    #[test]
+    fn behind_a_connect_no_llm_host_is_reached() {
+        let hosts = Hosts::builtin();
+        let decide =
+            |asked: &str, known, opening: &Opening| decide_proxied(&hosts, asked, known, opening);
+        let refuse = Verdict::Refuse;
+        let other = tls(Some("www.example.com"), false);
+        let grease = tls(Some("www.example.com"), true);
+        let nested = |host: &str| Opening::Connect {
+            host: Some(host.to_owned()),
+            length: 9,
+        };
+        for asked in [
+            "www.example.com",
+            "198.51.100.11",
+            "2001:db8::11",
+            "3325256715",
+            "",
+        ] {
+            for ech in [false, true] {
+                let llm = tls(Some("api.openai.com"), ech);
+                assert_eq!(decide(asked, false, &llm), refuse(Reason::Proxied));
+            }
+            for (opening, expected) in [
+                (&other, Verdict::Pass),
+                (&Opening::Other, Verdict::Pass),
+                (&plain(Some("www.example.com")), Verdict::Pass),
+                (&nested("www.example.com"), Verdict::Pass),
+                (&nested("api.openai.com"), refuse(Reason::Proxied)),
+                (&Opening::Broken, refuse(Reason::BadOpening)),
+                (&Opening::Silent, refuse(Reason::NotHttp)),
+            ] {
+                assert_eq!(
+                    decide(asked, false, opening),
+                    expected,
+                    "{asked} {opening:?}"
+                );
+            }
+        }
+        // An address says itself whether it is known, and a name nothing.
+        for (known, unnamed, ech, odd) in [
+            (false, Verdict::Pass, Verdict::Pass, Verdict::Pass),
+            (
+                true,
+                refuse(Reason::NoSni),
+                refuse(Reason::Ech),
+                refuse(Reason::NotHttp),
+            ),
+        ] {
+            let decide = |opening: &Opening| decide("198.51.100.11", known, opening);
+            assert_eq!(decide(&tls(None, false)), unnamed);
+            assert_eq!(decide(&grease), ech);
+            assert_eq!(decide(&Opening::Other), odd);
+            assert_eq!(decide(&other), Verdict::Pass);
+        }
+        let made_up = |opening: &Opening| decide("made-up.example", false, opening);
+        assert_eq!(made_up(&tls(None, false)), refuse(Reason::NoSni));
+        assert_eq!(made_up(&grease), refuse(Reason::Ech));
+        for asked in ["www.example.com", "www.example.com."] {
+            assert_eq!(decide(asked, false, &grease), Verdict::Pass);
+        }
     }
 
     #[test]

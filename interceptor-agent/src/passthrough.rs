@@ -51,6 +51,44 @@ pub async fn run(
     SockRef::from(&server).set_linger(None)
 }
 
+/// Passes on what was read, and then what the server says to it, until the client speaks again, of which nothing goes on.
+/// `false`: the server has closed before.
+///
+/// # Errors
+/// Either side failed, or `stop` was first: both are to be reset.
+pub async fn answered(
+    client: &TcpStream,
+    opening: Bytes,
+    server: &mut TcpStream,
+    stop: impl Future<Output = ()>,
+) -> io::Result<bool> {
+    client.set_zero_linger()?;
+    server.set_zero_linger()?;
+    let answering = async {
+        server.write_all(&opening).await?;
+        let mut byte = [0];
+        loop {
+            let taken = tokio::select! {
+                biased;
+                // Its end counts as a word: it may go on listening.
+                spoken = client.peek(&mut byte) => return spoken.map(|_| true),
+                taken = server.async_io(Interest::READABLE, || Transit::take(server)) => taken?,
+            };
+            match taken {
+                Some(bytes) => bytes.pour(client).await?,
+                None => return Ok(false),
+            }
+        }
+    };
+    let spoken = tokio::select! {
+        spoken = answering => spoken?,
+        () = stop => return Err(ErrorKind::Interrupted.into()),
+    };
+    SockRef::from(client).set_linger(None)?;
+    SockRef::from(&*server).set_linger(None)?;
+    Ok(spoken)
+}
+
 /// One direction, to its end.
 async fn flow(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
     while let Some(bytes) = from

@@ -32,9 +32,13 @@ def address_with_sni(text):
 
 
 def address_without_sni(text):
+    return raw.exchange(nameless(raw.connect("v4")), raw.request(text))
+
+
+def nameless(sock):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return raw.exchange(context.wrap_socket(raw.connect("v4")), raw.request(text))
+    return context.wrap_socket(sock)
 
 
 def other_host_later_on_the_connection(text):
@@ -53,12 +57,25 @@ def plain_http(text):
     return raw.exchange(raw.connect("v4", port=80), raw.request(text))
 
 
-def connect_through_a_proxy(text):
+def tunnel(to):
+    """A socket with a tunnel through somebody's proxy."""
     sock = raw.connect("v4", host="198.51.100.50", port=80)
-    sock.sendall(b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: api.anthropic.com:443\r\n\r\n")
+    sock.sendall(f"CONNECT {to}:443 HTTP/1.1\r\nHost: {to}:443\r\n\r\n".encode())
     if b" 200 " not in sock.recv(65536):
         raise OSError("no tunnel")
-    return ask(sock, text)
+    return sock
+
+
+def connect_through_a_proxy(text):
+    return ask(tunnel("api.anthropic.com"), text)
+
+
+def connect_to_an_address_through_a_proxy(text):
+    return ask(tunnel(raw.ANTHROPIC[0]), text)
+
+
+def connect_to_a_made_up_name_through_a_proxy(text):
+    return raw.exchange(nameless(tunnel("made-up.example")), raw.request(text))
 
 
 def quic_connected(text):
@@ -191,23 +208,39 @@ def check(result):
 
 
 def client_hello_in_single_bytes(text):
+    def send(sock, hello):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in hello:
+            sock.send(bytes([byte]))
+            time.sleep(0.0005)
+
+    return ask_after(send, raw.connect("v4"), text)
+
+
+def client_hello_of_another_version(text):
+    """The version of its record is none of what is signed, and not every server looks at it."""
+    # Nobody may have said yet that this address is an LLM host's.
+    sock = raw.connect("v4", host="198.51.100.12")
+    return ask_after(lambda sock, hello: sock.sendall(hello[:1] + b"\x02\x01" + hello[3:]), sock, text)
+
+
+def ask_after(send, sock, text):
+    """One request over TLS, whose ClientHello is sent by hand."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="api.anthropic.com")
-    sock = raw.connect("v4")
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         session.do_handshake()
     except ssl.SSLWantReadError:
         pass
-    for byte in outgoing.read():
-        sock.send(bytes([byte]))
-        time.sleep(0.0005)
+    send(sock, outgoing.read())
     while True:
         try:
             session.do_handshake()
             break
         except ssl.SSLWantReadError:
-            incoming.write(sock.recv(65536))
+            if not (data := sock.recv(65536)):
+                raise OSError("closed")
+            incoming.write(data)
     session.write(raw.request(text))
     sock.sendall(outgoing.read())
     answer = b""
@@ -260,6 +293,8 @@ ATTEMPTS = [
     other_host_later_on_the_connection,
     plain_http,
     connect_through_a_proxy,
+    connect_to_an_address_through_a_proxy,
+    connect_to_a_made_up_name_through_a_proxy,
     quic_connected,
     quic_unconnected,
     multipath_tcp,
@@ -273,6 +308,7 @@ ATTEMPTS = [
     nested_cgroup_namespace,
     entered_network_namespace,
     client_hello_in_single_bytes,
+    client_hello_of_another_version,
     raw_tcp,
     raw_ip,
     raw_udp,

@@ -11,12 +11,14 @@ use serde_json::Value;
 use crate::known_hosts;
 
 /// What each attempt of `tests/clients/bypass.py` has to end in. README.md shows the same table.
-const EXPECTED: [(&str, &str); 22] = [
+const EXPECTED: [(&str, &str); 25] = [
     ("address_with_sni", "masked"),
     ("address_without_sni", "refused"),
     ("other_host_later_on_the_connection", "refused"),
     ("plain_http", "refused"),
     ("connect_through_a_proxy", "refused"),
+    ("connect_to_an_address_through_a_proxy", "refused"),
+    ("connect_to_a_made_up_name_through_a_proxy", "refused"),
     ("quic_connected", "refused"),
     ("quic_unconnected", "refused"),
     ("multipath_tcp", "masked"),
@@ -30,6 +32,7 @@ const EXPECTED: [(&str, &str); 22] = [
     ("nested_cgroup_namespace", "masked"),
     ("entered_network_namespace", "masked"),
     ("client_hello_in_single_bytes", "masked"),
+    ("client_hello_of_another_version", "refused"),
     ("raw_tcp", "refused"),
     ("raw_ip", "refused"),
     ("raw_udp", "refused"),
@@ -53,7 +56,11 @@ fn to_known_hosts_every_way_past_ends_so_too() -> Result<()> {
     tried(
         &known_hosts::world()?,
         &options,
-        &["connect_through_a_proxy"],
+        &[
+            "connect_through_a_proxy",
+            "connect_to_an_address_through_a_proxy",
+            "connect_to_a_made_up_name_through_a_proxy",
+        ],
     )
 }
 

@@ -122,6 +122,22 @@ fn addresses_that_names_resolve_to_are_known_from_the_start() -> Result<()> {
 }
 
 #[test]
+fn what_a_pattern_stands_for_is_known_before_anybody_called_it() -> Result<()> {
+    let world = world()?;
+    let name = "bedrock-runtime.eu-central-1.amazonaws.com";
+    fs::write(world.dir().join("hosts"), format!("198.51.100.14 {name}\n"))?;
+    let agent = Agent::start(&world, &options(""))?;
+    let nameless = "import raw
+sock = raw.connect('v4', '198.51.100.14')
+sock.sendall(raw.hello(None))
+print(sock.recv(99).hex())";
+    let alert = world.client(&agent.bundle()).code(nameless)?;
+    assert_eq!(alert, "15030300020231\n", "access_denied");
+    assert_eq!(counted(&world)?, (1, 0));
+    Ok(())
+}
+
+#[test]
 fn an_agent_that_comes_back_knows_what_was_learnt() -> Result<()> {
     let world = world()?;
     let mut agent = Agent::start(&world, &options(""))?;

@@ -31,6 +31,7 @@ mod netns;
 mod nftables;
 mod passthrough;
 mod policy;
+mod proxied;
 mod response;
 mod sdks;
 mod sendmsg;

@@ -15,6 +15,7 @@ mod mcp;
 mod ollama;
 mod openai;
 mod paced;
+mod proxy;
 mod record;
 mod responses;
 mod server;

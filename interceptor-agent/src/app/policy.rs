@@ -140,15 +140,6 @@ impl Policy {
         let first = self.chosen.iter().find(|(whom, _)| whom.holds(who));
         first.map_or(&self.default, |(_, terms)| terms)
     }
-
-    /// The hosts' names that can be resolved.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.hosts
-            .iter()
-            .map(|host| host.pattern.clone())
-            .filter(|name| !name.contains('*'))
-            .collect()
-    }
 }
 
 impl Common<'_> {

@@ -116,7 +116,8 @@ pub(super) async fn open(
     as_upgrade(&mut parts.headers);
     let request = Request::from_parts(parts, masked.body);
     let mut response = policy.upstream.send(&link.target, request).await?;
-    link.app.learn(link.target.original.0.ip());
+    link.app
+        .learn(link.target.original.0.ip(), &link.host, &link.target.host);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         head::strip_hop(response.headers_mut());
         return Ok((response.map(Answer::Through), None));

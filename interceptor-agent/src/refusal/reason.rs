@@ -43,6 +43,8 @@ reasons! {
     NoSni "no_sni" 403 "the ClientHello names no host" "Connect by host name, with SNI.";
     /// Plain HTTP to an LLM host.
     PlainHttp "plain_http" 403 "plain HTTP to an LLM host" "Use https.";
+    /// An LLM host, through a proxy of somebody else's.
+    Proxied "proxied" 403 "an LLM host is called through a proxy" "Call it directly: name it in NO_PROXY.";
     /// Neither TLS nor HTTP, towards an address of an LLM host.
     NotHttp "not_http" 403 "an unknown protocol towards an LLM host" "Use https.";
     /// A ClientHello or a request head that is broken or doesn't go on.

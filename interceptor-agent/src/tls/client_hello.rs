@@ -15,7 +15,7 @@ pub enum Sniff {
     NeedMore,
     /// A whole ClientHello.
     Tls(ClientHello),
-    /// The first bytes are not a TLS handshake record.
+    /// The first byte is not that of a TLS record.
     NotTls,
     /// Began as TLS, but breaks the protocol or the size limit; the client is at fault.
     Invalid(&'static str),
@@ -35,19 +35,12 @@ pub struct ClientHello {
 /// Looks at everything read so far. Call it again with more after [`Sniff::NeedMore`].
 pub fn sniff(prefix: &[u8]) -> Sniff {
     match prefix {
-        [kind, rest @ ..] if OTHER_RECORDS.contains(kind) => match rest.first() {
-            None => return Sniff::NeedMore,
-            Some(3) => return Sniff::Invalid(OTHER_RECORD),
-            Some(_) => {}
-        },
-        _ => {}
-    }
-    if !prefix
-        .iter()
-        .zip(&[HANDSHAKE_RECORD, 3])
-        .all(|(got, want)| got == want)
-    {
-        return Sniff::NotTls;
+        [] | [HANDSHAKE_RECORD, ..] => {}
+        [kind, ..] if OTHER_RECORDS.contains(kind) => return Sniff::Invalid(OTHER_RECORD),
+        // RFC 5246, appendix E.2: in the frame of SSL 2.0, without extensions. Some servers take it still.
+        [0x80..=0xff, _, CLIENT_HELLO, ..] => return Sniff::Tls(ClientHello::default()),
+        [0x80..=0xff] | [0x80..=0xff, _] => return Sniff::NeedMore,
+        _ => return Sniff::NotTls,
     }
     match client_hello_message(prefix) {
         Err(reason) => Sniff::Invalid(reason),
@@ -64,7 +57,7 @@ const HANDSHAKE_RECORD: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 
 /// Change of cipher, alert, data and heartbeat (RFC 8446 §5.1, RFC 6520). Some servers pass over one that comes before the
-/// ClientHello, which must not hide it.
+/// ClientHello, which must not hide it. Nor must a version: s2n, for one, doesn't look at that of the first record.
 const OTHER_RECORDS: [u8; 4] = [20, 21, 23, 24];
 const MAX_RECORD: usize = 16 * 1024;
 

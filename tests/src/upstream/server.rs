@@ -1,24 +1,25 @@
 //! Accepts, records, and asks [`answer`] what to say.
 
 use std::convert::Infallible;
+use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::flaw::Flaw;
 use super::record::{Record, Seen, Tap};
-use super::{Sockets, answer, grpc, kept, tls, websocket};
+use super::{Sockets, answer, grpc, kept, proxy, tls, websocket};
 use crate::coding;
 
 /// Where a connection came from, and what its handshake agreed on.
@@ -47,6 +48,9 @@ async fn serve_https(listener: TcpListener, acceptor: TlsAcceptor, record: &Reco
         let _ = stream.set_nodelay(true);
         let (acceptor, record) = (acceptor.clone(), record.clone());
         tokio::spawn(async move {
+            let Ok(stream) = of_any_version(stream).await else {
+                return;
+            };
             // Clients that don't trust the certificate end here, and that is theirs to report.
             let Ok(stream) = acceptor.accept(stream).await else {
                 return;
@@ -67,6 +71,15 @@ async fn serve_https(listener: TcpListener, acceptor: TlsAcceptor, record: &Reco
             serve_connection(stream, peer, is_h2, record).await;
         });
     }
+}
+
+/// Whatever version the first record says it has, it is taken, as by s2n.
+async fn of_any_version(stream: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
+    let (mut read, write) = stream.into_split();
+    let mut begin = [0; 3];
+    read.read_exact(&mut begin).await?;
+    let begin = [begin[0], 3, 1];
+    Ok(tokio::io::join(Cursor::new(begin).chain(read), write))
 }
 
 async fn serve_http(listener: TcpListener, record: &Record) {
@@ -116,6 +129,9 @@ async fn respond(
     peer: Peer,
     record: Record,
 ) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, hyper::Error> {
+    if request.method() == Method::CONNECT {
+        return Ok(proxy::connect(request));
+    }
     let upgrades = request.headers().contains_key(http::header::UPGRADE);
     let upgrade = (upgrades && request.uri().path() == websocket::PATH)
         .then(|| hyper::upgrade::on(&mut request));

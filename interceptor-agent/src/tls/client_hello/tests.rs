@@ -146,16 +146,36 @@ fn what_is_not_tls_is_told_from_the_first_byte() {
     for start in [
         &b"G"[..],
         b"GET / HTTP/1.1\r\n",
-        b"\x16\x02",
-        b"\x80\x2e\x01\x03\x01",
         b"SSH-2.0",
+        b"\x80\x2e\x02",
     ] {
         assert_eq!(sniff(start), Sniff::NotTls);
     }
     for other in [20, 21, 23, 24] {
-        assert_eq!(sniff(&[other]), Sniff::NeedMore);
-        assert_eq!(sniff(&[other, 2]), Sniff::NotTls);
-        assert!(matches!(sniff(&[other, 3]), Sniff::Invalid(_)));
+        assert!(matches!(sniff(&[other]), Sniff::Invalid(_)));
+    }
+}
+
+#[test]
+fn no_version_of_the_first_record_hides_a_hello() {
+    let mut wire = from_rustls("api.openai.com", &[], true);
+    for version in (0..=u8::MAX).filter(|version| *version != 3) {
+        wire[1] = version;
+        assert!(matches!(sniff(&wire), Sniff::Invalid(_)), "{version}");
+        for cut in 1..5 {
+            assert_ne!(sniff(&wire[..cut]), Sniff::NotTls, "{version}");
+        }
+    }
+}
+
+#[test]
+fn a_hello_in_the_frame_of_ssl_2_names_nobody() {
+    let wire = b"\x80\x2e\x01\x03\x01\0\x15\0\0\0\x10";
+    for cut in 1..3 {
+        assert_eq!(sniff(&wire[..cut]), Sniff::NeedMore);
+    }
+    for cut in 3..wire.len() {
+        assert_eq!(sniff(&wire[..cut]), Sniff::Tls(ClientHello::default()));
     }
 }
 
