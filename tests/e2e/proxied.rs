@@ -111,7 +111,7 @@ fn llm_hosts_are_not_reached_by_any_name() -> Result<()> {
     let code = "
 import raw
 hidden = raw.hello(None), raw.hello('front.example', ech=True)
-for to, hellos in ('198.51.100.11', (*hidden, b'SSH-2.0-client')), ('made-up.example', hidden):
+for to, hellos in ('198.51.100.11', (*hidden, b'SSH-2.0-client\\r\\n')), ('made-up.example', hidden):
     for hello in hellos:
         sock = raw.connect('v4', '198.51.100.50', 80)
         sock.sendall(f'CONNECT {to}:443 HTTP/1.1\\r\\n\\r\\n'.encode())
