@@ -202,7 +202,7 @@ impl Pass for Down {
         let mut onward = Vec::new();
         match message {
             Message::Text(text) => {
-                let events = self.events.event(&tokens, text);
+                let events = self.events.event(&tokens, text)?;
                 onward.extend(events.into_iter().map(Message::Text));
             }
             Message::Close(_) => {

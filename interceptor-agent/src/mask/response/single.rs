@@ -1,6 +1,6 @@
 //! Events that come whole, one by one: the messages of a WebSocket.
 
-use super::{super::unmask::Tokens, document, texts::Texts};
+use super::{super::unmask::Tokens, UnmaskError, document, texts::Texts};
 use crate::protocol::Endpoint;
 
 /// Puts values back into them. What is held of a text goes out in an event of our own, before the one that ends it.
@@ -12,17 +12,19 @@ impl EventUnmasker {
         Self(Texts::new(endpoint.answer))
     }
 
-    /// What the client gets for one event. JSON of more than we read is left out.
-    pub fn event(&mut self, tokens: &Tokens, event: String) -> Vec<String> {
-        let unmasked = match document::read(event.as_bytes()) {
-            Ok(Some(doc)) => Some(self.0.event(tokens, &doc, None)),
-            Ok(None) => Some(document::unmask_text(tokens, event.as_bytes())),
-            Err(_) => None,
+    /// What the client gets for one event.
+    ///
+    /// # Errors
+    /// For JSON of more than we read; nothing of it may be passed.
+    pub fn event(&mut self, tokens: &Tokens, event: String) -> Result<Vec<String>, UnmaskError> {
+        let unmasked = match document::read(event.as_bytes())? {
+            Some(doc) => self.0.event(tokens, &doc, None),
+            None => document::unmask_text(tokens, event.as_bytes()),
         };
-        let last = unmasked.map(|event| String::from_utf8_lossy(&event).into_owned());
+        let last = String::from_utf8_lossy(&unmasked).into_owned();
         let mut events = self.owed();
-        events.extend(last);
-        events
+        events.push(last);
+        Ok(events)
     }
 
     /// What is left when no more events come.
