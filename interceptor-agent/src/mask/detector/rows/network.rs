@@ -63,7 +63,7 @@ pub const ROWS: &[Row] = &[
             "Chrome/120.0.0.0 Safari/537.36.1.2, OID 1.3.6.1 2.5.29.17, 10.0.0.1",
             "v1.2.3.4 version 1.2.3.4 Version=4.0.0.0 release-1.2.3.4 numpy==1.2.3.4 __version__ = \"1.2.3.4\" ~1.2.3.4 foo-1.2.3.4.tar.gz",
             "3.1.4.1 A heading\n 3.1.4.2 Another\nsee section 5.2.1.1\n    2.7.2.2\n",
-            "2024:01:02 2001:db8 2001::db8::1 12345:db8::1 2001::25de::cade",
+            "2024:01:02 2001:db8 2001::db8::1 12345:db8::1 2001::25de::cade 2001:db8::256.1.1.1",
             "STREET_ADDRESS = ObjectIdentifier(\"2.5.4.9\") https://www.rfc-editor.org/rfc/rfc5849#section-3.4.1.2",
             "OID 1.3.101.112, whale browser Whale/3.24.223.18 opencv-python==4.10.0.84 kernel-5.10.0.123",
             "since 3.1.4.1, as 2.4.8.19 did (HTML 8.2.4.45)",
@@ -217,11 +217,12 @@ fn version6(site: &Site<'_>) -> Option<(IpAddr, Range<usize>)> {
     if site.before(1) == b"." {
         return None;
     }
-    let mut run = run6(&site.text[start..]);
-    if in_use(run).is_none() {
-        // A port in tcpdump's notation.
-        run = run.split(|byte| *byte == b'.').next()?;
-    }
+    let run = run6(&site.text[start..]);
+    let run = match run.iter().position(|byte| *byte == b'.') {
+        // A port in tcpdump's notation: an address of IPv4 has three dots.
+        Some(dot) if !run[dot + 1..].contains(&b'.') => &run[..dot],
+        _ => run,
+    };
     let address = in_use(run).filter(|_| !is_tail(site, run))?;
     Some((address.into(), start..start + run.len()))
 }

@@ -99,9 +99,7 @@ fn is_of_address(name: &[u8]) -> bool {
     };
     name.split(|byte| !byte.is_ascii_alphabetic()).any(|part| {
         let is = |word: &&str| part.eq_ignore_ascii_case(word.as_bytes());
-        ["ip", "ips", "src", "dst", "gw", "dns"]
-            .iter()
-            .any(is)
+        ["ip", "ips", "src", "dst", "gw", "dns"].iter().any(is)
             || part.ends_with(b"Ip")
             || part.ends_with(b"IP")
             || WORDS.iter().any(|word| is_in(part, word))
