@@ -118,7 +118,7 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
     }
     // SAFETY: the helper takes any sock_addr context (Linux 4.19).
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
-    if ORIG.insert(cookie, &original, 0).is_err() {
+    if ORIG.insert(cookie, original, 0).is_err() {
         return Decision::Return(refuse(original, Reason::Netns));
     }
     count(Counter::Steered);
