@@ -121,6 +121,88 @@ fn what_a_container_cant_reach_it_cant_reach_through_us() -> Result<()> {
     Ok(())
 }
 
+/// In a thread that is gone when the agent hears of it, a socket; later another, and a connect that waits for nobody else to
+/// make one.
+const IN_PASSING: &str = "
+import pathlib, socket, sys, threading, time
+first, go, second = map(pathlib.Path, sys.argv[1:])
+def in_passing():
+    thread = threading.Thread(target=lambda: socket.socket().close())
+    thread.start()
+    thread.join()
+in_passing()
+first.touch()
+while not go.exists():
+    time.sleep(0.01)
+in_passing()
+sock = socket.socket()
+sock.settimeout(0)
+sock.connect_ex(('198.51.100.11', 443))
+second.touch()
+time.sleep(4)
+print(sock.connect_ex(('198.51.100.11', 443)))
+";
+
+#[test]
+fn the_kernels_word_may_come_later_than_a_look() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let containers = [101, 102, 103].map(|number| world.container(number));
+    let containers = containers.into_iter().collect::<Result<Vec<_>>>()?;
+    let [first, go, second] = ["first", "go", "second"].map(|name| world.dir().join(name));
+    let exist = |name: &Path| {
+        let all = (0..containers.len()).map(|n| name.join(n.to_string()));
+        all.into_iter().all(|path| path.exists())
+    };
+    for dir in [&first, &go, &second] {
+        fs::create_dir(dir)?;
+        fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    }
+    std::thread::scope(|scope| {
+        // Stopped until it is due to look, it has both at once.
+        agent.signal("STOP")?;
+        let mut calling = Vec::new();
+        for (n, container) in containers.iter().enumerate() {
+            let client = world.client_in(container, &agent.bundle());
+            let args = [&first, &go, &second].map(|dir| dir.join(n.to_string()));
+            calling.push(scope.spawn(move || client.code_with(IN_PASSING, args)));
+        }
+        std::thread::sleep(Duration::from_millis(5500));
+        let begun = exist(&first);
+        agent.signal("CONT")?;
+        ensure!(begun, "a client did not start");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while agent
+            .log()?
+            .matches("listening in a network namespace")
+            .count()
+            < 3
+        {
+            ensure!(Instant::now() < deadline, "{}", agent.log()?);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        agent.signal("STOP")?;
+        for n in 0..containers.len() {
+            fs::write(go.join(n.to_string()), "")?;
+        }
+        while !exist(&second) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        agent.signal("CONT")?;
+        for client in calling {
+            let printed = client.join().expect("no panic")?;
+            // Connected, or so already (EISCONN).
+            ensure!(
+                ["0\n", "106\n"].contains(&&*printed),
+                "{printed}{}",
+                agent.log()?
+            );
+        }
+        Ok(())
+    })
+}
+
 /// Somebody who has the agent's port in a container.
 struct Thief(std::process::Child);
 

@@ -134,8 +134,9 @@ impl Namespaces {
         self.port
     }
 
-    /// Listens wherever the cgroup has processes now.
-    pub(super) fn look(&mut self) {
+    /// Listens wherever the cgroup has processes now. True where connects may have begun to wait meanwhile of which nobody
+    /// tells any more: another look finds them.
+    pub(super) fn look(&mut self) -> bool {
         let found = netns::of_processes(&self.cgroup);
         let mounted = netns::mounted();
         self.refused.clear();
@@ -163,8 +164,8 @@ impl Namespaces {
         }
         let mut known: HashSet<u64> = self.open.values().map(|open| open.netns.cookie()).collect();
         known.extend(&self.refused);
-        self.ebpf.forget_others(|cookie| known.contains(&cookie));
         self.app.metrics.namespaces(self.open.len());
+        self.ebpf.forget_others(|cookie| known.contains(&cookie)) > 0
     }
 
     /// Follows the kernel's word, and looks now and then by itself, until the drain.
@@ -190,9 +191,9 @@ impl Namespaces {
                     known::end(&miss, self.open.values().map(|open| &*open.netns));
                 }
                 _ = clock.tick() => {
-                    soon = false;
-                    if !self.app.hands_over() {
-                        self.look();
+                    soon = !self.app.hands_over() && self.look();
+                    if soon {
+                        clock.reset_after(LOOK_SOON);
                     }
                 },
                 _ = links.tick() => if !self.app.hands_over() {
@@ -205,15 +206,15 @@ impl Namespaces {
     /// Listens in the namespace at `path`; where the kernel has named one, in no other. False where whoever was there is
     /// gone: others may be in it, whose connects wait.
     fn arrive(&mut self, path: &Path, named: Option<u64>) -> bool {
+        let is_named = |open: &Open| named == Some(open.netns.cookie());
+        if self.open.values().any(is_named) {
+            // A look was there before the kernel's word.
+            return true;
+        }
         let netns = match Netns::open(path) {
             // The thread went elsewhere, or its number is another's by now: whoever comes next tells again.
-            Ok(netns) if named.is_some_and(|cookie| cookie != netns.cookie()) => {
-                return self.is_not_there(named);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound || is_gone(path) => {
-                return self.is_not_there(named);
-            }
-            Ok(netns) => netns,
+            Ok(Some(netns)) if named.is_none_or(|cookie| cookie == netns.cookie()) => netns,
+            Ok(_) => return self.is_not_there(named),
             Err(error) => {
                 self.refuse(named, path, &NetnsError::Enter(error));
                 return true;
@@ -278,7 +279,7 @@ impl Namespaces {
         }
         // Only now: a connect that is steered finds somebody who listens.
         self.ebpf.ready(&netns).map_err(|error| kernel(&error))?;
-        tracing::debug!(netns = netns.inode(), "listening in a network namespace");
+        tracing::info!(netns = netns.inode(), "listening in a network namespace");
         place.insert(Open {
             netns,
             empty: 0,
@@ -301,20 +302,4 @@ fn follow<T: aya::Pod + Send>(ring: Ring<T>) -> mpsc::UnboundedReceiver<T> {
         }
     });
     told
-}
-
-/// Whether the task is no more whose `ns/net` this is: then the kernel says EACCES as well (proc_ns_get_link).
-fn is_gone(path: &Path) -> bool {
-    path.ancestors().nth(2).is_some_and(|task| !task.exists())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_task_that_is_no_more_is_told_from_one_that_cant_be_entered() {
-        assert!(!is_gone(Path::new("/proc/self/ns/net")));
-        assert!(is_gone(Path::new("/proc/4294967295/task/1/ns/net")));
-    }
 }

@@ -196,12 +196,12 @@ impl Ebpf {
         let _ = lock(&self.netns).remove(&netns);
     }
 
-    /// Forgets what an earlier agent listened in and this one does not.
-    pub fn forget_others(&self, own: impl Fn(u64) -> bool) {
-        let keys: Vec<u64> = lock(&self.netns).keys().flatten().collect();
-        for cookie in keys.into_iter().filter(|cookie| !own(*cookie)) {
-            self.forget(cookie);
-        }
+    /// Forgets what an earlier agent listened in and this one does not: how many those are.
+    pub fn forget_others(&self, own: impl Fn(u64) -> bool) -> usize {
+        let mut others: Vec<u64> = lock(&self.netns).keys().flatten().collect();
+        others.retain(|cookie| !own(*cookie));
+        others.iter().for_each(|cookie| self.forget(*cookie));
+        others.len()
     }
 
     /// One sign of life.

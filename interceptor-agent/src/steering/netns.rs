@@ -6,7 +6,7 @@ use std::{
     fmt,
     fs::{self, File},
     hash::{Hash, Hasher},
-    io,
+    io::{self, ErrorKind},
     net::SocketAddr,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -51,11 +51,20 @@ impl Netns {
         }
     }
 
-    /// The one that a file like `/proc/PID/ns/net` stands for.
+    /// The one that a file like `/proc/PID/ns/net` stands for; none where that was: its process has ended, or nothing is
+    /// mounted there any more.
     ///
     /// # Errors
-    /// It is gone, or the agent may not enter it (CAP_SYS_ADMIN, CAP_SYS_PTRACE).
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// The agent may not enter it (CAP_SYS_ADMIN, CAP_SYS_PTRACE).
+    pub fn open(path: &Path) -> io::Result<Option<Self>> {
+        match Self::enter(path) {
+            Ok(netns) => Ok(Some(netns)),
+            Err(error) if is_gone(path, &error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn enter(path: &Path) -> io::Result<Self> {
         let (there, home) = (File::open(path)?, Arc::new(home()?));
         let inode = there.metadata()?.ino();
         let cookie = sys::in_netns(&there, &home, cookie_here)?;
@@ -145,6 +154,13 @@ fn parse_name(name: &str) -> Option<u64> {
     name.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
+/// Of a task that is no more the kernel also says EACCES (proc_ns_get_link); of the empty file that a namespace was mounted
+/// on, EINVAL (setns(2)).
+fn is_gone(path: &Path, error: &io::Error) -> bool {
+    let task_ended = || path.ancestors().nth(2).is_some_and(|task| !task.exists());
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) || task_ended()
+}
+
 fn home() -> io::Result<File> {
     File::open("/proc/thread-self/ns/net")
 }
@@ -187,6 +203,17 @@ mod tests {
 37 24 0:30 / /run rw - tmpfs tmpfs rw";
         let mounts: Vec<_> = parse_mounts(table).collect();
         assert_eq!(mounts, [(4_026_532_283, "/run/netns/a b".into())]);
+    }
+
+    #[test]
+    fn one_that_is_gone_is_told_from_one_that_cant_be_entered() {
+        let open = |path: &str| Netns::open(Path::new(path));
+        assert!(open("/proc/self/ns/net").unwrap().is_some());
+        assert!(open("/proc/4294967295/task/1/ns/net").unwrap().is_none());
+        assert!(open("/proc/self/status").unwrap().is_none());
+        let no_access = io::Error::from(ErrorKind::PermissionDenied);
+        assert!(!is_gone(Path::new("/proc/self/ns/net"), &no_access));
+        assert!(is_gone(Path::new("/proc/4294967295/ns/net"), &no_access));
     }
 
     #[test]

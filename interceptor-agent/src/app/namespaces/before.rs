@@ -1,15 +1,9 @@
 //! Connections from before anything was steered are ended in every namespace that can be found, also where the agent can't
 //! listen: refusing new ones there says nothing of those that are open.
 
-use std::{
-    collections::HashSet,
-    fmt,
-    io::{self, ErrorKind},
-    net::SocketAddr,
-    sync::Arc,
-};
+use std::{collections::HashSet, fmt, io, net::SocketAddr, sync::Arc};
 
-use super::{Namespaces, is_gone};
+use super::Namespaces;
 use crate::steering::{
     earlier::{self, Ended},
     netns::{self, Netns},
@@ -30,11 +24,9 @@ impl Namespaces {
         found.retain(|inode, _| !self.open.contains_key(inode));
         for path in found.values() {
             match Netns::open(path) {
-                Ok(netns) => self.sweep(&netns),
+                Ok(Some(netns)) => self.sweep(&netns),
                 // Others may be in it: the next look finds them.
-                Err(_) if matches!(path.try_exists(), Ok(false)) || is_gone(path) => {}
-                // No namespace is mounted there any more: the file that it was mounted on is none (setns(2)).
-                Err(error) if error.kind() == ErrorKind::InvalidInput => {}
+                Ok(None) => {}
                 Err(error) => unseen(path.display(), &error),
             }
         }

@@ -36,14 +36,10 @@ pub(super) fn past(config: &Config, survey: &Survey, agent: &Agent) -> Option<us
     let mut found: HashMap<u64, PathBuf> = netns::mounted();
     found.extend(netns::of_processes(&cgroup));
     let count = |path: &PathBuf| {
-        let counted = Netns::open(path).and_then(|netns| {
-            netns.run(|| earlier::count(|to| scope.steers(to), &cgroup, &agents))
-        });
-        match counted {
-            // One that is gone meanwhile has none.
-            Err(_) if matches!(path.try_exists(), Ok(false)) => Ok(0),
-            counted => counted,
-        }
+        let Some(netns) = Netns::open(path)? else {
+            return Ok(0);
+        };
+        netns.run(|| earlier::count(|to| scope.steers(to), &cgroup, &agents))
     };
     found.values().map(count).sum::<io::Result<usize>>().ok()
 }
