@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::calls::{BOUND, Call, Outcome};
-use super::events::{Event, Happened};
+use super::events::{Event, Happened, now};
 use super::watch::Usage;
 use crate::{World, canary};
 
@@ -24,8 +24,8 @@ pub struct Report {
     longest: f64,
     events: Vec<Happened>,
     leaks: Vec<String>,
-    /// What the agent warned of.
-    warnings: Vec<String>,
+    /// What the agent wrote of other things than exchanges, and when it was taken.
+    log: Vec<(f64, Vec<String>)>,
     usage: Usage,
     pending: usize,
 }
@@ -39,7 +39,7 @@ impl Report {
             longest: 0.0,
             events: Vec::new(),
             leaks: Vec::new(),
-            warnings: Vec::new(),
+            log: Vec::new(),
             usage: Usage::default(),
             pending: 0,
         }
@@ -61,9 +61,8 @@ impl Report {
 
     /// Looks for canaries in what the provider got and the agent wrote since the last time.
     pub(super) fn seen(&mut self, world: &World, log: &str) {
-        let warned = |line: &&str| line.contains("\"WARN\"") || line.contains("\"ERROR\"");
-        self.warnings
-            .extend(log.lines().filter(warned).map(str::to_owned));
+        let lines = log.lines().filter(|line| !line.contains("\"exchange\""));
+        self.log.push((now(), lines.map(str::to_owned).collect()));
         let record = world.upstream.record();
         let got = record.everything();
         record.clear();
@@ -96,8 +95,23 @@ impl Report {
     }
 
     /// What the agent warned of, oldest first.
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> impl Iterator<Item = &String> {
+        let warned = |line: &&String| line.contains("\"WARN\"") || line.contains("\"ERROR\"");
+        self.log.iter().flat_map(|(_, lines)| lines).filter(warned)
+    }
+
+    /// What the agent wrote while a call went on that should not have failed so.
+    pub fn meanwhile(&self) -> impl Iterator<Item = &String> {
+        let wrong = |call: &&Call| self.fault(call).is_some();
+        let call = self.failed.iter().find(wrong);
+        let taken = self.log.iter().scan(0.0, |last, (at, lines)| {
+            let from = std::mem::replace(last, *at);
+            Some((from, *at, lines))
+        });
+        let meanwhile = taken.filter(move |(from, until, _)| {
+            call.is_some_and(|call| *from < call.ended && call.began < *until)
+        });
+        meanwhile.flat_map(|(_, _, lines)| lines)
     }
 
     /// Calls that were answered right.

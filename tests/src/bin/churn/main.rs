@@ -30,8 +30,13 @@ fn run() -> Result<bool> {
     let report = churn::run(&plan, |line| println!("{line}"))?;
     println!("\n{report}");
     let violations = report.violations();
-    for warning in report.warnings().iter().filter(|_| !violations.is_empty()) {
-        println!("the agent: {warning}");
+    if !violations.is_empty() {
+        report
+            .warnings()
+            .for_each(|line| println!("it warned: {line}"));
+        report
+            .meanwhile()
+            .for_each(|line| println!("meanwhile: {line}"));
     }
     for violation in &violations {
         println!("NOT AS PROMISED: {violation}");
