@@ -19,8 +19,8 @@ const CAPACITY: usize = 16 * 1024;
 /// Most names kept that were verified; beyond it no more are.
 const MOST_NAMES: usize = 256;
 
-/// How many names are looked up at once: each takes a thread.
-const AT_ONCE: usize = 16;
+/// How many names are looked up at once: each takes a thread, for many seconds where nobody answers.
+const AT_ONCE: usize = 4;
 
 /// The address book. Reading takes a shared lock and no allocation.
 #[derive(Debug, Default)]

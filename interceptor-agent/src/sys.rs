@@ -252,13 +252,13 @@ pub fn set_pipe_size(pipe: &impl AsRawFd, bytes: usize) -> io::Result<()> {
     }
 }
 
-/// Bounds how many heaps the C library keeps (mallopt(3)): it has eight for each processor, and whatever thread frees
+/// Bounds how many heaps the C library keeps (mallopt(3)) to one for each processor: it has eight, and whatever thread frees
 /// detectors, which are megabytes, keeps their room in its own. To be called before there are threads.
 pub fn bound_heaps() {
     #[cfg(target_env = "gnu")]
     {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let heaps = i32::try_from(processors + 1).unwrap_or(i32::MAX);
+        let heaps = i32::try_from(processors).unwrap_or(i32::MAX);
         // SAFETY: plain integers.
         unsafe { libc::mallopt(libc::M_ARENA_MAX, heaps) };
     }
