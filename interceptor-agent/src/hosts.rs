@@ -129,11 +129,18 @@ impl Hosts {
         })
     }
 
-    /// DNS suffixes that the CA must be allowed to vouch for, sorted.
+    /// DNS suffixes that the CA must be allowed to vouch for, sorted; none that another stands for.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let names: BTreeSet<_> = self.iter().flat_map(|host| &host.names).collect();
-        names.into_iter().cloned().collect()
+        let above = |name: &str| {
+            let parents = name.match_indices('.').map(|(at, _)| &name[at + 1..]);
+            parents
+                .map(str::to_owned)
+                .any(|parent| names.contains(&parent))
+        };
+        let widest = names.iter().filter(|name| !above(name));
+        widest.map(|name| (*name).clone()).collect()
     }
 
     /// Names that can be resolved: exact ones first, then what patterns are known to stand for.
@@ -315,7 +322,12 @@ mod tests {
         assert!(names.iter().all(|name| is_dns_name(name)), "{names:?}");
         assert!(names.contains(&"bedrock-runtime.eu-central-1.amazonaws.com".into()));
         assert!(names.contains(&"openai.azure.com".into()));
-        assert!(hosts.exact.keys().all(|name| names.contains(name)));
+        let stands_for =
+            |name: &str, host: &str| host == name || host.ends_with(&format!(".{name}"));
+        for host in hosts.to_resolve() {
+            let standing = names.iter().filter(|name| stands_for(name, host));
+            assert_eq!(standing.count(), 1, "{host}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `interceptor ca`: makes the CA that clients are to trust, and shows it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a root and an intermediate that can vouch for LLM hosts only
+    /// Make a root, and intermediates that can vouch for LLM hosts only
     Init(InitArgs),
     /// Show the CA: validity, fingerprints, names, and how to trust it
     Show(ShowArgs),
@@ -45,7 +46,7 @@ struct InitArgs {
     /// Life of the root, in days
     #[arg(long, value_name = "DAYS", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     root_days: u32,
-    /// Life of the intermediate, in days
+    /// Life of the intermediates, in days
     #[arg(long, value_name = "DAYS", default_value_t = 730, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     intermediate_days: u32,
     /// Write the root's key here, to be kept offline [default: it is destroyed]
@@ -105,13 +106,6 @@ impl Place {
 }
 
 fn shown(ca: &Description) -> String {
-    let certificate = |role: &str, info: &CertificateInfo| {
-        let state = if info.valid { "" } else { "   NOT VALID NOW" };
-        format!(
-            "{role}\n  subject   {}\n  validity  {} to {}{state}\n  SHA-256   {}\n",
-            info.subject, info.not_before, info.not_after, info.sha256
-        )
-    };
     let names = wrapped(&ca.permitted);
     let dir = ca.ca.parent().unwrap_or(&ca.ca);
     let variables: String = trust_variables(dir)
@@ -119,7 +113,7 @@ fn shown(ca: &Description) -> String {
         .map(|(name, file)| format!("  {name}={}\n", file.display()))
         .collect();
     format!(
-        "{root}{intermediate}\
+        "{root}{intermediates}\
         May vouch for these names and what is below them, and for no IP address\n{names}\
         Files\n  {ca}   the root: clients trust this\n  {bundle}   public roots and ours\n  {key}   the agent's key\n\
         \n\
@@ -128,12 +122,34 @@ fn shown(ca: &Description) -> String {
         and, for clients that bring roots of their own, in their environment:\n{variables}\
         Java: keytool -importcert -cacerts -alias interceptor -file {ca}\n\
         For one command, without any of this: interceptor exec -- COMMAND\n",
-        root = certificate("Root", &ca.root),
-        intermediate = certificate("Intermediate", &ca.intermediate),
+        root = format_args!(
+            "Root\n  subject   {}\n  {}\n  SHA-256   {}\n",
+            ca.root.subject,
+            validity(&ca.root),
+            ca.root.sha256
+        ),
+        intermediates = intermediates(&ca.intermediates),
         ca = ca.ca.display(),
         bundle = ca.bundle.display(),
         key = ca.key.display(),
     )
+}
+
+fn validity(info: &CertificateInfo) -> String {
+    let state = if info.valid { "" } else { "   NOT VALID NOW" };
+    format!("validity  {} to {}{state}", info.not_before, info.not_after)
+}
+
+/// As many as have one validity: where all were made at once, all.
+fn intermediates(all: &[CertificateInfo]) -> String {
+    let mut validities = BTreeMap::<_, usize>::new();
+    for info in all {
+        *validities.entry(validity(info)).or_default() += 1;
+    }
+    let lines = validities
+        .iter()
+        .map(|(validity, many)| format!("  {validity}   ({many})\n"));
+    lines.fold("Intermediates\n".into(), |text, line| text + &line)
 }
 
 /// The names, as many in a line as a terminal shows.
@@ -182,7 +198,11 @@ mod tests {
         };
         let text = shown(&Description {
             root: info("CN=root", true),
-            intermediate: info("CN=intermediate", false),
+            intermediates: vec![
+                info("CN=one", true),
+                info("CN=two", false),
+                info("CN=three", true),
+            ],
             permitted: vec!["api.openai.com".into()],
             ca: "/ca/ca.pem".into(),
             bundle: "/ca/bundle.pem".into(),
@@ -192,6 +212,8 @@ mod tests {
         for part in [
             "CN=root",
             "AA:BB",
+            "Z   (2)\n",
+            "NOT VALID NOW   (1)\n",
             "  api.openai.com\n",
             "SSL_CERT_FILE=/ca/bundle.pem",
             "NODE_EXTRA_CA_CERTS=/ca/ca.pem",

@@ -1,7 +1,8 @@
-//! The CA that clients trust: a root whose key is gone, and an intermediate that may vouch for LLM hosts only.
+//! The CA that clients trust: a root whose key is gone, and intermediates that may each vouch for one LLM host.
 //!
 //! [`init`] makes it, [`Ca::load`] is what the agent signs leaves with, [`Description`] is what people look at.
-//! The constraint sits on the intermediate because Java ignores one on a trust anchor.
+//! The constraint sits on intermediates because Java ignores one on a trust anchor. They share a key, and are many because
+//! one with every host's name would be 8 KiB that every handshake sends and every client goes through.
 
 mod bundle;
 mod describe;
@@ -12,7 +13,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rcgen::{Issuer, KeyPair, PublicKeyData};
+use rcgen::{KeyPair, PublicKeyData};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -29,9 +30,9 @@ pub use trust::trust_variables;
 pub const ROOT: &str = "ca.pem";
 /// The public roots, the configured extra roots and ours: for variables that replace a client's roots.
 pub const BUNDLE: &str = "bundle.pem";
-/// The intermediate's certificate, sent with each leaf.
+/// The intermediates' certificates: the one that may vouch for a host is sent with its leaf.
 pub const INTERMEDIATE: &str = "intermediate.pem";
-/// The intermediate's private key, readable by the agent's user only.
+/// Their private key, readable by the agent's user only.
 pub const INTERMEDIATE_KEY: &str = "intermediate.key";
 
 /// What went wrong with the CA's files. The operator is at fault, and the text says what to do.
@@ -91,65 +92,66 @@ pub enum CaError {
 /// A loaded CA, ready to sign leaves.
 #[derive(Debug)]
 pub struct Ca {
-    pub(super) issuer: Issuer<'static, KeyPair>,
-    pub(super) intermediate: CertificateDer<'static>,
-    pub(super) not_after: SystemTime,
     root: CertificateDer<'static>,
+    intermediates: Vec<Intermediate>,
+    pub(super) key: KeyPair,
+    permitted: Vec<String>,
+}
+
+/// A certificate that leaves are signed under.
+#[derive(Debug)]
+pub(super) struct Intermediate {
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) not_after: SystemTime,
     permitted: Vec<String>,
 }
 
 impl Ca {
-    /// Reads the intermediate and its key, and checks that they belong together, to this root, to the present and
-    /// under a name constraint.
+    /// Reads the intermediates and their key, and checks that they belong together, to this root, to the present and
+    /// under a name constraint each.
     ///
     /// # Errors
     /// When a file is missing, exposed, malformed or out of date.
     pub fn load(dir: &Path) -> Result<Self, CaError> {
-        let root = certificate(dir, ROOT)?;
-        let intermediate = certificate(dir, INTERMEDIATE)?;
-        let key = key(&dir.join(INTERMEDIATE_KEY))?;
-        let malformed = |what| CaError::Malformed {
-            path: dir.join(INTERMEDIATE),
-            what,
+        let [root] = &certificates(dir, ROOT)?[..] else {
+            return Err(malformed(dir, ROOT, "more than one certificate"));
         };
-
-        let parsed = parse(&intermediate).ok_or(malformed("not a certificate"))?;
-        let parsed_root = parse(&root).ok_or(CaError::Malformed {
-            path: dir.join(ROOT),
-            what: "not a certificate",
-        })?;
-        if parsed.public_key().raw != key.subject_public_key_info() {
-            return Err(malformed(
-                "the key beside it belongs to another certificate",
-            ));
-        }
-        if parsed
-            .verify_signature(Some(parsed_root.public_key()))
-            .is_err()
-        {
-            return Err(malformed("not signed by the root beside it"));
-        }
-        let permitted = permitted_names(&parsed);
-        if permitted.is_empty() {
-            return Err(malformed("no name constraint: it could vouch for any host"));
-        }
-        for (name, parsed) in [(ROOT, &parsed_root), (INTERMEDIATE, &parsed)] {
-            if !parsed.validity().is_valid() {
-                let info = CertificateInfo::of(parsed);
-                return Err(CaError::NotValidNow {
-                    path: dir.join(name),
-                    from: info.not_before,
-                    to: info.not_after,
-                });
+        let key = key(&dir.join(INTERMEDIATE_KEY))?;
+        let parsed_root = parse(dir, ROOT, root)?;
+        is_valid_now(dir, ROOT, &parsed_root)?;
+        let load = |certificate: CertificateDer<'static>| {
+            let parsed = parse(dir, INTERMEDIATE, &certificate)?;
+            let malformed = |what| Err(malformed(dir, INTERMEDIATE, what));
+            if parsed.public_key().raw != key.subject_public_key_info() {
+                return malformed("the key beside it belongs to another certificate");
             }
-        }
-        let expiry = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
+            let signed = parsed.verify_signature(Some(parsed_root.public_key()));
+            if signed.is_err() {
+                return malformed("not signed by the root beside it");
+            }
+            let permitted = permitted_names(&parsed);
+            if permitted.is_empty() {
+                return malformed("no name constraint: it could vouch for any host");
+            }
+            is_valid_now(dir, INTERMEDIATE, &parsed)?;
+            let expiry = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
+            drop(parsed);
+            Ok(Intermediate {
+                certificate,
+                not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(expiry),
+                permitted,
+            })
+        };
+        let intermediates = certificates(dir, INTERMEDIATE)?.into_iter().map(load);
+        let intermediates = intermediates.collect::<Result<Vec<_>, _>>()?;
+        let permitted = intermediates.iter().flat_map(|one| &one.permitted);
+        let permitted = permitted.cloned().collect();
+        drop(parsed_root);
         Ok(Self {
-            issuer: Issuer::from_ca_cert_der(&intermediate, key)?,
-            not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(expiry),
+            root: root.clone(),
             permitted,
-            root,
-            intermediate,
+            intermediates,
+            key,
         })
     }
 
@@ -169,6 +171,12 @@ impl Ca {
     #[must_use]
     pub fn covers(&self, host: &str) -> bool {
         covers(&self.permitted, host)
+    }
+
+    /// The one that may vouch for a host name in lower case.
+    pub(super) fn intermediate(&self, host: &str) -> Option<&Intermediate> {
+        let mut intermediates = self.intermediates.iter();
+        intermediates.find(|one| covers(&one.permitted, host))
     }
 
     /// Those of `names` (from [`crate::hosts::Hosts::names`]) that were configured after the CA was made: connections
@@ -215,13 +223,32 @@ fn permitted_names(certificate: &X509Certificate<'_>) -> Vec<String> {
         .collect()
 }
 
-fn certificate(dir: &Path, name: &str) -> Result<CertificateDer<'static>, CaError> {
-    let path = dir.join(name);
-    let pem = read(&path)?;
-    CertificateDer::from_pem_slice(&pem).map_err(|_| CaError::Malformed {
-        path,
-        what: "not a certificate in PEM",
+/// At least one.
+fn certificates(dir: &Path, name: &str) -> Result<Vec<CertificateDer<'static>>, CaError> {
+    let pem = read(&dir.join(name))?;
+    match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(malformed(dir, name, "not a certificate in PEM")),
+    }
+}
+
+fn is_valid_now(dir: &Path, name: &str, parsed: &X509Certificate<'_>) -> Result<(), CaError> {
+    if parsed.validity().is_valid() {
+        return Ok(());
+    }
+    let info = CertificateInfo::of(parsed);
+    Err(CaError::NotValidNow {
+        path: dir.join(name),
+        from: info.not_before,
+        to: info.not_after,
     })
+}
+
+fn malformed(dir: &Path, name: &str, what: &'static str) -> CaError {
+    CaError::Malformed {
+        path: dir.join(name),
+        what,
+    }
 }
 
 fn key(path: &Path) -> Result<KeyPair, CaError> {
@@ -258,10 +285,15 @@ fn unread(path: &Path, source: io::Error) -> CaError {
     }
 }
 
-fn parse<'a>(der: &'a CertificateDer<'static>) -> Option<X509Certificate<'a>> {
-    X509Certificate::from_der(der)
-        .ok()
-        .map(|(_, certificate)| certificate)
+fn parse<'a>(
+    dir: &Path,
+    name: &str,
+    der: &'a CertificateDer<'static>,
+) -> Result<X509Certificate<'a>, CaError> {
+    match X509Certificate::from_der(der) {
+        Ok((_, certificate)) => Ok(certificate),
+        Err(_) => Err(malformed(dir, name, "not a certificate")),
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SerialNumber,
 };
 use rustls::ServerConfig;
@@ -28,7 +28,7 @@ pub enum LeafError {
     /// The host was configured after the CA was made, or is no LLM host at all.
     #[error("the CA may not vouch for {0}: make one that may with `interceptor ca init --force`")]
     NotPermitted(String),
-    /// The intermediate has run out while the agent was running.
+    /// The host's intermediate has run out while the agent was running.
     #[error("the CA's intermediate has expired: make a new CA with `interceptor ca init --force`")]
     Expired,
     /// Making the certificate failed.
@@ -138,13 +138,13 @@ impl Leaves {
         host: &str,
         now: SystemTime,
     ) -> Result<(Arc<CertifiedKey>, SystemTime), LeafError> {
-        if !self.ca.covers(host) {
+        let Some(intermediate) = self.ca.intermediate(host) else {
             return Err(LeafError::NotPermitted(host.to_owned()));
-        }
-        if now >= self.ca.not_after {
+        };
+        if now >= intermediate.not_after {
             return Err(LeafError::Expired);
         }
-        let not_after = self.ca.not_after.min(now + LIFE);
+        let not_after = intermediate.not_after.min(now + LIFE);
         let mut params = CertificateParams::new([host.to_owned()])?;
         params.distinguished_name = DistinguishedName::new();
         // A common name has 64 characters at most (RFC 5280, appendix A.1); clients go by the SAN.
@@ -163,8 +163,9 @@ impl Leaves {
         params.use_authority_key_identifier_extension = true;
         params.not_before = (now - BACKDATED).into();
         params.not_after = not_after.into();
-        let certificate = params.signed_by(&self.key, &self.ca.issuer)?;
-        let chain = vec![certificate.der().clone(), self.ca.intermediate.clone()];
+        let issuer = Issuer::from_ca_cert_der(&intermediate.certificate, &self.ca.key)?;
+        let certificate = params.signed_by(&self.key, &issuer)?;
+        let chain = vec![certificate.der().clone(), intermediate.certificate.clone()];
         Ok((
             Arc::new(CertifiedKey::new(chain, Arc::clone(&self.signer))),
             not_after,

@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::time::ASN1Time;
 
 use super::{
-    BUNDLE, CaError, INTERMEDIATE, INTERMEDIATE_KEY, ROOT, certificate, parse, permitted_names,
+    BUNDLE, CaError, INTERMEDIATE, INTERMEDIATE_KEY, ROOT, certificates, parse, permitted_names,
 };
 
 /// A CA as its public files show it.
@@ -16,15 +16,15 @@ use super::{
 pub struct Description {
     /// What clients trust.
     pub root: CertificateInfo,
-    /// What signs leaves.
-    pub intermediate: CertificateInfo,
-    /// DNS suffixes that the intermediate may vouch for.
+    /// What leaves are signed under, each for some of the names.
+    pub intermediates: Vec<CertificateInfo>,
+    /// DNS suffixes that they may vouch for.
     pub permitted: Vec<String>,
     /// File of the root.
     pub ca: PathBuf,
     /// File of the public roots and ours.
     pub bundle: PathBuf,
-    /// File of the intermediate's key.
+    /// File of the intermediates' key.
     pub key: PathBuf,
 }
 
@@ -49,16 +49,15 @@ impl Description {
     /// # Errors
     /// When one is missing or malformed.
     pub fn read(dir: &Path) -> Result<Self, CaError> {
-        let (root, intermediate) = (certificate(dir, ROOT)?, certificate(dir, INTERMEDIATE)?);
-        let malformed = |file| CaError::Malformed {
-            path: dir.join(file),
-            what: "not a certificate",
-        };
-        let parsed = parse(&intermediate).ok_or(malformed(INTERMEDIATE))?;
+        let (root, intermediates) = (certificates(dir, ROOT)?, certificates(dir, INTERMEDIATE)?);
+        let parsed = intermediates
+            .iter()
+            .map(|der| parse(dir, INTERMEDIATE, der));
+        let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
-            root: CertificateInfo::of(&parse(&root).ok_or(malformed(ROOT))?),
-            intermediate: CertificateInfo::of(&parsed),
-            permitted: permitted_names(&parsed),
+            root: CertificateInfo::of(&parse(dir, ROOT, &root[0])?),
+            intermediates: parsed.iter().map(CertificateInfo::of).collect(),
+            permitted: parsed.iter().flat_map(permitted_names).collect(),
             ca: dir.join(ROOT),
             bundle: dir.join(BUNDLE),
             key: dir.join(INTERMEDIATE_KEY),

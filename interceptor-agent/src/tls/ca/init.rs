@@ -1,4 +1,4 @@
-//! Makes the CA: key pairs, the two certificates, and the files.
+//! Makes the CA: key pairs, the certificates, and the files.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
@@ -28,7 +28,7 @@ pub struct Options {
     pub force: bool,
     /// Life of the root.
     pub root_days: u32,
-    /// Life of the intermediate; never beyond the root's.
+    /// Life of the intermediates; never beyond the root's.
     pub intermediate_days: u32,
     /// Where to keep the root's key. Without it the key is never written, and is gone when this process ends.
     pub root_key_out: Option<PathBuf>,
@@ -48,7 +48,8 @@ impl Default for Options {
     }
 }
 
-/// Makes a root and an intermediate that may vouch for `names` and what is below them, and writes the files of a CA.
+/// Makes a root, and an intermediate for each of `names` that may vouch for it and what is below it, and writes the files of
+/// a CA.
 ///
 /// # Errors
 /// When a CA is there already and `force` isn't set, an extra root can't be read, or a file can't be written.
@@ -68,8 +69,11 @@ pub fn init(dir: &Path, names: &[String], options: &Options) -> Result<(), CaErr
 
     let root = CertifiedIssuer::self_signed(root_params(now, options), key_pair()?)?;
     let intermediate_key = key_pair()?;
-    let intermediate =
-        intermediate_params(now, names, options).signed_by(&intermediate_key, &root)?;
+    let mut intermediates = String::new();
+    for name in names {
+        let params = intermediate_params(now, name, options);
+        intermediates += &params.signed_by(&intermediate_key, &root)?.pem();
+    }
 
     create_dir(dir)?;
     if let Some(path) = &options.root_key_out {
@@ -80,7 +84,7 @@ pub fn init(dir: &Path, names: &[String], options: &Options) -> Result<(), CaErr
         &intermediate_key.serialize_pem(),
         0o600,
     )?;
-    write(&dir.join(INTERMEDIATE), &intermediate.pem(), 0o644)?;
+    write(&dir.join(INTERMEDIATE), &intermediates, 0o644)?;
     write(&dir.join(ROOT), &root.pem(), 0o644)?;
     write(
         &dir.join(BUNDLE),
@@ -99,7 +103,7 @@ fn root_params(now: SystemTime, options: &Options) -> CertificateParams {
     params
 }
 
-fn intermediate_params(now: SystemTime, names: &[String], options: &Options) -> CertificateParams {
+fn intermediate_params(now: SystemTime, name: &str, options: &Options) -> CertificateParams {
     let mut params = ca_params(
         "intermediate",
         now,
@@ -110,7 +114,7 @@ fn intermediate_params(now: SystemTime, names: &[String], options: &Options) -> 
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     // A constraint on DNS names alone says nothing about IP addresses in a certificate.
     params.name_constraints = Some(NameConstraints {
-        permitted_subtrees: names.iter().cloned().map(GeneralSubtree::DnsName).collect(),
+        permitted_subtrees: vec![GeneralSubtree::DnsName(name.to_owned())],
         excluded_subtrees: vec![
             GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
                 Ipv4Addr::UNSPECIFIED.into(),

@@ -84,7 +84,13 @@ fn init_writes_readable_certificates_and_a_private_key() {
 fn the_certificates_say_what_they_must() {
     let folder = Folder::new();
     let ca = made(&folder, &["api.openai.com", "corp.example"]);
-    let (root, intermediate) = (parse(&ca.root).unwrap(), parse(&ca.intermediate).unwrap());
+    let parsed = |der| X509Certificate::from_der(der).unwrap().1;
+    let root = parsed(&ca.root);
+    let [intermediate, other] = &ca.intermediates[..] else {
+        panic!("one for each name");
+    };
+    let intermediate = parsed(&intermediate.certificate);
+    assert_ne!(intermediate.subject(), parsed(&other.certificate).subject());
     let basic = |c: &X509Certificate<'_>| {
         let basic = c.basic_constraints().unwrap().unwrap();
         (
@@ -98,6 +104,7 @@ fn the_certificates_say_what_they_must() {
     assert!(root.name_constraints().unwrap().is_none());
     let constraints = intermediate.name_constraints().unwrap().unwrap();
     assert!(constraints.critical);
+    assert_eq!(permitted_names(&intermediate), ["api.openai.com"]);
     let excluded: Vec<_> = constraints
         .value
         .excluded_subtrees
@@ -151,10 +158,14 @@ fn an_existing_ca_is_replaced_only_by_force() {
     assert_eq!(Ca::load(folder.path()).unwrap().root(), first.root());
     let second = made(&folder, &["api.x.ai"]);
     assert_ne!(second.root(), first.root());
-    assert_ne!(
-        parse(second.root()).unwrap().subject(),
-        parse(first.root()).unwrap().subject()
-    );
+    let subject = |ca: &Ca| {
+        X509Certificate::from_der(ca.root())
+            .unwrap()
+            .1
+            .subject()
+            .to_string()
+    };
+    assert_ne!(subject(&second), subject(&first));
 }
 
 #[test]
@@ -171,7 +182,11 @@ fn the_root_key_is_kept_only_on_request_and_never_over_another() {
     let kept = KeyPair::from_pem(&fs::read_to_string(&key_file).unwrap()).unwrap();
     let ca = Ca::load(folder.path()).unwrap();
     assert_eq!(
-        parse(ca.root()).unwrap().public_key().raw,
+        X509Certificate::from_der(ca.root())
+            .unwrap()
+            .1
+            .public_key()
+            .raw,
         kept.subject_public_key_info()
     );
     let again = init(folder.path(), &["api.openai.com".into()], &options);
@@ -250,9 +265,9 @@ fn a_description_shows_dates_fingerprints_and_files() {
         "{}",
         shown.root.subject
     );
-    assert!(shown.root.valid && shown.intermediate.valid);
+    assert!(shown.root.valid && shown.intermediates[0].valid);
     assert_eq!(shown.root.sha256.len(), 32 * 3 - 1);
     assert_eq!(shown.root.not_before.len(), "2026-01-01T00:00:00Z".len());
-    assert!(shown.root.not_after > shown.intermediate.not_after);
+    assert!(shown.root.not_after > shown.intermediates[0].not_after);
     assert_eq!(shown.permitted, ["api.openai.com"]);
 }

@@ -103,12 +103,23 @@ fn a_host_outside_the_constraint_gets_no_certificate() {
 /// What a thief of the intermediate's key could do: sign anything, and be refused.
 #[test]
 fn clients_refuse_what_a_stolen_key_signs_for_other_hosts() {
-    let (_folder, leaves) = leaves(&["api.openai.com"]);
-    for name in ["bank.example", "192.0.2.1", "2001:db8::1"] {
+    let (_folder, leaves) = leaves(&["api.openai.com", "api.anthropic.com"]);
+    for name in [
+        "bank.example",
+        "api.anthropic.com",
+        "192.0.2.1",
+        "2001:db8::1",
+    ] {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.use_authority_key_identifier_extension = true;
-        let stolen = params.signed_by(&leaves.key, &leaves.ca.issuer).unwrap();
-        let chain = vec![stolen.der().clone(), leaves.ca.intermediate.clone()];
+        let intermediate = &leaves
+            .ca
+            .intermediate("api.openai.com")
+            .unwrap()
+            .certificate;
+        let issuer = Issuer::from_ca_cert_der(intermediate, &leaves.ca.key).unwrap();
+        let stolen = params.signed_by(&leaves.key, &issuer).unwrap();
+        let chain = vec![stolen.der().clone(), intermediate.clone()];
         let server = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -162,19 +173,20 @@ fn a_leaf_is_renewed_before_it_runs_out_and_never_outlives_the_ca() {
         &at(now + 6 * DAY + Duration::from_secs(60))
     ));
 
-    let last_hour = leaves.ca.not_after - Duration::from_secs(3600);
+    let ca_ends = leaves.ca.intermediate("api.openai.com").unwrap().not_after;
+    let last_hour = ca_ends - Duration::from_secs(3600);
     let last = at(last_hour);
     let (_, parsed) = X509Certificate::from_der(&last.cert[0]).unwrap();
     let expiry = u64::try_from(parsed.validity().not_after.timestamp()).unwrap();
     assert_eq!(
         SystemTime::UNIX_EPOCH + Duration::from_secs(expiry),
-        leaves.ca.not_after
+        ca_ends
     );
     assert!(
         Arc::ptr_eq(&last, &at(last_hour + Duration::from_secs(60))),
         "short leaves are kept as well"
     );
-    let after = leaves.certified_key_at("api.openai.com", leaves.ca.not_after);
+    let after = leaves.certified_key_at("api.openai.com", ca_ends);
     assert!(matches!(after, Err(LeafError::Expired)));
 }
 
