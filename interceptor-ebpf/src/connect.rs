@@ -1,4 +1,4 @@
-//! `connect`: TCP in scope goes to the agent, QUIC is refused, everything else passes untouched.
+//! `connect`: TCP in scope goes to the agent, everything else passes untouched.
 
 use aya_ebpf::{
     EbpfContext as _, helpers::generated::bpf_get_socket_cookie, programs::SockAddrContext,
@@ -10,7 +10,7 @@ use crate::{
     maps::{HEARTBEAT, ORIG, count, settings},
     netns,
     refuse::{ALLOW, original, refuse},
-    scope::{contains, exempt, known, known_hosts_only, never, steers},
+    scope::{exempt, known, known_hosts_only, never, steers},
 };
 
 pub const SOCK_STREAM: u32 = 1;
@@ -86,7 +86,8 @@ fn decide(ctx: &SockAddrContext, address: Address, port: u16) -> Decision {
     // SAFETY: the kernel gives a valid context.
     match unsafe { (*ctx.sock_addr).type_ } {
         SOCK_STREAM => stream(ctx, settings, address, port),
-        SOCK_DGRAM => Decision::Return(datagram(ctx, settings, address, port)),
+        // Of QUIC too: it sends nothing, and getaddrinfo learns by it which family there is a route for (RFC 6724 §6, rule 1).
+        // What is sent then, `egress` stops.
         _ => Decision::Return(ALLOW),
     }
 }
@@ -133,15 +134,6 @@ fn straight(ctx: &SockAddrContext, settings: &Settings, address: Address, port: 
         return refuse(original(ctx, address, port), Reason::Straight);
     }
     ALLOW
-}
-
-/// QUIC is refused so that clients fall back to TCP.
-#[inline(always)]
-pub fn datagram(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u16) -> i32 {
-    if !contains(&settings.tls_ports, port) || never(settings, address) || exempt(ctx) {
-        return ALLOW;
-    }
-    refuse(original(ctx, address, port), Reason::Quic)
 }
 
 /// Whether the agent has given no sign of life for too long.

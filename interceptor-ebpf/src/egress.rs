@@ -128,7 +128,7 @@ fn hand_off(settings: &Settings, sk: *mut bpf_sock, original: &Original) -> i32 
     PASS
 }
 
-/// Of a socket that was connected before the programs were attached: others were refused then.
+/// Of a socket that is connected: QUIC. Of others, `sendmsg` refused it.
 #[inline(always)]
 fn datagram(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
     if let Some(verdict) = routed(ctx, settings, sk) {
@@ -138,7 +138,7 @@ fn datagram(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 
     if !contains(&settings.tls_ports, port) || never(settings, address) || is_exempt(sk) {
         return PASS;
     }
-    stop(address, port)
+    stop_as(Reason::Quic, address, port)
 }
 
 /// A packet with an IPv6 routing header, which anybody may ask for (RFC 8754; IPV6_RTHDR in ipv6(7)): it goes where that
@@ -200,8 +200,14 @@ fn raw(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
     stop(address, port)
 }
 
+/// What no other hook saw.
 #[inline(always)]
 pub fn stop(address: Address, port: u16) -> i32 {
+    stop_as(Reason::Missed, address, port)
+}
+
+#[inline(always)]
+fn stop_as(reason: Reason, address: Address, port: u16) -> i32 {
     // Packets are sent in nobody's name: who it was is not known here.
     let original = Original {
         // SAFETY: no arguments.
@@ -210,7 +216,7 @@ pub fn stop(address: Address, port: u16) -> i32 {
         port,
         ..Original::default()
     };
-    report(original, Reason::Missed);
+    report(original, reason);
     DROP
 }
 

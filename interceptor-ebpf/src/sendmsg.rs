@@ -1,12 +1,13 @@
-//! `sendmsg` on an unconnected UDP socket: QUIC without a connect.
+//! `sendmsg` on an unconnected UDP socket: QUIC is refused so that clients fall back to TCP.
 
 use aya_ebpf::programs::SockAddrContext;
-use interceptor_common::Address;
+use interceptor_common::{Address, Reason};
 
 use crate::{
-    connect::{address6, datagram},
+    connect::address6,
     maps::settings,
-    refuse::ALLOW,
+    refuse::{ALLOW, original, refuse},
+    scope::{contains, exempt, never},
 };
 
 pub fn v4(ctx: &SockAddrContext) -> i32 {
@@ -24,6 +25,9 @@ fn decide(ctx: &SockAddrContext, address: Address) -> i32 {
         return ALLOW;
     };
     // SAFETY: the kernel gives a valid context.
-    let port = unsafe { (*ctx.sock_addr).user_port };
-    datagram(ctx, settings, address, u16::from_be(port as u16))
+    let port = u16::from_be(unsafe { (*ctx.sock_addr).user_port } as u16);
+    if !contains(&settings.tls_ports, port) || never(settings, address) || exempt(ctx) {
+        return ALLOW;
+    }
+    refuse(original(ctx, address, port), Reason::Quic)
 }

@@ -1,4 +1,4 @@
-//! `connect`: every kind of TCP socket is steered, QUIC is refused, and what is out of scope passes untouched.
+//! `connect`: every kind of TCP socket is steered, QUIC goes nowhere, and what is out of scope passes untouched.
 
 mod refused;
 mod sockets;
@@ -69,14 +69,16 @@ fn tcp_fast_open_is_steered() -> Result<()> {
 }
 
 #[test]
-fn quic_is_refused_when_it_connects() -> Result<()> {
+fn quic_is_refused_when_a_connected_socket_sends() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;
     let code = "
 import raw, socket
 for family, host in ((socket.AF_INET, '198.51.100.11'), (socket.AF_INET6, '2001:db8::11'), (socket.AF_INET6, '::ffff:198.51.100.11')):
-    print(raw.refused(lambda: socket.socket(family, socket.SOCK_DGRAM).connect((host, 443))))
-    print(raw.refused(lambda: socket.socket(family, socket.SOCK_DGRAM).connect((host, 4433))))
+    for port in 443, 4433:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((host, port))
+            print(raw.refused(lambda: sock.send(b'QUIC')))
 ";
     let said = world.client(&agent.bundle()).code(code)?;
     let said: Vec<_> = said.lines().collect();
@@ -87,6 +89,33 @@ for family, host in ((socket.AF_INET, '198.51.100.11'), (socket.AF_INET6, '2001:
         );
     }
     assert_eq!((said.len(), world.upstream.record().datagrams()), (6, 0));
+    let counted = "interceptor_refused_total{reason=\"refused_quic\"} 3";
+    let metrics = agent.metrics()?;
+    assert!(metrics.contains(counted), "{metrics}");
+    Ok(())
+}
+
+/// A resolver asks by UDP which family it has a route for. A name has addresses of both here.
+#[test]
+fn without_a_route_for_ipv6_clients_choose_ipv4_by_themselves() -> Result<()> {
+    let world = World::new()?;
+    let container = world.container(101)?;
+    container.without_ipv6()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client_in(&container, &agent.bundle());
+    let data = format!(
+        r#"{{"model":"stub","max_tokens":9,"messages":[{{"role":"user","content":"{TEXT}"}}]}}"#
+    );
+    let url = "https://api.anthropic.com/v1/messages";
+    let ran = client.curl(["--data", &data, url])?;
+    assert_masked(&world, &ran.stdout);
+    let code = format!(
+        "import raw, socket; print(raw.exchange(raw.tls(socket.create_connection(('api.anthropic.com', 443))), raw.request('{TEXT}')))"
+    );
+    assert_masked(&world, &client.code(&code)?);
+    // What is for others as well.
+    let ran = client.curl(["--insecure", "https://www.example.com/"])?;
+    assert_eq!(ran.stdout, r#"{"stub":true}"#, "{ran:?}");
     Ok(())
 }
 

@@ -63,6 +63,12 @@ impl Netns {
         })
     }
 
+    /// Takes a container's route for IPv6 away; its loopback and link keep theirs.
+    pub fn without_ipv6(&self) -> Result<()> {
+        let flush = ["-6", "address", "flush", "dev", "eth0", "scope", "global"];
+        ip(&[&["-n", self.name()][..], &flush].concat())
+    }
+
     /// `ip netns exec` shows these names to programs as /etc/hosts, and no resolver.
     fn set_hosts(&self, hosts: &str) -> Result<()> {
         let dir = self.etc();

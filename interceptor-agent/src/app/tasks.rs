@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use interceptor_common::{Counter, Event, Reason as KernelReason};
+use interceptor_common::{Counter, Event};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{self, MissedTickBehavior},
@@ -152,15 +152,12 @@ async fn report(app: Arc<App>, refused: Ring<Event>) {
         };
         let process = &refused.call.process;
         let id = Id::new();
-        app.metrics.refused(refused.reason.counter().as_str());
-        // The resolver of every client asks the kernel for a source address by a UDP connect, which sends nothing.
-        if refused.reason != KernelReason::Quic {
-            let reason = refused.reason.counter().as_str();
-            app.audit.refused(id, "kernel", reason, &refused.call);
-        }
+        let reason = refused.reason.counter().as_str();
+        app.metrics.refused(reason);
+        app.audit.refused(id, "kernel", reason, &refused.call);
         tracing::info!(
             %id,
-            reason = refused.reason.counter().as_str(),
+            reason,
             original = %refused.call.original.0,
             pid = process.pid,
             uid = process.uid,
