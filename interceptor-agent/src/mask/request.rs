@@ -212,7 +212,7 @@ impl<'m> Masking<'m> {
             run(Pass::new(finder, self.cache, state, care))
         };
         let (mut result, mut state) = pass(self.state.clone(), Care::Quick);
-        for care in [Care::Thorough, Care::Coarse] {
+        for care in [Care::Thorough, Care::Coarse, Care::Plain] {
             if let Err(MaskError::Incomplete { .. }) = result {
                 (result, state) = pass(self.state.clone(), care);
             }

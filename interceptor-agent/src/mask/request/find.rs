@@ -21,6 +21,8 @@ pub(super) enum Care {
     Thorough,
     /// Up to the next white space or quote: what a replacement left over can't be read together with a token.
     Coarse,
+    /// The same, by tokens alone: surrogates, which have a value's shape, may read as another value beside one another.
+    Plain,
 }
 
 /// A part of a text in which tokens may stand: a key or a value, without quotes.
@@ -72,7 +74,7 @@ impl Finder<'_> {
             .iter()
             .filter(|finding| self.detectors.action(finding.class) == Action::Mask);
         spots.extend(masked.flat_map(|finding| self.of_finding(targets, finding)));
-        if care == Care::Coarse {
+        if care >= Care::Coarse {
             coarsen(text, targets, &mut spots);
         }
         make_room(text, targets, &mut spots);
@@ -83,7 +85,7 @@ impl Finder<'_> {
             if spots.len() == known {
                 break;
             }
-            if care == Care::Coarse {
+            if care >= Care::Coarse {
                 coarsen(text, targets, &mut spots);
             }
             make_room(text, targets, &mut spots);

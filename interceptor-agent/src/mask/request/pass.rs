@@ -388,7 +388,10 @@ impl<'m> Pass<'m> {
             ..
         } in self.hits.drain(..)
         {
-            let token = numbering.stand_in(label, &value, behind);
+            let token = match self.care {
+                Care::Plain => numbering.token(label, &value),
+                _ => numbering.stand_in(label, &value, behind),
+            };
             let with = if quote.is_empty() {
                 token
             } else {

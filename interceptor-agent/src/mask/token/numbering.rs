@@ -100,7 +100,8 @@ impl<'l> Numbering<'l> {
         self.token(label, value)
     }
 
-    fn token(&mut self, label: usize, value: &str) -> String {
+    /// The same, never a surrogate.
+    pub fn token(&mut self, label: usize, value: &str) -> String {
         let name = self.labels.name(label);
         let of = self.numbers.entry(label).or_default();
         if !of.by_value.contains_key(value) {

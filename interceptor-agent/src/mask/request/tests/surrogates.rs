@@ -125,6 +125,15 @@ fn what_looks_like_one_keeps_its_meaning() {
 }
 
 #[test]
+fn where_they_read_as_another_value_there_are_tokens() {
+    let said = format!("{ID}'3fff:1::1ann@corp-mail.example and 10.1.2.3");
+    let body = serde_json::json!({ "messages": [{ "content": said }] }).to_string();
+    let (masked, tokens) = mask(&body);
+    assert!(masked.contains("EMAIL_001 and "), "{masked}");
+    assert_eq!(unmask(&masked, &tokens), body);
+}
+
+#[test]
 fn a_real_value_beside_them_still_shows() {
     let mut masking = masker().begin();
     masking
