@@ -379,15 +379,23 @@ impl<'m> Pass<'m> {
         self.learned.clear();
         self.reserved.clear();
         self.hits.sort_by_key(|hit| hit.range.start);
-        for Hit {
+        let mut hits = self.hits.drain(..).peekable();
+        while let Some(Hit {
             range,
             label,
             value,
             quote,
-            behind,
+            mut behind,
             ..
-        } in self.hits.drain(..)
+        }) = hits.next()
         {
+            if hits
+                .peek()
+                .is_some_and(|next| next.range.start == range.end + 1)
+            {
+                // A stand-in begins there, with what may be a digit.
+                behind[1] = b'0';
+            }
             let token = match self.care {
                 Care::Plain => numbering.token(label, &value),
                 _ => numbering.stand_in(label, &value, behind),
