@@ -124,7 +124,7 @@ pub async fn carry(
                     server = Some(dialled);
                     continue;
                 }
-                if let Opening::Connect { host, length } = opening {
+                if let Opening::Connect { hosts, length } = opening {
                     let rest = read.split_off(length);
                     let said = match rest.is_empty() {
                         true => {
@@ -138,7 +138,7 @@ pub async fn carry(
                         // That was all that was said: most often the proxy's refusal.
                         return app.metrics.connection("pass");
                     }
-                    (read, proxied) = (rest, Some(host.unwrap_or_default()));
+                    (read, proxied) = (rest, hosts.into_iter().next());
                     server = Some(dialled);
                     continue;
                 }
@@ -325,10 +325,10 @@ async fn refuse(
         "connection refused"
     );
     let said = match opening {
-        Opening::Http { host } | Opening::Connect { host, .. } => {
-            let protocol = host
-                .as_deref()
-                .and_then(|host| policy.hosts.lookup(host))
+        Opening::Http { hosts } | Opening::Connect { hosts, .. } => {
+            let protocol = hosts
+                .iter()
+                .find_map(|host| policy.hosts.lookup(host))
                 .map_or(Protocol::None, |host| host.protocol);
             client
                 .write_all(&Refusal::from(reason).plain_response(protocol, &id))

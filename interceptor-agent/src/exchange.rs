@@ -15,7 +15,11 @@ use crate::{
     app::{App, Policy, Terms},
     config::PathPolicy,
     hosts::Host,
-    http::{answer::Answer, body, head, head_guard::HeadGuard},
+    http::{
+        answer::Answer,
+        body, head,
+        head_guard::{HeadGuard, Seen},
+    },
     mask::{Mode, unmask::Tokens, watch::Watch},
     protocol::{Endpoint, GENERIC, PIECE, Route, route},
     refusal::{Reason, Refusal},
@@ -85,11 +89,13 @@ async fn forward(
 ) -> Result<(Response<Answer>, Option<Ends>), Refusal> {
     let limits = &policy.limits;
     record.admitted(link.app.audit.admit().await?);
-    admit(link, terms, &request)?;
+    let seen = link.guard.take();
+    admit(link, terms, &request, seen.as_ref())?;
+    let names = mask::Names::of(request.headers(), seen.as_ref());
     let route = find(link, &request);
     record.routed(route);
     if let Route::WebSocket(endpoint) = route {
-        return relay::open(link, policy, terms, endpoint, request).await;
+        return relay::open(link, policy, terms, endpoint, names, request).await;
     }
     let (endpoint, answered) = endpoint(link, terms, route, &request, body.is_end_stream())?;
     let body = body::read(body, limits.request_body, limits.body_timeout).await?;
@@ -104,6 +110,7 @@ async fn forward(
         limit: limits.request_body,
         endpoint,
         answered,
+        names,
         credential: link.host.protocol.credential(),
         tenant: vault.map(|vault| vault.tenant(terms.name.as_deref())),
     };
@@ -148,7 +155,12 @@ async fn forward(
 }
 
 /// One host, which policy allows, and one reading of the framing.
-fn admit(link: &Link, terms: &Terms, request: &Request<()>) -> Result<(), Refusal> {
+fn admit(
+    link: &Link,
+    terms: &Terms,
+    request: &Request<()>,
+    seen: Option<&Seen>,
+) -> Result<(), Refusal> {
     let target = &link.target;
     if !head::is_for(request, &target.host, target.original.0.port()) {
         return Err(Reason::HostMismatch.into());
@@ -162,7 +174,7 @@ fn admit(link: &Link, terms: &Terms, request: &Request<()>) -> Result<(), Refusa
     let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => {}
-        (Some(_), None) if !link.guard.is_ambiguous() => {}
+        (Some(_), None) if seen.is_some_and(|seen| !seen.is_ambiguous()) => {}
         _ => {
             return Err(Refusal::new(
                 Reason::BadRequest,

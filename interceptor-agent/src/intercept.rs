@@ -23,6 +23,7 @@ pub enum Verdict<'h> {
 /// Decides by how the connection opens. `known` says whether the original address is one that serves an LLM host:
 /// towards such an address, what can't be read is refused.
 pub fn decide<'h>(hosts: &'h Hosts, known: bool, opening: &Opening) -> Verdict<'h> {
+    let any = |named: &[String]| named.iter().any(|name| hosts.lookup(name).is_some());
     match opening {
         Opening::Tls(hello) => match hello.sni.as_deref().map(|name| hosts.lookup(name)) {
             Some(Some(host)) => Verdict::Intercept(host),
@@ -31,12 +32,8 @@ pub fn decide<'h>(hosts: &'h Hosts, known: bool, opening: &Opening) -> Verdict<'
             None if known => Verdict::Refuse(Reason::NoSni),
             _ => Verdict::Pass,
         },
-        Opening::Connect {
-            host: Some(host), ..
-        } if hosts.lookup(host).is_some() => Verdict::Refuse(Reason::Proxied),
-        Opening::Http { host: Some(host) } if hosts.lookup(host).is_some() => {
-            Verdict::Refuse(Reason::PlainHttp)
-        }
+        Opening::Connect { hosts: named, .. } if any(named) => Verdict::Refuse(Reason::Proxied),
+        Opening::Http { hosts: named } if any(named) => Verdict::Refuse(Reason::PlainHttp),
         Opening::Http { .. } | Opening::Connect { .. } if known => {
             Verdict::Refuse(Reason::PlainHttp)
         }
@@ -133,10 +130,9 @@ mod tests {
         })
     }
 
-    fn plain(host: Option<&str>) -> Opening {
-        Opening::Http {
-            host: host.map(str::to_owned),
-        }
+    fn plain(hosts: &[&str]) -> Opening {
+        let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
+        Opening::Http { hosts }
     }
 
     #[test]
@@ -164,9 +160,9 @@ mod tests {
                 Verdict::Refuse(Reason::Ech),
             ),
             (tls(Some("front.example"), false), Verdict::Pass),
-            (plain(None), Verdict::Refuse(Reason::PlainHttp)),
+            (plain(&[]), Verdict::Refuse(Reason::PlainHttp)),
             (
-                plain(Some("other.example")),
+                plain(&["other.example"]),
                 Verdict::Refuse(Reason::PlainHttp),
             ),
             (Opening::Other, Verdict::Refuse(Reason::NotHttp)),
@@ -196,11 +192,12 @@ mod tests {
     #[test]
     fn plain_http_to_an_llm_host_is_refused_anywhere() {
         let hosts = Hosts::builtin();
-        let opening = plain(Some("api.openai.com"));
-        assert_eq!(
-            decide(&hosts, false, &opening),
-            Verdict::Refuse(Reason::PlainHttp)
-        );
+        for named in [&["api.openai.com"][..], &["a.example", "api.openai.com"]] {
+            assert_eq!(
+                decide(&hosts, false, &plain(named)),
+                Verdict::Refuse(Reason::PlainHttp)
+            );
+        }
     }
 
     #[test]
@@ -212,7 +209,7 @@ mod tests {
         let other = tls(Some("www.example.com"), false);
         let grease = tls(Some("www.example.com"), true);
         let nested = |host: &str| Opening::Connect {
-            host: Some(host.to_owned()),
+            hosts: vec!["a.example".to_owned(), host.to_owned()],
             length: 9,
         };
         for asked in [
@@ -229,7 +226,7 @@ mod tests {
             for (opening, expected) in [
                 (&other, Verdict::Pass),
                 (&Opening::Other, Verdict::Pass),
-                (&plain(Some("www.example.com")), Verdict::Pass),
+                (&plain(&["www.example.com"]), Verdict::Pass),
                 (&nested("www.example.com"), Verdict::Pass),
                 (&nested("api.openai.com"), refuse(Reason::Proxied)),
                 (&Opening::Broken, refuse(Reason::BadOpening)),
@@ -285,7 +282,7 @@ mod tests {
                 refuse(Reason::HostMismatch)
             );
             assert_eq!(openai(&tls(None, false)), refuse(Reason::NoSni));
-            assert_eq!(openai(&plain(None)), refuse(Reason::PlainHttp));
+            assert_eq!(openai(&plain(&[])), refuse(Reason::PlainHttp));
             assert_eq!(openai(&Opening::Other), refuse(Reason::NotHttp));
             assert_eq!(openai(&Opening::Silent), refuse(Reason::NotHttp));
             assert_eq!(openai(&Opening::Broken), refuse(Reason::BadOpening));

@@ -93,8 +93,8 @@ def field(name, value):
     return b"\0" + b"".join(integer(len(text), 7) + text.encode() for text in (name, value))
 
 
-def request_fields(length=None):
-    fields = field(":method", "POST") + field(":scheme", "https") + field(":path", "/v1/messages")
+def request_fields(length=None, scheme="https"):
+    fields = field(":method", "POST") + field(":scheme", scheme) + field(":path", "/v1/messages")
     fields += field(":authority", "api.anthropic.com") + field("content-type", "application/json")
     return fields + (field("content-length", str(length)) if length is not None else b"")
 

@@ -146,6 +146,29 @@ for text in ('hello', 'at 10.77.31.8'):
 }
 
 #[test]
+fn names_that_came_too_early_to_be_looked_at_leave_in_lower_case() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let code = "
+import hostile
+text = hostile.body('hello')
+request = hostile.post(text, 'X-Odd-CASE: 1')
+for cut in (0, 30, request.index(b'CASE'), len(request)):
+    sock = hostile.tls()
+    sock.sendall(request + request[:cut])
+    print(hostile.answer(sock)[0])
+    sock.sendall(request[cut:])
+    print(hostile.answer(sock)[0])
+";
+    let said = world.client(&agent.bundle()).code(code)?;
+    assert_eq!(said, "200\n".repeat(8));
+    let odd = |head: String| head.contains("X-Odd-CASE: 1");
+    let got: Vec<_> = heads(&world).into_iter().map(odd).collect();
+    assert_eq!(got, [true, true, true, false, true, false, true, false]);
+    Ok(())
+}
+
+#[test]
 fn no_field_is_added_or_lost_with_any_client() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;

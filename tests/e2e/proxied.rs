@@ -134,3 +134,36 @@ for to, hellos in ('198.51.100.11', (*hidden, b'SSH-2.0-client\\r\\n')), ('made-
     }
     Ok(())
 }
+
+#[test]
+fn plain_http_names_an_llm_host_wherever_it_is_named() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    let code = r#"
+import raw
+llm, other = 'Host: api.openai.com', 'Host: www.example.com'
+fields = 300 * ['X: y']
+for target, *lines in (
+    ('/v1/x', other),
+    ('/web/https://api.openai.com/', other),
+    ('/v1/x?u=http://www.example.com/', llm),
+    ('http://api.openai.com?x', other),
+    ('/v1/x', other, llm),
+    ('/v1/x', *fields, llm),
+    ('/v1/x', 'X: ' + 'y' * 70_000, llm),
+):
+    sock = raw.connect('v4', '198.51.100.50', 80)
+    head = '\r\n'.join((f'POST {target} HTTP/1.1', *lines, 'Content-Length: 0', 'Connection: close', '', ''))
+    try:
+        print(raw.exchange(sock, head.encode())[9:12])
+    except (ConnectionResetError, BrokenPipeError):
+        print('reset')
+"#;
+    let said = client.code(code)?;
+    let said: Vec<_> = said.lines().collect();
+    let refused = ["403", "403", "403", "reset", "reset"];
+    assert_eq!(said, [&["404", "404"][..], &refused].concat());
+    assert_eq!(world.upstream.record().requests().len(), 2);
+    Ok(())
+}

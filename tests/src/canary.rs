@@ -68,6 +68,15 @@ pub fn all() -> &'static [Canary] {
     &ALL
 }
 
+/// The value of a class.
+///
+/// # Panics
+/// When there is no such class.
+pub fn of(class: &str) -> &'static str {
+    let canary = all().iter().find(|canary| canary.class == class);
+    &canary.expect("a class with a canary").value
+}
+
 /// The canaries of a haystack: class and form of each that shows, and nothing where all is well.
 pub fn leaks(haystack: &[u8]) -> Vec<String> {
     // Hex digits come in both cases, and no value depends on its case to be secret.

@@ -10,13 +10,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, header::CONTENT_ENCODING, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_ENCODING, request::Parts};
 use tokio::runtime::Handle;
 
 use crate::{
     app::Terms,
     config::{PathPolicy, Unanalyzed},
-    http::{coding::Codings, head},
+    http::{coding::Codings, head, head_guard::Seen},
     mask::{
         Mode,
         request::{MaskError, Masking, Outcome, Outside, Report},
@@ -43,10 +43,28 @@ pub(super) struct Way {
     pub(super) endpoint: Option<&'static Endpoint>,
     /// What answers it.
     pub(super) answered: &'static Endpoint,
+    /// How the names of its fields are written.
+    pub(super) names: Names,
     /// A parameter of the query, which is left alone.
     pub(super) credential: Option<&'static str>,
     /// Where values are kept that the provider keeps the tokens of.
     pub(super) tenant: Option<Tenant>,
+}
+
+/// Fields' names as they leave, where that isn't in lower case: hyper writes them as the client did, and shows them
+/// in lower case, in which much looks like nothing.
+#[derive(Clone, Default)]
+pub(super) struct Names(Option<Vec<String>>);
+
+impl Names {
+    pub(super) fn of(fields: &HeaderMap, seen: Option<&Seen>) -> Self {
+        let names = seen.and_then(|seen| seen.names_of(fields));
+        let has_capitals = |name: &&str| name.bytes().any(|byte| byte.is_ascii_uppercase());
+        Self(names.map(|names| {
+            let odd = names.into_iter().filter(has_capitals);
+            odd.map(str::to_owned).collect()
+        }))
+    }
 }
 
 /// A request that may leave.
@@ -117,6 +135,11 @@ async fn masked(
 ) -> Result<Masked, Refusal> {
     let masker = &terms.masker;
     let (endpoint, credential) = (way.endpoint, way.credential);
+    if way.names.0.is_none() {
+        // Nobody knows how they were written: they leave in lower case. That is all an extension still says here.
+        parts.extensions.clear();
+    }
+    let names = way.names.0.as_deref().unwrap_or_default();
     // Where nothing is enforced, what can't be read passes as it would without us.
     let as_it_came = |refusal: Refusal| {
         let body = masker.unenforced(body.clone());
@@ -149,7 +172,7 @@ async fn masked(
     };
     let known = endpoint.and_then(|endpoint| account(endpoint, parts.uri.path()));
     let known = known.map(str::to_owned).unwrap_or_default();
-    let head_changed = match head(&mut masking, &mut parts, &known, credential) {
+    let head_changed = match head(&mut masking, &mut parts, names, &known, credential) {
         Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
         changed => changed.unwrap_or_default(),
     };
@@ -257,11 +280,12 @@ async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, By
 fn head(
     masking: &mut Masking<'_>,
     parts: &mut Parts,
+    names: &[String],
     known: &str,
     credential: Option<&str>,
 ) -> Result<bool, Refusal> {
     let changed = mask_headers(masking, parts)?;
-    refuse_elsewhere(masking, parts, known, credential).map(|()| changed)
+    refuse_elsewhere(masking, parts, names, known, credential).map(|()| changed)
 }
 
 fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Refusal> {
@@ -286,6 +310,7 @@ fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Re
 fn refuse_elsewhere(
     masking: &mut Masking<'_>,
     parts: &Parts,
+    names: &[String],
     known: &str,
     credential: Option<&str>,
 ) -> Result<(), Refusal> {
@@ -298,10 +323,15 @@ fn refuse_elsewhere(
         "" => target,
         known => target.replacen(known, "", 1).into(),
     };
-    let names = parts
-        .headers
-        .keys()
-        .map(|name| ("a header's name", Cow::from(name.as_str())));
+    // HTTP/2 has none in capitals, and a value in them is one all the same.
+    let both_cases = |name: &HeaderName| {
+        let name = name.as_str();
+        [name.to_owned(), name.to_ascii_uppercase()]
+    };
+    let names = (parts.headers.keys())
+        .flat_map(both_cases)
+        .chain(names.iter().cloned())
+        .map(|name| ("a header's name", Cow::from(name)));
     let texts = [
         ("the method", parts.method.as_str().into()),
         ("the path or the query", target.as_ref().into()),
@@ -334,7 +364,7 @@ mod tests {
             .header(name, value);
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-        head(&mut masker.begin(), &mut parts, "", Some("key")).map(|_| parts)
+        head(&mut masker.begin(), &mut parts, &[], "", Some("key")).map(|_| parts)
     }
 
     #[test]
@@ -369,6 +399,19 @@ mod tests {
     }
 
     #[test]
+    fn names_are_looked_at_as_they_leave() {
+        let written = concat!("AIza", "7QSjjW5iRtu4Qz7qszVza91H1x3eLWW39p3");
+        let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
+        let request = Request::post("/").header(written, "1").body(()).unwrap();
+        let (mut parts, ()) = request.into_parts();
+        let mut refused = |names: &[String]| {
+            head(&mut masker.begin(), &mut parts, names, "", None).map_err(|refusal| refusal.reason)
+        };
+        assert_eq!(refused(&[]), Ok(false));
+        assert_eq!(refused(&[written.to_owned()]), Err(Reason::Unmaskable));
+    }
+
+    #[test]
     fn what_says_where_a_request_goes_carries_no_value() {
         let target = format!("/v1/messages?at={ID}");
         let behind = format!("/v1/messages?key=x&my_key={ID}&key=x");
@@ -379,6 +422,7 @@ mod tests {
             ("POST", "/v1/%69-0123456789abcdef0", "x-note"),
             ("POST", "/", ID),
             ("POST", "/", "10.0.0.1"),
+            ("POST", "/", concat!("aKIA", "Q7X2MD5ZPT3WVLRB")),
             (ID, "/", "x-note"),
         ];
         for (method, target, name) in cases {

@@ -81,6 +81,7 @@ pub(super) async fn open(
     policy: &Policy,
     terms: &Arc<Terms>,
     endpoint: &'static Endpoint,
+    names: mask::Names,
     mut request: Request<()>,
 ) -> Result<(Response<Answer>, Option<Ends>), Refusal> {
     let bad = |what: &str| Err(Refusal::new(Reason::BadRequest, what));
@@ -98,6 +99,7 @@ pub(super) async fn open(
         limit: limits.request_body,
         endpoint: None,
         answered: endpoint,
+        names,
         credential: link.host.protocol.credential(),
         tenant: None,
     };

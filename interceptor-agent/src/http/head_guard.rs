@@ -1,6 +1,6 @@
-//! Sees the raw head of each HTTP/1.1 request, for two things that hyper doesn't do: to tell whether a request with
-//! `Transfer-Encoding` had a `Content-Length` too (request smuggling, RFC 9112 §6.1), and to answer a head that dribbles
-//! without closing connections that are merely unused.
+//! Sees the raw head of each HTTP/1.1 request, for what hyper doesn't do: to tell whether a request with
+//! `Transfer-Encoding` had a `Content-Length` too (request smuggling, RFC 9112 §6.1) and how its fields' names were
+//! written, and to answer a head that dribbles without closing connections that are merely unused.
 
 use std::{
     io,
@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use http::HeaderMap;
 use memchr::memmem;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -27,8 +28,18 @@ pub struct HeadGuard(Arc<Mutex<State>>);
 enum State {
     /// A head is arriving.
     Head(Vec<u8>),
-    /// The head is complete; what follows is a body, or a pipelined head that is not seen.
-    Seen { ambiguous: bool },
+    /// The head is complete, and nobody has asked for it yet.
+    Seen(Seen),
+    /// What follows is a body, or a pipelined head that is not seen.
+    Past,
+}
+
+/// What a request's head says beyond its parsed form.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// The names of its fields, each ended by a line break.
+    names: String,
+    ambiguous: bool,
 }
 
 impl Default for State {
@@ -61,11 +72,14 @@ impl HeadGuard {
         matches!(&*state, State::Head(head) if !head.is_empty())
     }
 
-    /// Whether the request that was just parsed could be read in two ways. A pipelined head counts as one that could:
-    /// it was not seen.
-    pub fn is_ambiguous(&self) -> bool {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !matches!(*state, State::Seen { ambiguous: false })
+    /// The head of the request that was just parsed; `None` of one that came before the last one's body was read
+    /// (pipelined), and of HTTP/2.
+    pub fn take(&self) -> Option<Seen> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::Past) {
+            State::Seen(seen) => Some(seen),
+            _ => None,
+        }
     }
 
     /// The request's body was read: what comes next is a head.
@@ -83,33 +97,50 @@ impl HeadGuard {
         if head.is_empty()
             && let Some(end) = memmem::find(bytes, b"\r\n\r\n")
         {
-            let ambiguous = is_ambiguous(&bytes[..end]);
-            *state = State::Seen { ambiguous };
+            *state = State::Seen(Seen::of(&bytes[..end]));
             return;
         }
         let searched = head.len().saturating_sub(3);
         head.extend_from_slice(bytes);
         if let Some(end) = memmem::find(&head[searched..], b"\r\n\r\n") {
-            let ambiguous = is_ambiguous(&head[..searched + end]);
-            *state = State::Seen { ambiguous };
+            *state = State::Seen(Seen::of(&head[..searched + end]));
         } else if head.len() > MAX_HEAD {
-            *state = State::Seen { ambiguous: true };
+            *state = State::Past;
         }
     }
 }
 
-fn is_ambiguous(head: &[u8]) -> bool {
-    let mut names = head
-        .split(|byte| *byte == b'\n')
-        .skip(1)
-        .filter_map(|line| line.split(|byte| *byte == b':').next())
-        .map(<[u8]>::trim_ascii);
-    let (mut length, mut transfer) = (false, false);
-    names.any(|name| {
-        length |= name.eq_ignore_ascii_case(b"content-length");
-        transfer |= name.eq_ignore_ascii_case(b"transfer-encoding");
-        length && transfer
-    })
+impl Seen {
+    fn of(head: &[u8]) -> Self {
+        let mut seen = Self::default();
+        let (mut length, mut transfer) = (false, false);
+        for line in head.split(|byte| *byte == b'\n').skip(1) {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+            let name = String::from_utf8_lossy(name.trim_ascii());
+            length |= name.eq_ignore_ascii_case("content-length");
+            transfer |= name.eq_ignore_ascii_case("transfer-encoding");
+            seen.names.push_str(&name);
+            seen.names.push('\n');
+        }
+        seen.ambiguous = length && transfer;
+        seen
+    }
+
+    /// Whether it has both `Content-Length` and `Transfer-Encoding`.
+    pub fn is_ambiguous(&self) -> bool {
+        self.ambiguous
+    }
+
+    /// The names of these fields as they were written; `None` where they are not those that were seen, name by name:
+    /// the head began in what was read before it, or the parser has left a field out.
+    pub fn names_of(&self, fields: &HeaderMap) -> Option<Vec<&str>> {
+        let mut seen: Vec<_> = self.names.lines().collect();
+        seen.sort_by_cached_key(|name| name.to_ascii_lowercase());
+        let mut parsed: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        parsed.sort_unstable();
+        let same = |(a, b): (&&str, &&str)| a.eq_ignore_ascii_case(b);
+        (seen.len() == parsed.len() && seen.iter().zip(&parsed).all(same)).then_some(seen)
+    }
 }
 
 /// A stream whose reads the guard sees.
@@ -204,7 +235,7 @@ mod tests {
         let (a, b) = head.as_bytes().split_at(cut);
         guard.feed(a);
         guard.feed(b);
-        guard.is_ambiguous()
+        guard.take().is_none_or(|seen| seen.is_ambiguous())
     }
 
     #[test]
@@ -225,12 +256,42 @@ mod tests {
     }
 
     #[test]
-    fn an_unseen_head_is_ambiguous() {
+    fn a_head_is_seen_once() {
         let guard = HeadGuard::default();
         guard.feed(b"GET / HTTP/1.1\r\n\r\n");
-        assert!(!guard.is_ambiguous());
+        assert!(guard.take().is_some());
+        assert!(guard.take().is_none());
         guard.next();
-        assert!(guard.is_ambiguous());
+        assert!(guard.take().is_none());
+    }
+
+    #[test]
+    fn names_are_those_of_the_same_head() {
+        let fields = |names: &[&'static str]| -> HeaderMap {
+            let field = |name: &&'static str| {
+                let name = http::HeaderName::from_static(name);
+                (name, http::HeaderValue::from_static("1"))
+            };
+            names.iter().map(field).collect()
+        };
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nX-Aa: 1\r\nx-AA: 2\r\n\r\n";
+        for cut in 0..head.len() {
+            let guard = HeadGuard::default();
+            let (a, b) = head.as_bytes().split_at(cut);
+            guard.feed(a);
+            guard.feed(b);
+            let seen = guard.take().unwrap();
+            let mut names = seen.names_of(&fields(&["x-aa", "host", "x-aa"])).unwrap();
+            names.sort_unstable();
+            assert_eq!(names, ["Host", "X-Aa", "x-AA"], "cut at {cut}");
+            for others in [
+                &["host", "x-aa"][..],
+                &["host", "x-aa", "x-ab"],
+                &["host", "host", "x-aa"],
+            ] {
+                assert_eq!(seen.names_of(&fields(others)), None, "{others:?}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

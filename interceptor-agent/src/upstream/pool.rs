@@ -61,18 +61,17 @@ fn for_http1(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
     request
 }
 
-/// HTTP/2 has the host in `:authority` and no `Host`.
+/// HTTP/2 has the host in `:authority` and no `Host`; `:scheme` is ours to say.
 fn for_http2(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
     *request.version_mut() = http::Version::HTTP_2;
-    if let Some(host) = request.headers_mut().remove(http::header::HOST)
-        && request.uri().authority().is_none()
-    {
-        let mut parts = request.uri().clone().into_parts();
-        parts.scheme = Some(http::uri::Scheme::HTTPS);
-        parts.authority = http::uri::Authority::from_maybe_shared(host).ok();
-        if let Ok(uri) = http::Uri::from_parts(parts) {
-            *request.uri_mut() = uri;
-        }
+    let host = request.headers_mut().remove(http::header::HOST);
+    let mut parts = request.uri().clone().into_parts();
+    parts.scheme = Some(http::uri::Scheme::HTTPS);
+    if parts.authority.is_none() {
+        parts.authority = host.and_then(|host| http::uri::Authority::from_maybe_shared(host).ok());
+    }
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
     }
     request
 }

@@ -95,3 +95,12 @@ fn broken_frames_end_the_connection() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_scheme_says_nothing_to_the_provider() -> Result<()> {
+    let said = ends("
+flood([frame(HEADERS, END_HEADERS, 1, request_fields(scheme=MARK)), frame(DATA, END_STREAM, 1, body('no mark'))])
+")?;
+    assert_eq!(said, "answered");
+    Ok(())
+}

@@ -115,10 +115,17 @@ fn a_header_and_the_target_hold_nothing_either() -> Result<()> {
     ] {
         refused(&client, &["--data", body, &format!("{url}{target}")])?;
     }
-    let name = "i-0c4a1a57e9b3d51f7: 1";
+    for kind in ["ec2_instance", "aws_access_key", "google_api_key"] {
+        let field = format!("{}: 1", canary::of(kind));
+        refused(
+            &client,
+            &["--http1.1", "--header", &field, "--data", body, url],
+        )?;
+    }
+    let field = format!("{}: 1", canary::of("aws_access_key"));
     refused(
         &client,
-        &["--http1.1", "--header", name, "--data", body, url],
+        &["--http2", "--header", &field, "--data", body, url],
     )?;
     for name in [
         "anthropic-beta",

@@ -34,6 +34,8 @@ pub struct Seen {
     pub version: http::Version,
     /// As in `POST`.
     pub method: http::Method,
+    /// Of an absolute target, and of HTTP/2's `:scheme`.
+    pub scheme: Option<String>,
     /// Path and query.
     pub target: String,
     /// As received.
@@ -68,6 +70,7 @@ impl Record {
         let inner = self.lock();
         let mut all = inner.bytes.clone();
         for seen in &inner.requests {
+            all.extend_from_slice(seen.scheme.as_deref().unwrap_or_default().as_bytes());
             all.extend_from_slice(seen.target.as_bytes());
             for (name, value) in &seen.headers {
                 all.push(b'\n');

@@ -142,6 +142,7 @@ async fn respond(
         peer: peer.address,
         version: head.version,
         method: head.method,
+        scheme: head.uri.scheme_str().map(str::to_owned),
         target: head
             .uri
             .path_and_query()

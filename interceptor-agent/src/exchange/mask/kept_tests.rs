@@ -31,6 +31,7 @@ async fn sent(tenant: &Tenant, answered: &'static Endpoint, body: &str) -> Resul
         limit: 1 << 20,
         endpoint: (!body.is_empty()).then_some(answered),
         answered,
+        names: Names::default(),
         credential: None,
         tenant: Some(tenant.clone()),
     };
