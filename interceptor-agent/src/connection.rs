@@ -22,7 +22,10 @@ use crate::{
     intercept::{self, Asked, Verdict},
     opening::{self, Opening},
     original_dst::{ClientAddr, LocalAddr, OrigDstAddr, Steered},
-    passthrough,
+    passthrough::{
+        self,
+        requests::{self, Begun, Refused},
+    },
     prefixed::Prefixed,
     protocol::Protocol,
     refusal::{Reason, Refusal},
@@ -80,8 +83,6 @@ pub async fn carry(
 ) {
     let policy = app.policy();
     let original = arrival.steered.original;
-    // What a proxy was asked for, once one was: then this is about what is said to whom it leads.
-    let mut proxied: Option<String> = None;
     loop {
         let patience = policy.limits.header_timeout;
         let opening;
@@ -89,19 +90,8 @@ pub async fn carry(
             Ok(known) => known,
             Err(_) => return,
         };
-        let address = match &proxied {
-            Some(host) => host.parse().ok(),
-            None => Some(original.0.ip()),
-        };
-        let known = address.is_some_and(|address| app.addresses.contains(address));
-        let verdict = match (&proxied, &arrival.asked) {
-            (Some(host), _) => intercept::decide_proxied(&policy.hosts, host, known, &opening),
-            (None, Some(asked)) => intercept::decide_asked(&policy.hosts, asked, known, &opening),
-            (None, None) => intercept::decide(&policy.hosts, known, &opening),
-        };
-        match verdict {
-            // Of a client behind a proxy, it may be half a close.
-            _ if opening == Opening::Closed && proxied.is_none() => return,
+        match decide(app, &policy, &arrival, None, &opening) {
+            _ if opening == Opening::Closed => return,
             Verdict::Refuse(reason) => {
                 return refuse(app, &policy, client, &arrival.steered, &opening, reason).await;
             }
@@ -115,7 +105,7 @@ pub async fn carry(
                     Some(server) => Ok(server),
                     None => policy.upstream.dial(&arrival.netns, original).await,
                 };
-                let Ok(mut dialled) = dialled else {
+                let Ok(dialled) = dialled else {
                     app.metrics.connection("unreachable");
                     // As close to a refused connect as one that was accepted can come.
                     return client.set_zero_linger().unwrap_or_default();
@@ -124,27 +114,84 @@ pub async fn carry(
                     server = Some(dialled);
                     continue;
                 }
-                if let Opening::Connect { hosts, length } = opening {
-                    let rest = read.split_off(length);
-                    let said = match rest.is_empty() {
-                        true => {
-                            let stop = app.stopping();
-                            let answered = passthrough::answered(&client, read, &mut dialled, stop);
-                            Box::pin(answered).await
-                        }
-                        false => dialled.write_all(&read).await.map(|()| true),
-                    };
-                    if !said.unwrap_or(false) {
-                        // That was all that was said: most often the proxy's refusal.
-                        return app.metrics.connection("pass");
-                    }
-                    (read, proxied) = (rest, hosts.into_iter().next());
-                    server = Some(dialled);
-                    continue;
-                }
                 app.metrics.connection("pass");
+                if let Opening::Http { .. } | Opening::Connect { .. } = opening {
+                    let begun = Begun {
+                        opening,
+                        read,
+                        patience,
+                    };
+                    return Box::pin(pass_requests(app, &arrival, client, dialled, begun)).await;
+                }
                 return pass(app, client, read, dialled, original).await;
             }
+        }
+    }
+}
+
+/// `proxied` is what a proxy was asked for, where one was: then this is about what is said to whom it leads.
+fn decide<'p>(
+    app: &App,
+    policy: &'p Policy,
+    arrival: &Arrival,
+    proxied: Option<&str>,
+    opening: &Opening,
+) -> Verdict<'p> {
+    let address = match proxied {
+        Some(host) => host.parse().ok(),
+        None => Some(arrival.steered.original.0.ip()),
+    };
+    let known = address.is_some_and(|address| app.addresses.contains(address));
+    match (proxied, &arrival.asked) {
+        (Some(host), _) => intercept::decide_proxied(&policy.hosts, host, known, opening),
+        (None, Some(asked)) => intercept::decide_asked(&policy.hosts, asked, known, opening),
+        (None, None) => intercept::decide(&policy.hosts, known, opening),
+    }
+}
+
+/// Passes plain HTTP on for as long as none of it is for an LLM host.
+async fn pass_requests(
+    app: &App,
+    arrival: &Arrival,
+    client: TcpStream,
+    server: TcpStream,
+    begun: Begun,
+) {
+    let tunnel = |opening: &Opening| match opening {
+        Opening::Connect { hosts, .. } => hosts.first().cloned(),
+        _ => None,
+    };
+    let mut proxied = tunnel(&begun.opening);
+    let decide = |opening: &Opening| {
+        match decide(app, &app.policy(), arrival, proxied.as_deref(), opening) {
+            Verdict::Refuse(reason) => return Some(reason),
+            // Its TLS could be ended here, but what was said before it not be taken back.
+            Verdict::Intercept(_) => return Some(Reason::Proxied),
+            Verdict::Pass => {}
+        }
+        proxied = tunnel(opening).or(proxied.take());
+        None
+    };
+    match requests::run(client, server, begun, decide, app.stopping()).await {
+        Ok(None) => {}
+        Ok(Some(Refused {
+            client,
+            opening,
+            reason,
+        })) => {
+            refuse(
+                app,
+                &app.policy(),
+                client,
+                &arrival.steered,
+                &opening,
+                reason,
+            )
+            .await
+        }
+        Err(error) => {
+            let original = arrival.steered.original.0;
+            tracing::debug!(%original, %error, "passthrough ended");
         }
     }
 }
@@ -325,7 +372,7 @@ async fn refuse(
         "connection refused"
     );
     let said = match opening {
-        Opening::Http { hosts } | Opening::Connect { hosts, .. } => {
+        Opening::Http { hosts, .. } | Opening::Connect { hosts, .. } => {
             let protocol = hosts
                 .iter()
                 .find_map(|host| policy.hosts.lookup(host))

@@ -3,5 +3,6 @@
 pub mod answer;
 pub mod body;
 pub mod coding;
+pub mod framing;
 pub mod head;
 pub mod head_guard;

@@ -33,7 +33,7 @@ pub fn decide<'h>(hosts: &'h Hosts, known: bool, opening: &Opening) -> Verdict<'
             _ => Verdict::Pass,
         },
         Opening::Connect { hosts: named, .. } if any(named) => Verdict::Refuse(Reason::Proxied),
-        Opening::Http { hosts: named } if any(named) => Verdict::Refuse(Reason::PlainHttp),
+        Opening::Http { hosts: named, .. } if any(named) => Verdict::Refuse(Reason::PlainHttp),
         Opening::Http { .. } | Opening::Connect { .. } if known => {
             Verdict::Refuse(Reason::PlainHttp)
         }
@@ -132,7 +132,10 @@ mod tests {
 
     fn plain(hosts: &[&str]) -> Opening {
         let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
-        Opening::Http { hosts }
+        Opening::Http {
+            hosts,
+            request: None,
+        }
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::{borrow::Cow, time::Duration};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::tls::client_hello::{self, ClientHello, Sniff};
+use crate::{
+    http::framing::Body,
+    tls::client_hello::{self, ClientHello, Sniff},
+};
 
 /// Bytes and fields of a plain-HTTP head that are read to find its host; servers take less.
 const MAX_HEAD: usize = 64 * 1024;
@@ -22,6 +25,8 @@ pub enum Opening {
     Http {
         /// Every host that it names: of its target first, then of `Host`; without ports. Servers differ in which they take.
         hosts: Vec<String>,
+        /// Where it ends; none of the preface of HTTP/2.
+        request: Option<Request>,
     },
     /// A request that a proxy make a connection: what follows it is as good as a connection of its own.
     Connect {
@@ -38,6 +43,15 @@ pub enum Opening {
     Silent,
     /// The client closed before it said anything.
     Closed,
+}
+
+/// A request as bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Bytes of its head.
+    pub head: usize,
+    /// What follows them.
+    pub body: Body,
 }
 
 /// Reads until the opening is known, and returns all that was read, with `already` in front of it.
@@ -96,7 +110,10 @@ fn plain(bytes: &[u8]) -> Option<Opening> {
         Ok(httparse::Status::Complete(length)) => Some(opening(&request, length)),
         Ok(_) if bytes.len() < MAX_HEAD => None,
         // The HTTP/2 preface of a cleartext client is HTTP too, with its host out of sight.
-        _ if bytes.starts_with(b"PRI * HTTP/2.0") => Some(Opening::Http { hosts: vec![] }),
+        _ if bytes.starts_with(b"PRI * HTTP/2.0") => Some(Opening::Http {
+            hosts: vec![],
+            request: None,
+        }),
         // Too long, with no end of its target even.
         Ok(_) if request.method.is_some() => Some(Opening::Broken),
         // A server or a proxy may be content with it.
@@ -107,18 +124,14 @@ fn plain(bytes: &[u8]) -> Option<Opening> {
 
 fn opening(request: &httparse::Request<'_, '_>, length: usize) -> Opening {
     let hosts = hosts(request);
-    if !is_connect(request) {
-        return Opening::Http { hosts };
-    }
-    // What follows is its body to some, and the tunnel to others.
-    let has_body = |header: &httparse::Header<'_>| {
-        header.name.eq_ignore_ascii_case("transfer-encoding")
-            || header.name.eq_ignore_ascii_case("content-length")
-                && header.value.trim_ascii() != b"0"
-    };
-    match request.headers.iter().any(has_body) {
-        true => Opening::Broken,
-        false => Opening::Connect { hosts, length },
+    match Body::of(request.headers) {
+        Ok(body) if !is_connect(request) => Opening::Http {
+            hosts,
+            request: Some(Request { head: length, body }),
+        },
+        Ok(Body::Sized(0)) => Opening::Connect { hosts, length },
+        // What follows is its body to some, and the tunnel or another request to others.
+        _ => Opening::Broken,
     }
 }
 
@@ -178,9 +191,9 @@ fn host(authority: &str) -> String {
 mod tests {
     use super::*;
 
-    fn http(hosts: &[&str]) -> Option<Opening> {
+    fn http(hosts: &[&str], request: Option<Request>) -> Option<Opening> {
         let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
-        Some(Opening::Http { hosts })
+        Some(Opening::Http { hosts, request })
     }
 
     #[test]
@@ -213,11 +226,19 @@ mod tests {
                 &["a.example", "2001:db8::11"],
             ),
         ] {
-            let head = format!("{head}\r\n\r\n");
-            assert_eq!(known(head.as_bytes()), http(hosts), "{head}");
+            for (field, body) in [
+                ("", Body::Sized(0)),
+                ("Content-Length: 7\r\n", Body::Sized(7)),
+                ("Transfer-Encoding: chunked\r\n", Body::Chunked),
+            ] {
+                let said = format!("{head}\r\n{field}\r\nand more");
+                let head = said.len() - 8;
+                let request = Some(Request { head, body });
+                assert_eq!(known(said.as_bytes()), http(hosts, request), "{said}");
+            }
         }
         assert_eq!(known(b"GET / HTTP/1.1\r\nHo"), None);
-        assert_eq!(known(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), http(&[]));
+        assert_eq!(known(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), http(&[], None));
     }
 
     #[test]
@@ -263,6 +284,8 @@ mod tests {
             "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
             "POST /v1 HTTP/1.1\r\nHost : a\r\n\r\n",
             "POST /v1 HTTP/1.9\r\nHost: a\r\n\r\n",
+            "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
             &long,
             &endless,
             &many,

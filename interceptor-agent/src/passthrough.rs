@@ -1,6 +1,7 @@
 //! Connections that are no business of ours: what was read is replayed, then the kernel moves bytes both ways. None of
 //! them is copied to us, and a connection that is idle holds nothing but its two sockets.
 
+pub mod requests;
 mod transit;
 
 use std::{
@@ -51,48 +52,10 @@ pub async fn run(
     SockRef::from(&server).set_linger(None)
 }
 
-/// Passes on what was read, and then what the server says to it, until the client speaks again, of which nothing goes on.
-/// `false`: the server has closed before.
-///
-/// # Errors
-/// Either side failed, or `stop` was first: both are to be reset.
-pub async fn answered(
-    client: &TcpStream,
-    opening: Bytes,
-    server: &mut TcpStream,
-    stop: impl Future<Output = ()>,
-) -> io::Result<bool> {
-    client.set_zero_linger()?;
-    server.set_zero_linger()?;
-    let answering = async {
-        server.write_all(&opening).await?;
-        let mut byte = [0];
-        loop {
-            let taken = tokio::select! {
-                biased;
-                // Its end counts as a word: it may go on listening.
-                spoken = client.peek(&mut byte) => return spoken.map(|_| true),
-                taken = server.async_io(Interest::READABLE, || Transit::take(server)) => taken?,
-            };
-            match taken {
-                Some(bytes) => bytes.pour(client).await?,
-                None => return Ok(false),
-            }
-        }
-    };
-    let spoken = tokio::select! {
-        spoken = answering => spoken?,
-        () = stop => return Err(ErrorKind::Interrupted.into()),
-    };
-    SockRef::from(client).set_linger(None)?;
-    SockRef::from(&*server).set_linger(None)?;
-    Ok(spoken)
-}
-
 /// One direction, to its end.
 async fn flow(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
     while let Some(bytes) = from
-        .async_io(Interest::READABLE, || Transit::take(from))
+        .async_io(Interest::READABLE, || Transit::take(from, usize::MAX))
         .await?
     {
         bytes.pour(to).await?;

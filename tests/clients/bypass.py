@@ -41,15 +41,20 @@ def nameless(sock):
     return context.wrap_socket(sock)
 
 
-def other_host_later_on_the_connection(text):
-    stream = raw.tls(raw.connect("v4"))
-    stream.sendall(raw.request("nothing").replace(b"Connection: close\r\n", b""))
+def used(stream, name):
+    """A connection on which one request was answered already."""
+    stream.sendall(raw.request("nothing", name).replace(b"Connection: close\r\n", b""))
     head = b""
     while b"\r\n\r\n" not in head:
         head += stream.recv(1)
     length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
     while length:
         length -= len(stream.recv(length))
+    return stream
+
+
+def other_host_later_on_the_connection(text):
+    stream = used(raw.tls(raw.connect("v4")), "api.anthropic.com")
     return raw.exchange(stream, raw.request(text, name="www.example.com"))
 
 
@@ -57,9 +62,14 @@ def plain_http(text):
     return raw.exchange(raw.connect("v4", port=80), raw.request(text))
 
 
-def tunnel(to):
+def plain_http_to_another_host_later(text):
+    sock = used(raw.connect("v4", host="198.51.100.50", port=80), "www.example.com")
+    return raw.exchange(sock, raw.request(text))
+
+
+def tunnel(to, sock=None):
     """A socket with a tunnel through somebody's proxy."""
-    sock = raw.connect("v4", host="198.51.100.50", port=80)
+    sock = sock or raw.connect("v4", host="198.51.100.50", port=80)
     sock.sendall(f"CONNECT {to}:443 HTTP/1.1\r\nHost: {to}:443\r\n\r\n".encode())
     if b" 200 " not in sock.recv(65536):
         raise OSError("no tunnel")
@@ -76,6 +86,10 @@ def connect_to_an_address_through_a_proxy(text):
 
 def connect_to_a_made_up_name_through_a_proxy(text):
     return raw.exchange(nameless(tunnel("made-up.example")), raw.request(text))
+
+
+def connect_behind_another_request(text):
+    return ask(tunnel("api.anthropic.com", used(raw.connect("v4", host="198.51.100.50", port=80), "www.example.com")), text)
 
 
 def quic_connected(text):
@@ -292,9 +306,11 @@ ATTEMPTS = [
     address_without_sni,
     other_host_later_on_the_connection,
     plain_http,
+    plain_http_to_another_host_later,
     connect_through_a_proxy,
     connect_to_an_address_through_a_proxy,
     connect_to_a_made_up_name_through_a_proxy,
+    connect_behind_another_request,
     quic_connected,
     quic_unconnected,
     multipath_tcp,

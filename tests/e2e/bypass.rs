@@ -11,14 +11,16 @@ use serde_json::Value;
 use crate::known_hosts;
 
 /// What each attempt of `tests/clients/bypass.py` has to end in. README.md shows the same table.
-const EXPECTED: [(&str, &str); 25] = [
+const EXPECTED: [(&str, &str); 27] = [
     ("address_with_sni", "masked"),
     ("address_without_sni", "refused"),
     ("other_host_later_on_the_connection", "refused"),
     ("plain_http", "refused"),
+    ("plain_http_to_another_host_later", "refused"),
     ("connect_through_a_proxy", "refused"),
     ("connect_to_an_address_through_a_proxy", "refused"),
     ("connect_to_a_made_up_name_through_a_proxy", "refused"),
+    ("connect_behind_another_request", "refused"),
     ("quic_connected", "refused"),
     ("quic_unconnected", "refused"),
     ("multipath_tcp", "masked"),
@@ -44,8 +46,8 @@ fn every_way_past_ends_masked_or_refused() -> Result<()> {
     tried(&World::new()?, &Options::default(), &[])
 }
 
-/// With the scope `known-hosts` nothing else comes of them towards an address that is known, but through a proxy whose
-/// address is not.
+/// With the scope `known-hosts` nothing else comes of them towards an address that is known, but by way of one on a plain port
+/// that is not.
 #[test]
 fn to_known_hosts_every_way_past_ends_so_too() -> Result<()> {
     let options = known_hosts::options(
@@ -57,9 +59,11 @@ fn to_known_hosts_every_way_past_ends_so_too() -> Result<()> {
         &known_hosts::world()?,
         &options,
         &[
+            "plain_http_to_another_host_later",
             "connect_through_a_proxy",
             "connect_to_an_address_through_a_proxy",
             "connect_to_a_made_up_name_through_a_proxy",
+            "connect_behind_another_request",
         ],
     )
 }
@@ -79,11 +83,11 @@ fn tried(world: &World, options: &Options, left_out: &[&str]) -> Result<()> {
     let everything = String::from_utf8_lossy(&everything);
 
     let mut wrong = Vec::new();
-    println!("{:<36} {:<9} seen", "attempt", "expected");
+    println!("{:<42} {:<9} seen", "attempt", "expected");
     for (attempt, expected) in EXPECTED {
         let came = seen[attempt]["seen"].as_str().unwrap_or("not tried");
         let value = seen[attempt]["value"].as_str().context("no value")?;
-        println!("{attempt:<36} {expected:<9} {came}");
+        println!("{attempt:<42} {expected:<9} {came}");
         if left_out.contains(&attempt) {
             continue;
         }

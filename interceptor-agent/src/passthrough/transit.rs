@@ -29,21 +29,29 @@ pub(super) enum Transit {
 }
 
 impl Transit {
-    /// Takes what a socket has; `None` at its end.
-    pub(super) fn take(from: &TcpStream) -> io::Result<Option<Self>> {
+    /// Takes what a socket has, up to `most` bytes; `None` at its end.
+    pub(super) fn take(from: &TcpStream, most: usize) -> io::Result<Option<Self>> {
         let Ok(pipe) = Pipe::empty() else {
-            let mut buffer = vec![0; BUFFER];
+            let mut buffer = vec![0; BUFFER.min(most)];
             let read = io::Read::read(&mut &*SockRef::from(from), &mut buffer)?;
             buffer.truncate(read);
             return Ok((read > 0).then(|| Self::Copy(buffer.into())));
         };
-        let taken = sys::splice(from, &pipe.write, PIPE);
+        let taken = sys::splice(from, &pipe.write, PIPE.min(most));
         match taken {
             Ok(bytes @ 1..) => Ok(Some(Self::Pipe(pipe, bytes))),
             nothing => {
                 pipe.keep();
                 nothing.map(|_| None)
             }
+        }
+    }
+
+    /// Bytes that were taken.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Pipe(_, bytes) => *bytes,
+            Self::Copy(bytes) => bytes.len(),
         }
     }
 
