@@ -392,7 +392,13 @@ mod tests {
     #[test]
     fn credentials_for_the_provider_stay() {
         let key = concat!("Bearer sk-ant-", "api03-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6-cXV4");
-        for name in ["authorization", "x-api-key", "cookie"] {
+        for name in [
+            "authorization",
+            "x-api-key",
+            "cookie",
+            "x-amz-security-token",
+            "mcp-session-id",
+        ] {
             let parts = masked("POST", "/", name, key.as_bytes()).unwrap();
             assert!(parts.headers.get_all(name).iter().any(|value| value == key));
         }

@@ -25,12 +25,16 @@ const HOP_BY_HABIT: [&str; 2] = ["keep-alive", "proxy-connection"];
 
 /// Headers that carry credentials for the provider, or that are read here and so say nothing else. A cookie is what the
 /// provider's own front set: Cloudflare's have a version in them that reads as an address, and are void when changed.
-const NOT_TEXT: [&str; 9] = [
+const NOT_TEXT: [&str; 11] = [
     "authorization",
     "x-api-key",
     "api-key",
     "x-goog-api-key",
     "cookie",
+    // Temporary credentials of STS, signed with the rest, have the account's number in their base64.
+    "x-amz-security-token",
+    // The server's name for a session (Model Context Protocol, Streamable HTTP); a JWT with some.
+    "mcp-session-id",
     // A key of the handshake, and where browsers have to put their credentials.
     "sec-websocket-key",
     "sec-websocket-protocol",
