@@ -1,6 +1,6 @@
 //! The life of one connection, top to bottom: steered here, or a tunnel that a client asked a listener for.
 
-use std::{os::fd::AsFd as _, sync::Arc, time::Duration};
+use std::{io, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::{server::conn, service::service_fn};
@@ -30,7 +30,7 @@ use crate::{
     protocol::Protocol,
     refusal::{Reason, Refusal},
     steering::netns::Netns,
-    tls::buffered,
+    tls::{buffered, failure::Failure},
     upstream::Target,
     who::Who,
 };
@@ -96,9 +96,15 @@ pub async fn carry(
                 return refuse(app, &policy, client, &arrival.steered, &opening, reason).await;
             }
             Verdict::Intercept(host) => {
+                let name = opening.sni();
+                if let Err(error) = policy.leaves.certified_key(&name) {
+                    tracing::warn!(host = name, %error, "no certificate for a client");
+                    let (steered, reason) = (&arrival.steered, Reason::NoCertificate);
+                    return refuse(app, &policy, client, steered, &opening, reason).await;
+                }
                 let client = Prefixed::new(read, buffered(client));
                 // Boxed: connections that pass are many and last, and must not be as big as this.
-                return Box::pin(intercept(app, &policy, host, &opening, arrival, client)).await;
+                return Box::pin(intercept(app, &policy, host, name, arrival, client)).await;
             }
             Verdict::Pass => {
                 let dialled = match server.take() {
@@ -201,36 +207,29 @@ async fn intercept(
     app: &Arc<App>,
     policy: &Policy,
     host: &Host,
-    opening: &Opening,
+    name: String,
     arrival: Arrival,
     client: Prefixed<BufReader<TcpStream>>,
 ) {
-    let Opening::Tls(hello) = opening else { return };
     let Arrival {
         netns,
         steered,
         who,
         ..
     } = arrival;
-    let name: Arc<str> = hello
-        .sni
-        .as_deref()
-        .unwrap_or_default()
-        .to_ascii_lowercase()
-        .into();
     app.metrics.connection("intercept");
     let accepting = tokio::time::timeout(policy.limits.header_timeout, policy.tls.accept(client));
     let tls = match accepting.await {
         Ok(Ok(tls)) => tls,
-        Ok(Err(error)) => return client_refused(app, &name, &steered, &error.to_string()),
-        Err(_) => return client_refused(app, &name, &steered, "the handshake did not go on"),
+        Ok(Err(error)) => return not_accepted(app, &name, &steered, &error),
+        Err(late) => return not_accepted(app, &name, &steered, &late.into()),
     };
     let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     let link = Link {
         app: Arc::clone(app),
         host: host.clone(),
         target: Target {
-            host: name,
+            host: name.into(),
             original: steered.original,
             netns,
             http2,
@@ -391,18 +390,22 @@ async fn refuse(
     }
 }
 
-/// A client that does not trust our CA breaks the handshake off: the operator has to know which.
-fn client_refused(app: &App, host: &str, steered: &Steered, error: &str) {
-    app.metrics.client_refused_ca();
+/// A handshake that came to nothing: where it is about trust, the operator has to know which client.
+fn not_accepted(app: &App, host: &str, steered: &Steered, error: &io::Error) {
+    let failure = Failure::of(error);
+    if failure == Failure::Untrusted {
+        app.metrics.client_refused_ca();
+    }
     let process = &steered.process;
     tracing::warn!(
         host,
         pid = process.pid,
         uid = process.uid,
         comm = process.comm,
-        error,
-        next_step = "make this client trust ca.pem of tls.ca_dir",
-        "the client did not accept our certificate"
+        %error,
+        next_step = failure.next_step(),
+        "{}",
+        failure.what()
     );
 }
 

@@ -69,7 +69,8 @@ pub async fn run(
             let response = record.refuse(refusal);
             // A client that is still sending would take the end of the connection for the answer; one that waits for
             // a go-ahead, or has stopped, sends nothing.
-            if !expects && !stalled {
+            let waits = expects && !body.is_end_stream();
+            if !waits && !stalled {
                 body::discard(&mut body).await;
                 link.guard.next();
             }
@@ -111,6 +112,7 @@ async fn forward(
         endpoint,
         answered,
         names,
+        handshake: false,
         credential: link.host.protocol.credential(),
         tenant: vault.map(|vault| vault.tenant(terms.name.as_deref())),
     };

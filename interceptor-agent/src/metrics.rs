@@ -178,7 +178,7 @@ impl Default for Metrics {
         );
         registry.register(
             "client_refused_ca",
-            "TLS handshakes that the client broke off after our certificate",
+            "TLS handshakes that the client broke off because of our certificate",
             metrics.ca_refused.clone(),
         );
         registry.register(

@@ -54,6 +54,17 @@ pub struct Request {
     pub body: Body,
 }
 
+impl Opening {
+    /// The name that a ClientHello is for, in lower case; empty where there is none.
+    pub fn sni(&self) -> String {
+        let name = match self {
+            Self::Tls(hello) => hello.sni.as_deref(),
+            _ => None,
+        };
+        name.unwrap_or_default().to_ascii_lowercase()
+    }
+}
+
 /// Reads until the opening is known, and returns all that was read, with `already` in front of it.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 pub mod ca;
 pub mod client_hello;
+pub mod failure;
 pub mod leaf;
 pub mod upstream;
 

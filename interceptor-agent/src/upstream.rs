@@ -4,7 +4,12 @@ mod body;
 mod dial;
 mod pool;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{Request, Response, StatusCode};
 use hyper::client::conn::{http1, http2};
@@ -20,9 +25,12 @@ use crate::{
 };
 pub use body::{BrokenAnswer, MaskedBody, UpstreamBody};
 use dial::Dialer;
-use pool::{Pool, Sender};
+use pool::{Pool, STREAMS, Sender};
 
 const H2: &[u8] = b"h2";
+
+/// Bytes of an answer that may be on their way, of each that shares a connection: one that nobody reads stops no other.
+const STREAM_WINDOW: u32 = 512 << 10;
 
 /// Whom to talk to, from where: the host that the client named, at the address that the client chose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -140,8 +148,7 @@ impl Upstream {
                 Ok(response) => {
                     // What has become a WebSocket takes no more requests.
                     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-                    let back = Arc::clone(&self.pool).keep(target, sender);
-                    let back = back.filter(|_| !upgraded);
+                    let back = (!upgraded).then(|| Arc::clone(&self.pool).keep(target, sender));
                     let pause = self.patience.answer;
                     return Ok(response.map(|body| UpstreamBody::new(body, back, pause)));
                 }
@@ -181,14 +188,17 @@ impl Upstream {
         if http2 {
             let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
-                .initial_connection_window_size(16 << 20)
-                .initial_stream_window_size(1 << 20)
+                // What the provider allows comes with its first frame.
+                .initial_max_send_streams(1)
+                .initial_connection_window_size(STREAM_WINDOW * STREAMS)
+                .initial_stream_window_size(STREAM_WINDOW)
                 .keep_alive_interval(Duration::from_secs(30))
                 .handshake(io)
                 .await
                 .map_err(broken)?;
-            tokio::spawn(connection);
-            Ok(Sender::Http2(sender))
+            let connection = Arc::new(Mutex::new(connection));
+            tokio::spawn(pool::drive(Arc::clone(&connection)));
+            Ok(self.pool.share(target, sender, connection))
         } else {
             let (sender, connection) = http1::Builder::new()
                 .preserve_header_case(true)

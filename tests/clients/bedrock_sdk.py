@@ -1,7 +1,7 @@
 """Converses with Amazon Bedrock by the vendor's SDK.
 
-Argument, JSON: model, text, stream, tool, invoke (as Anthropic's models are asked), and token, which stands in for a
-signature. Prints JSON: text and tool as they came back, or the error.
+Argument, JSON: model, text, stream, tool, invoke (as Anthropic's models are asked), token, which stands in for a
+signature, and session, the token of temporary credentials. Prints JSON: text and tool as they came back, or the error.
 """
 
 import json
@@ -20,6 +20,7 @@ client = boto3.client(
     region_name="eu-central-1",
     aws_access_key_id="AKID" + "CLIENTEXAMPLE",
     aws_secret_access_key="secret",
+    aws_session_token=ask.get("session"),
     verify=os.environ["SSL_CERT_FILE"],
     config=Config(retries={"total_max_attempts": 1}, read_timeout=10),
 )

@@ -93,14 +93,14 @@ def field(name, value):
     return b"\0" + b"".join(integer(len(text), 7) + text.encode() for text in (name, value))
 
 
-def request_fields(length=None, scheme="https"):
+def request_fields(length=None, scheme="https", authority="api.anthropic.com"):
     fields = field(":method", "POST") + field(":scheme", scheme) + field(":path", "/v1/messages")
-    fields += field(":authority", "api.anthropic.com") + field("content-type", "application/json")
+    fields += field(":authority", authority) + field("content-type", "application/json")
     return fields + (field("content-length", str(length)) if length is not None else b"")
 
 
-def http2():
-    sock = tls("h2")
+def http2(name="api.anthropic.com"):
+    sock = tls("h2", name)
     sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
     return sock
 

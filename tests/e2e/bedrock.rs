@@ -143,6 +143,22 @@ fn without_credentials_only_what_did_not_change_passes_signed() -> Result<()> {
 }
 
 #[test]
+fn the_token_of_temporary_credentials_is_left_alone() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    // Tokens of STS have the account in their base64, and beside it whatever makes it a value or not.
+    let session = "IQoJb3JpZ2luX2VjYWNjb3VudCA0OTkxODI3MzY0NTAiDIrx";
+    let ask = json!({ "model": MODEL, "text": "plain", "session": session });
+    let got = client.python("bedrock_sdk.py", &ask)?;
+    assert_eq!(got["text"], "You said: plain", "{got}");
+    let seen = world.upstream.record().last();
+    let seen = seen.context("the provider got nothing")?;
+    assert_eq!(seen.headers["x-amz-security-token"], session);
+    Ok(())
+}
+
+#[test]
 fn a_model_that_reads_in_two_ways_is_refused() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;

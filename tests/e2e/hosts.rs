@@ -249,3 +249,60 @@ fn each_path_gets_its_own_answer() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_host_that_the_ca_was_not_made_for_is_told_so_and_trust_is_not_blamed() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let host = "www.example.com";
+    agent.reload(
+        &world,
+        &Options {
+            tables: format!("[[hosts]]\nhost = \"{host}\"\nprotocol = \"anthropic\""),
+            ..Options::default()
+        },
+    )?;
+    let client = world.client(&agent.bundle());
+    let before = world.upstream.record().connections();
+    let ran = client.curl([&format!("https://{host}/v1/models")])?;
+    assert_eq!(ran.status.code(), Some(35), "{ran:?}");
+    assert_eq!(world.upstream.record().connections(), before);
+    assert!(agent.logs("interceptor ca init --force")?);
+    let refused = "interceptor_refused_total{reason=\"no_certificate\"} 1";
+    let metrics = agent.metrics()?;
+    assert!(metrics.contains(refused), "{metrics}");
+    assert!(
+        metrics.contains("interceptor_client_refused_ca_total 0"),
+        "{metrics}"
+    );
+    // One that offers nothing in common, one that leaves, and one that trusts another CA.
+    let code = "
+import raw, ssl
+def shake(context):
+    try:
+        context.wrap_socket(raw.connect('v4'), server_hostname='api.anthropic.com')
+    except (ssl.SSLError, OSError) as error:
+        print(type(error).__name__)
+odd = ssl.create_default_context()
+odd.set_alpn_protocols(['acme-tls/1'])
+shake(odd)
+sock = raw.connect('v4')
+sock.sendall(raw.hello('api.anthropic.com'))
+sock.close()
+shake(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+";
+    client.code(code)?;
+    for said in [
+        "have no TLS in common",
+        "left the handshake",
+        "did not accept our certificate",
+    ] {
+        assert!(agent.logs(said)?, "{said}: {}", agent.log()?);
+    }
+    let metrics = agent.metrics()?;
+    assert!(
+        metrics.contains("interceptor_client_refused_ca_total 1"),
+        "{metrics}"
+    );
+    Ok(())
+}

@@ -35,6 +35,7 @@ mod proxied;
 mod response;
 mod sdks;
 mod sendmsg;
+mod shared;
 mod status;
 mod surrogates;
 mod uploads;

@@ -221,3 +221,30 @@ for path, headers in (('/v1/realtime?model=10.77.31.8', ()), ('/v1/realtime', ['
     assert_eq!(world.upstream.record().requests().len(), 0);
     Ok(())
 }
+
+#[test]
+fn behind_a_request_that_came_to_nothing_the_next_head_is_seen() -> Result<()> {
+    let world = World::new()?;
+    let options = Options {
+        tables: "[[hosts]]\nhost = \"few-streams.flaw.example\"\nprotocol = \"openai\"\nbase_path = \"/other\"".to_owned(),
+        ..Options::default()
+    };
+    let agent = Agent::start(&world, &options)?;
+    // A request with Transfer-Encoding is refused where nobody saw its head.
+    let code = r#"
+import json, websocket
+host = "few-streams.flaw.example"
+chat = json.dumps({"model": "stub", "messages": [{"role": "user", "content": "x"}]})
+def next_status(session):
+    session.stream.sendall((
+        f"POST /other/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        f"Transfer-Encoding: chunked\r\n\r\n{len(chat):x}\r\n{chat}\r\n0\r\n\r\n").encode())
+    return session.stream.recv(65536).split(b" ")[1].decode()
+for path, headers in (("/other/realtime", ()), ("/other/nothing", ["Expect: 100-continue"])):
+    session = websocket.Session(path, headers, host)
+    print(session.status, next_status(session))
+"#;
+    let said = world.client(&agent.bundle()).code(code)?;
+    assert_eq!(said, "404 200\n403 200\n", "{}", agent.log()?);
+    Ok(())
+}

@@ -35,6 +35,8 @@ pub struct Policy {
     pub limits: Limits,
     /// The TLS server towards clients.
     pub tls: TlsAcceptor,
+    /// What it shows them.
+    pub leaves: Arc<Leaves>,
     /// The client towards providers.
     pub upstream: Upstream,
     /// Ports where TLS is expected.
@@ -113,11 +115,13 @@ impl Policy {
         let listeners: anyhow::Result<_> = config.listeners.iter().map(rules).collect();
         let client = |alpn: &[&[u8]]| upstream::client_config(&roots, alpn);
         let (default, chosen) = terms(config)?;
+        let leaves = Leaves::new(ca)?;
         Ok(Self {
             hosts: config.hosts.clone(),
             default,
             chosen,
-            tls: TlsAcceptor::from(Leaves::new(ca)?.server_config()?),
+            tls: TlsAcceptor::from(leaves.server_config()?),
+            leaves,
             upstream: Upstream::new(
                 steering,
                 client(&[b"http/1.1"]),

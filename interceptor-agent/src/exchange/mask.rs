@@ -1,28 +1,29 @@
 //! The request's way through the masker: body, headers, target.
 
+mod fields;
 mod scheme;
 
 use std::{
-    borrow::Cow,
     collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_ENCODING, request::Parts};
+use http::{header::CONTENT_ENCODING, request::Parts};
 use tokio::runtime::Handle;
 
+pub(super) use self::fields::Names;
 use crate::{
     app::Terms,
     config::{PathPolicy, Unanalyzed},
-    http::{coding::Codings, head, head_guard::Seen},
+    http::{coding::Codings, head},
     mask::{
         Mode,
         request::{MaskError, Masking, Outcome, Outside, Report},
         token::{Scheme, TokenMap},
     },
-    protocol::{Endpoint, bedrock::account},
+    protocol::Endpoint,
     refusal::{Reason, Refusal},
     upstream::MaskedBody,
     vault::Tenant,
@@ -45,26 +46,12 @@ pub(super) struct Way {
     pub(super) answered: &'static Endpoint,
     /// How the names of its fields are written.
     pub(super) names: Names,
+    /// Whether it opens a WebSocket.
+    pub(super) handshake: bool,
     /// A parameter of the query, which is left alone.
     pub(super) credential: Option<&'static str>,
     /// Where values are kept that the provider keeps the tokens of.
     pub(super) tenant: Option<Tenant>,
-}
-
-/// Fields' names as they leave, where that isn't in lower case: hyper writes them as the client did, and shows them
-/// in lower case, in which much looks like nothing.
-#[derive(Clone, Default)]
-pub(super) struct Names(Option<Vec<String>>);
-
-impl Names {
-    pub(super) fn of(fields: &HeaderMap, seen: Option<&Seen>) -> Self {
-        let names = seen.and_then(|seen| seen.names_of(fields));
-        let has_capitals = |name: &&str| name.bytes().any(|byte| byte.is_ascii_uppercase());
-        Self(names.map(|names| {
-            let odd = names.into_iter().filter(has_capitals);
-            odd.map(str::to_owned).collect()
-        }))
-    }
 }
 
 /// A request that may leave.
@@ -134,12 +121,12 @@ async fn masked(
     body: Bytes,
 ) -> Result<Masked, Refusal> {
     let masker = &terms.masker;
-    let (endpoint, credential) = (way.endpoint, way.credential);
-    if way.names.0.is_none() {
+    let endpoint = way.endpoint;
+    if !way.names.are_known() {
         // Nobody knows how they were written: they leave in lower case. That is all an extension still says here.
         parts.extensions.clear();
     }
-    let names = way.names.0.as_deref().unwrap_or_default();
+
     // Where nothing is enforced, what can't be read passes as it would without us.
     let as_it_came = |refusal: Refusal| {
         let body = masker.unenforced(body.clone());
@@ -170,9 +157,7 @@ async fn masked(
             Some(masked.map_err(Refusal::from).or_else(as_it_came)?)
         }
     };
-    let known = endpoint.and_then(|endpoint| account(endpoint, parts.uri.path()));
-    let known = known.map(str::to_owned).unwrap_or_default();
-    let head_changed = match head(&mut masking, &mut parts, names, &known, credential) {
+    let head_changed = match fields::mask(&mut masking, &mut parts, &way) {
         Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
         changed => changed.unwrap_or_default(),
     };
@@ -276,165 +261,5 @@ async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, By
     Ok((codings, plain))
 }
 
-/// Masks the values of headers, and refuses what can't be masked. Whether anything changed.
-fn head(
-    masking: &mut Masking<'_>,
-    parts: &mut Parts,
-    names: &[String],
-    known: &str,
-    credential: Option<&str>,
-) -> Result<bool, Refusal> {
-    let changed = mask_headers(masking, parts)?;
-    refuse_elsewhere(masking, parts, names, known, credential).map(|()| changed)
-}
-
-fn mask_headers(masking: &mut Masking<'_>, parts: &mut Parts) -> Result<bool, Refusal> {
-    let mut changed = false;
-    for (name, value) in parts
-        .headers
-        .iter_mut()
-        .filter(|(name, _)| head::is_text(name))
-    {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        if let Some(masked) = masking.text(&text)? {
-            *value = HeaderValue::try_from(masked)
-                .map_err(|_| Refusal::new(Reason::Unmaskable, format!("header {name}")))?;
-            changed = true;
-        }
-    }
-    Ok(changed)
-}
-
-/// Where a token would ask for something else than was meant, a value that must not leave refuses the request; but for
-/// those that say to the provider who asks.
-fn refuse_elsewhere(
-    masking: &mut Masking<'_>,
-    parts: &Parts,
-    names: &[String],
-    known: &str,
-    credential: Option<&str>,
-) -> Result<(), Refusal> {
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("", http::uri::PathAndQuery::as_str);
-    let target = head::without_parameter(target, credential);
-    let target = &match known {
-        "" => target,
-        known => target.replacen(known, "", 1).into(),
-    };
-    // HTTP/2 has none in capitals, and a value in them is one all the same.
-    let both_cases = |name: &HeaderName| {
-        let name = name.as_str();
-        [name.to_owned(), name.to_ascii_uppercase()]
-    };
-    let names = (parts.headers.keys())
-        .flat_map(both_cases)
-        .chain(names.iter().cloned())
-        .map(|name| ("a header's name", Cow::from(name)));
-    let texts = [
-        ("the method", parts.method.as_str().into()),
-        ("the path or the query", target.as_ref().into()),
-        ("the path or the query", head::percent_decoded(target)),
-    ];
-    for (place, text) in texts.into_iter().chain(names) {
-        if masking.text(&text)?.is_some() {
-            return Err(Refusal::new(Reason::Unmaskable, format!("in {place}")));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod kept_tests;
-#[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-    use crate::mask::{detector::Detectors, request::Masker};
-
-    const ID: &str = "i-0123456789abcdef0";
-
-    fn masked(method: &str, target: &str, name: &str, value: &[u8]) -> Result<Parts, Refusal> {
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header(name, "first")
-            .header(name, value);
-        let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-        head(&mut masker.begin(), &mut parts, &[], "", Some("key")).map(|_| parts)
-    }
-
-    #[test]
-    fn every_value_of_a_header_is_masked() {
-        for name in ["x-note", "accept", "content-type", "anthropic-beta"] {
-            let parts = masked("POST", "/", name, format!("at {ID}").as_bytes()).unwrap();
-            let values: Vec<_> = parts.headers.get_all(name).iter().collect();
-            assert_eq!(values, ["first", "at EC2_001"], "{name}");
-        }
-        let odd = [b"\xff ", ID.as_bytes()].concat();
-        let parts = masked("POST", "/", "x-note", &odd).unwrap();
-        assert!(
-            parts
-                .headers
-                .get_all("x-note")
-                .iter()
-                .all(|value| { !String::from_utf8_lossy(value.as_bytes()).contains(ID) })
-        );
-        let untouched = [b"\xff ", "nothing".as_bytes()].concat();
-        let parts = masked("POST", "/", "x-note", &untouched).unwrap();
-        let last = parts.headers.get_all("x-note").iter().next_back();
-        assert_eq!(last.map(HeaderValue::as_bytes), Some(&untouched[..]));
-    }
-
-    #[test]
-    fn credentials_for_the_provider_stay() {
-        let key = concat!("Bearer sk-ant-", "api03-Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6-cXV4");
-        for name in ["authorization", "x-api-key", "cookie"] {
-            let parts = masked("POST", "/", name, key.as_bytes()).unwrap();
-            assert!(parts.headers.get_all(name).iter().any(|value| value == key));
-        }
-    }
-
-    #[test]
-    fn names_are_looked_at_as_they_leave() {
-        let written = concat!("AIza", "7QSjjW5iRtu4Qz7qszVza91H1x3eLWW39p3");
-        let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-        let request = Request::post("/").header(written, "1").body(()).unwrap();
-        let (mut parts, ()) = request.into_parts();
-        let mut refused = |names: &[String]| {
-            head(&mut masker.begin(), &mut parts, names, "", None).map_err(|refusal| refusal.reason)
-        };
-        assert_eq!(refused(&[]), Ok(false));
-        assert_eq!(refused(&[written.to_owned()]), Err(Reason::Unmaskable));
-    }
-
-    #[test]
-    fn what_says_where_a_request_goes_carries_no_value() {
-        let target = format!("/v1/messages?at={ID}");
-        let behind = format!("/v1/messages?key=x&my_key={ID}&key=x");
-        let cases = [
-            ("POST", target.as_str(), "x-note"),
-            ("POST", behind.as_str(), "x-note"),
-            ("POST", "/v1/messages?user=ann%40example.com", "x-note"),
-            ("POST", "/v1/%69-0123456789abcdef0", "x-note"),
-            ("POST", "/", ID),
-            ("POST", "/", "10.0.0.1"),
-            ("POST", "/", concat!("aKIA", "Q7X2MD5ZPT3WVLRB")),
-            (ID, "/", "x-note"),
-        ];
-        for (method, target, name) in cases {
-            let refused = masked(method, target, name, b"").map(|_| ()).unwrap_err();
-            assert_eq!(
-                refused.reason,
-                Reason::Unmaskable,
-                "{method} {target} {name}"
-            );
-        }
-        assert!(masked("POST", "/v1/messages?beta=true&q=100%", "x-note", b"").is_ok());
-        let credential = format!("/v1beta/models?key={ID}&alt=sse&key={ID}");
-        assert!(masked("POST", &credential, "x-note", b"").is_ok());
-    }
-}

@@ -100,6 +100,7 @@ pub(super) async fn open(
         endpoint: None,
         answered: endpoint,
         names,
+        handshake: true,
         credential: link.host.protocol.credential(),
         tenant: None,
     };
@@ -122,6 +123,7 @@ pub(super) async fn open(
         .learn(link.target.original.0.ip(), &link.host, &link.target.host);
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         head::strip_hop(response.headers_mut());
+        link.guard.next();
         return Ok((response.map(Answer::Through), None));
     }
     if response

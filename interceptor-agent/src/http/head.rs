@@ -31,12 +31,16 @@ const NOT_TEXT: [&str; 9] = [
     "api-key",
     "x-goog-api-key",
     "cookie",
-    // A key of the handshake, and where browsers have to put their credentials.
-    "sec-websocket-key",
-    "sec-websocket-protocol",
+    // Temporary credentials of STS, signed with the rest, have the account's number in their base64.
+    "x-amz-security-token",
+    // The server's name for a session (Model Context Protocol, Streamable HTTP); a JWT with some.
+    "mcp-session-id",
     "host",
     "content-encoding",
 ];
+
+/// The same of a WebSocket's handshake: its key, and where browsers have to put their credentials.
+const NOT_TEXT_OF_HANDSHAKE: [&str; 2] = ["sec-websocket-key", "sec-websocket-protocol"];
 
 /// Whether every name the request gives for its host is this one: `:authority`, absolute request target and `Host`
 /// (RFC 9112 §3.2), each with this port or none. A front that reads another of them than we do would lead the request
@@ -139,9 +143,11 @@ pub fn form_boundary(headers: &HeaderMap) -> Result<Option<Boundary>, FormError>
     }
 }
 
-/// Whether a header's value is text that a process could put anything into.
-pub fn is_text(name: &HeaderName) -> bool {
-    !NOT_TEXT.contains(&name.as_str())
+/// Whether a header's value is text that a process could put anything into; `handshake`: that of a WebSocket.
+pub fn is_text(name: &HeaderName, handshake: bool) -> bool {
+    let name = name.as_str();
+    let of_handshake = handshake && NOT_TEXT_OF_HANDSHAKE.contains(&name);
+    !(of_handshake || NOT_TEXT.contains(&name))
 }
 
 /// A request target without the parameters of this name.

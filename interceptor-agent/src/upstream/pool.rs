@@ -1,7 +1,10 @@
-//! Idle connections, by thread and target. An HTTP/1.1 connection is lent to one exchange; an HTTP/2 one is shared.
+//! Connections, by thread and target. An HTTP/1.1 one is lent to one exchange; an HTTP/2 one is shared by as many as have a
+//! stream on it at once.
 
 use std::{
     collections::HashMap,
+    future::{Future as _, poll_fn},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, ThreadId},
     time::{Duration, Instant},
@@ -12,6 +15,9 @@ use hyper::{
     body::Incoming,
     client::conn::{TrySendError, http1, http2},
 };
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{io::BufReader, net::TcpStream};
+use tokio_rustls::client::TlsStream;
 
 use super::{MaskedBody, Target};
 use crate::steering::netns::Netns;
@@ -19,12 +25,20 @@ use crate::steering::netns::Netns;
 /// Idle HTTP/1.1 connections kept a target.
 const PER_TARGET: usize = 64;
 
+/// Most exchanges that share an HTTP/2 connection, fewer where the provider says so: on one that is full, the next would
+/// wait behind whole answers.
+pub(super) const STREAMS: u32 = 32;
+
 /// The sending half of a connection.
 #[derive(Debug)]
 pub(super) enum Sender {
     Http1(http1::SendRequest<MaskedBody>),
-    Http2(http2::SendRequest<MaskedBody>),
+    /// With a place on it.
+    Http2(http2::SendRequest<MaskedBody>, Place),
 }
+
+/// A place on a shared connection, taken while this is held.
+type Place = Arc<()>;
 
 impl Sender {
     pub(super) async fn send(
@@ -33,7 +47,7 @@ impl Sender {
     ) -> Result<Response<Incoming>, TrySendError<Request<MaskedBody>>> {
         match self {
             Self::Http1(sender) => sender.try_send_request(for_http1(request)).await,
-            Self::Http2(sender) => sender.try_send_request(for_http2(request)).await,
+            Self::Http2(sender, _) => sender.try_send_request(for_http2(request)).await,
         }
     }
 
@@ -41,7 +55,7 @@ impl Sender {
     async fn ready(&mut self) -> bool {
         match self {
             Self::Http1(sender) => sender.ready().await.is_ok(),
-            Self::Http2(sender) => sender.ready().await.is_ok(),
+            Self::Http2(sender, _) => sender.ready().await.is_ok(),
         }
     }
 }
@@ -79,15 +93,61 @@ fn for_http2(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
 /// An unused connection, and since when.
 type Idle = (http1::SendRequest<MaskedBody>, Instant);
 
+/// What drives an HTTP/2 connection, and is told what its provider allows.
+pub(super) type Connection = Arc<
+    Mutex<http2::Connection<TokioIo<TlsStream<BufReader<TcpStream>>>, MaskedBody, TokioExecutor>>,
+>;
+
+/// Drives a connection to its end.
+pub(super) async fn drive(connection: Connection) {
+    // What is wrong with it, those learn whose requests are on it.
+    let _ = poll_fn(|context| Pin::new(&mut *lock(&connection)).poll(context)).await;
+}
+
+/// A connection that exchanges share.
+#[derive(Debug)]
+struct Shared {
+    sender: http2::SendRequest<MaskedBody>,
+    connection: Connection,
+    /// Ours, of which every place is a clone.
+    places: Place,
+    /// When it was last seen in use.
+    used: Instant,
+}
+
+impl Shared {
+    fn has_room(&self) -> bool {
+        let allowed = lock(&self.connection).current_max_send_streams();
+        self.places_taken() < allowed.min(STREAMS as usize)
+    }
+
+    fn places_taken(&self) -> usize {
+        Arc::strong_count(&self.places) - 1
+    }
+
+    fn lend(&mut self) -> Sender {
+        self.used = Instant::now();
+        Sender::Http2(self.sender.clone(), Arc::clone(&self.places))
+    }
+
+    /// Whether it is to be kept.
+    fn is_good(&mut self, idle: Duration) -> bool {
+        if self.places_taken() > 0 {
+            self.used = Instant::now();
+        }
+        !self.sender.is_closed() && self.used.elapsed() < idle
+    }
+}
+
 /// A connection is used on the thread that drives it: an exchange never waits for another thread to wake up.
 type Key = (ThreadId, Target);
 
-/// The pool. Taking prefers the connection used last, so that unused ones age out.
+/// The pool. Taking prefers the HTTP/1.1 connection used last and the oldest HTTP/2 one, so that others age out.
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Duration,
     http1: Mutex<HashMap<Key, Vec<Idle>>>,
-    http2: Mutex<HashMap<Key, http2::SendRequest<MaskedBody>>>,
+    http2: Mutex<HashMap<Key, Vec<Shared>>>,
 }
 
 impl Pool {
@@ -111,12 +171,11 @@ impl Pool {
 
     fn candidate(&self, target: &Target) -> Option<Sender> {
         let key = here(target);
-        if target.http2 {
-            let mut shared = lock(&self.http2);
-            match shared.get(&key) {
-                Some(sender) if !sender.is_closed() => return Some(Sender::Http2(sender.clone())),
-                Some(_) => drop(shared.remove(&key)),
-                None => {}
+        if let Some(connections) = lock(&self.http2).get_mut(&key) {
+            connections.retain_mut(|connection| connection.is_good(self.idle));
+            let with_room = connections.iter_mut().find(|one| one.has_room());
+            if let Some(connection) = with_room {
+                return Some(connection.lend());
             }
         }
         let mut idle = lock(&self.http1);
@@ -130,18 +189,31 @@ impl Pool {
         None
     }
 
-    /// Shares an HTTP/2 connection at once; an HTTP/1.1 one comes back when its answer has been read.
-    pub(super) fn keep(self: Arc<Self>, target: &Target, sender: Sender) -> Option<Keep> {
-        match sender {
-            Sender::Http1(sender) => Some(Keep {
-                pool: self,
-                key: here(target),
-                sender,
-            }),
-            Sender::Http2(sender) => {
-                lock(&self.http2).insert(here(target), sender);
-                None
-            }
+    /// Shares a new HTTP/2 connection, and takes the first place on it.
+    pub(super) fn share(
+        &self,
+        target: &Target,
+        sender: http2::SendRequest<MaskedBody>,
+        connection: Connection,
+    ) -> Sender {
+        let mut connection = Shared {
+            sender,
+            connection,
+            places: Arc::default(),
+            used: Instant::now(),
+        };
+        let sender = connection.lend();
+        let mut shared = lock(&self.http2);
+        shared.entry(here(target)).or_default().push(connection);
+        sender
+    }
+
+    /// Lends a connection, or the place on it, until its answer has been read.
+    pub(super) fn keep(self: Arc<Self>, target: &Target, sender: Sender) -> Keep {
+        Keep {
+            key: here(target),
+            pool: self,
+            sender,
         }
     }
 
@@ -165,21 +237,27 @@ impl Pool {
             senders.retain(|(sender, since)| since.elapsed() < self.idle && !sender.is_closed());
             !senders.is_empty()
         });
-        lock(&self.http2).retain(|_, sender| !sender.is_closed());
+        lock(&self.http2).retain(|_, connections| {
+            connections.retain_mut(|connection| connection.is_good(self.idle));
+            !connections.is_empty()
+        });
     }
 }
 
-/// A lent HTTP/1.1 connection. Dropped without [`Keep::release`], it is closed: its answer was not read to the end.
+/// A lent connection. Dropped without [`Keep::release`], one of HTTP/1.1 is closed: its answer was not read to the end.
 #[derive(Debug)]
 pub struct Keep {
     pool: Arc<Pool>,
     key: Key,
-    sender: http1::SendRequest<MaskedBody>,
+    sender: Sender,
 }
 
 impl Keep {
     pub(super) fn release(self) {
-        self.pool.put(self.key, self.sender);
+        match self.sender {
+            Sender::Http1(sender) => self.pool.put(self.key, sender),
+            Sender::Http2(_, place) => drop(place),
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 /// Names below it have a flaw. They have no address of their own: a client names one of the stub's.
 pub const DOMAIN: &str = "flaw.example";
 
+/// What [`Flaw::FewStreams`] takes.
+pub const FEW_STREAMS: u32 = 4;
+
 /// What a provider's certificate or its answers may suffer from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -30,6 +33,8 @@ pub(super) enum Flaw {
     TwoLengths,
     /// The answer's body is not what its content coding says.
     Miscoded,
+    /// It takes no more than [`FEW_STREAMS`] of a connection at once.
+    FewStreams,
 }
 
 impl Flaw {
@@ -46,6 +51,7 @@ impl Flaw {
             "stall" => Self::Stall,
             "two-lengths" => Self::TwoLengths,
             "miscoded" => Self::Miscoded,
+            "few-streams" => Self::FewStreams,
             _ => return None,
         })
     }
@@ -66,7 +72,7 @@ impl Flaw {
     /// What such a provider says to any request; `None`: its answers are as they should be.
     fn says(self) -> Option<&'static str> {
         Some(match self {
-            Self::WrongName | Self::Expired | Self::SelfSigned => return None,
+            Self::WrongName | Self::Expired | Self::SelfSigned | Self::FewStreams => return None,
             Self::Garbage => "220 mail.example ESMTP\r\n",
             Self::Close | Self::Hang => "",
             Self::Cut | Self::Stall => {
@@ -81,7 +87,7 @@ impl Flaw {
         })
     }
 
-    /// Reads one request and answers as the flaw has it. `false`: the certificate was all.
+    /// Reads one request and answers as the flaw has it. `false`: its answers are as they should be.
     pub(super) async fn serve(self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> bool {
         let Some(says) = self.says() else {
             return false;

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::flaw::Flaw;
+use super::flaw::{FEW_STREAMS, Flaw};
 use super::record::{Record, Seen, Tap};
 use super::{Sockets, answer, grpc, kept, proxy, tls, websocket};
 use crate::coding;
@@ -73,6 +73,14 @@ async fn serve_https(listener: TcpListener, acceptor: TlsAcceptor, record: &Reco
     }
 }
 
+/// Streams that hyper would take, and fewer where that is a provider's flaw.
+fn streams(peer: &Peer) -> u32 {
+    match peer.sni.as_deref().and_then(Flaw::of) {
+        Some(Flaw::FewStreams) => FEW_STREAMS,
+        _ => 200,
+    }
+}
+
 /// Whatever version the first record says it has, it is taken, as by s2n.
 async fn of_any_version(stream: TcpStream) -> io::Result<impl AsyncRead + AsyncWrite + Unpin> {
     let (mut read, write) = stream.into_split();
@@ -108,11 +116,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let io = TokioIo::new(stream);
+    let streams = streams(&peer);
     let service = service_fn(move |request| respond(request, peer.clone(), record.clone()));
     // A client may go away in the middle; what came before is recorded.
     if is_h2 {
         let _ = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
+            .max_concurrent_streams(streams)
             .serve_connection(io, service)
             .await;
     } else {

@@ -32,6 +32,7 @@ async fn sent(tenant: &Tenant, answered: &'static Endpoint, body: &str) -> Resul
         endpoint: (!body.is_empty()).then_some(answered),
         answered,
         names: Names::default(),
+        handshake: false,
         credential: None,
         tenant: Some(tenant.clone()),
     };
