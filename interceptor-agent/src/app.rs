@@ -7,6 +7,7 @@ mod namespaces;
 mod nftables;
 mod off;
 mod policy;
+mod refusals;
 mod reload;
 mod tasks;
 
@@ -45,6 +46,7 @@ pub use handover::Handover;
 use listeners::Listeners;
 use namespaces::Namespaces;
 pub use policy::{Policy, Terms};
+use refusals::Refusals;
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -75,6 +77,8 @@ pub struct App {
     pub workers: Workers,
     /// Tells every task to finish.
     pub drain: Drain,
+    /// Which of the kernel's refusals were told of.
+    refusals: Refusals,
     /// One permit a connection.
     pub slots: Arc<Semaphore>,
     /// Whether all that is to be steered is, as far as is known.
@@ -103,6 +107,7 @@ impl App {
             vault: vault.map(Arc::new),
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
+            refusals: Refusals::default(),
             slots: Arc::new(Semaphore::new(
                 config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
@@ -289,6 +294,9 @@ impl Agent {
                 open = self.app.drain.len(),
                 "connections were cut at the drain deadline"
             );
+        }
+        if let Some((ebpf, _)) = &self.kernel {
+            refusals::tell_rest(&self.app, ebpf);
         }
         self.app.audit.flush(FLUSH).await;
     }

@@ -1,6 +1,7 @@
 //! What befalls an agent from outside: another one at the same moment, a cgroup that is removed, pins that are, no network
 //! yet, no memory left.
 
+mod flood;
 mod memory;
 mod together;
 

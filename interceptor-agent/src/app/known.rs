@@ -35,6 +35,9 @@ pub(super) fn learn(app: &App, miss: &Miss) {
     app.steering.learn(call.original.0.ip(), Duration::ZERO);
     let reason = Reason::Caught.counter().as_str();
     app.metrics.refused(reason);
+    if !app.refusals.take(Reason::Caught) {
+        return;
+    }
     tracing::info!(
         reason,
         original = %call.original.0,

@@ -2,21 +2,20 @@
 
 use std::{collections::HashSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use interceptor_common::{Counter, Event, Reason as KernelReason};
+use interceptor_common::{Counter, Event};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{self, MissedTickBehavior},
 };
 
-use super::App;
+use super::{App, refusals};
 use crate::{
     connection,
-    id::Id,
     original_dst::{ClientAddr, LocalAddr},
     refusal::Reason,
     steering::{
         SteeringError,
-        ebpf::{Ebpf, Refused, Ring},
+        ebpf::{Ebpf, Ring},
         netns::Netns,
         nftables::Nftables,
     },
@@ -40,7 +39,8 @@ pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, refused: Ring<Event>, stal
         move || kernel.beat(),
         stale_after / 6,
     ));
-    tokio::spawn(report(Arc::clone(app), refused));
+    app.refusals.begin(|counter| ebpf.counter(counter));
+    tokio::spawn(refusals::report(Arc::clone(app), refused));
     tokio::spawn(resolve(Arc::clone(app)));
     tokio::spawn(tend(Arc::clone(app), Arc::clone(ebpf)));
 }
@@ -145,34 +145,6 @@ async fn beat(
     }
 }
 
-async fn report(app: Arc<App>, refused: Ring<Event>) {
-    let ended = refused.each(|event| {
-        let Some(refused) = Refused::new(event) else {
-            return;
-        };
-        let process = &refused.call.process;
-        let id = Id::new();
-        app.metrics.refused(refused.reason.counter().as_str());
-        // The resolver of every client asks the kernel for a source address by a UDP connect, which sends nothing.
-        if refused.reason != KernelReason::Quic {
-            let reason = refused.reason.counter().as_str();
-            app.audit.refused(id, "kernel", reason, &refused.call);
-        }
-        tracing::info!(
-            %id,
-            reason = refused.reason.counter().as_str(),
-            original = %refused.call.original.0,
-            pid = process.pid,
-            uid = process.uid,
-            comm = process.comm,
-            "the kernel refused a call"
-        );
-    });
-    if let Err(error) = ended.await {
-        tracing::error!(%error, "the kernel's events can't be read");
-    }
-}
-
 async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
@@ -192,6 +164,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
         app.policy().upstream.sweep();
         app.metrics.handoffs(ebpf.sweep(&mut handoffs));
         app.metrics.known(ebpf.known().unwrap_or_default());
+        refusals::tell_rest(&app, &ebpf);
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }
