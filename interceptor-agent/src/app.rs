@@ -83,6 +83,8 @@ pub struct App {
     pub slots: Arc<Semaphore>,
     /// Whether all that is to be steered is, as far as is known.
     attached: AtomicBool,
+    /// More is steered than before: what is open to there went past the agent, and is to be ended.
+    steers_more: AtomicBool,
     /// A successor is starting, or serves already.
     hands_over: AtomicBool,
 }
@@ -112,6 +114,7 @@ impl App {
                 config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
             attached: AtomicBool::new(true),
+            steers_more: AtomicBool::new(false),
             hands_over: AtomicBool::new(false),
             steering,
         })
@@ -151,6 +154,11 @@ impl App {
         if self.hands_over() {
             std::future::pending().await
         }
+    }
+
+    /// Has connections ended that went past the agent, if it `steers_more` than when they began.
+    fn end_past(&self, steers_more: bool) {
+        self.steers_more.fetch_or(steers_more, Ordering::Relaxed);
     }
 
     /// Whether all that is to be steered is, as far as is known.
@@ -228,7 +236,7 @@ impl Agent {
         )?;
         let port = namespaces.port();
         let scope = scope(config, port);
-        ebpf.configure(&scope)?;
+        let steers_more = ebpf.configure(&scope)?;
         if scope.known_hosts.is_some() {
             // Who is not known by then is caught at its first bytes.
             let _ = tokio::time::timeout(RESOLVE_FIRST, app.resolve()).await;
@@ -238,7 +246,7 @@ impl Agent {
         let begun = ebpf.attach(cgroup)?;
         // What came while the programs were not there to tell.
         namespaces.look();
-        if begun && alone {
+        if (begun || steers_more) && alone {
             namespaces.end_earlier();
         }
 

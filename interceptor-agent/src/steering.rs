@@ -33,11 +33,12 @@ pub trait Steering: OriginalDst {
     /// The kernel refused the mark; the socket must not be used, it would be steered back to the agent.
     fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<Exempt>;
 
-    /// Says what is steered, and where to.
+    /// Says what is steered, and where to. Whether that is more than before, also than under an earlier agent: then
+    /// connections may be open that went past this one.
     ///
     /// # Errors
     /// The kernel did not take all of it.
-    fn configure(&self, scope: &Scope) -> Result<(), SteeringError>;
+    fn configure(&self, scope: &Scope) -> Result<bool, SteeringError>;
 
     /// Where only known addresses are steered: makes this one of them, for at least `ttl`. Else nothing.
     fn learn(&self, _: IpAddr, _ttl: Duration) {}
@@ -68,8 +69,8 @@ impl Steering for Fixed {
         Ok(Exempt::for_good())
     }
 
-    fn configure(&self, _: &Scope) -> Result<(), SteeringError> {
-        Ok(())
+    fn configure(&self, _: &Scope) -> Result<bool, SteeringError> {
+        Ok(false)
     }
 }
 

@@ -4,6 +4,7 @@
 mod flood;
 mod memory;
 mod together;
+mod widened;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

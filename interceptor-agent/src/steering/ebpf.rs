@@ -10,6 +10,7 @@ mod needs;
 mod pins;
 mod programs;
 pub mod survey;
+mod widens;
 
 use std::{
     collections::HashSet,
@@ -257,7 +258,8 @@ impl Steering for Ebpf {
         Ok(Exempt::for_good())
     }
 
-    fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
+    fn configure(&self, scope: &Scope) -> Result<bool, SteeringError> {
+        let widens = self.widens(scope)?;
         let settings = Settings {
             stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
             tls_ports: ports(&scope.tls_ports)?,
@@ -292,7 +294,8 @@ impl Steering for Ebpf {
         *lock(&self.scope) = Some(scope.clone());
         lock(&self.settings)
             .set(0, settings, 0)
-            .map_err(SteeringError::load)
+            .map_err(SteeringError::load)?;
+        Ok(widens)
     }
 
     fn learn(&self, address: IpAddr, ttl: Duration) {

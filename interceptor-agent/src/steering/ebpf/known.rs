@@ -1,7 +1,7 @@
 //! The addresses that the scope `known-hosts` steers, and the names by which it catches what they miss.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
     sync::Mutex,
     time::{Duration, Instant},
@@ -105,6 +105,31 @@ impl Known {
         })
     }
 
+    /// Whether a range or a name is not among those that are there.
+    pub(super) fn widens(&self, hosts: &KnownHosts) -> Result<bool, SteeringError> {
+        let inner = lock(&self.0);
+        let (v4, v6) = (entries(&inner.v4)?, entries(&inner.v6)?);
+        let is_there = |range: &Cidr| {
+            let bits = u32::from(range.prefix);
+            let kind = match range.addr {
+                IpAddr::V4(addr) => v4.get(&(bits, addr.octets())),
+                IpAddr::V6(addr) => v6.get(&(bits, addr.octets())),
+            };
+            kind == Some(&RANGE)
+        };
+        let (ends, beginnings) = (entries(&inner.ends)?, entries(&inner.beginnings)?);
+        let names = &hosts.names;
+        Ok(!hosts.ranges.iter().all(is_there)
+            || names
+                .ends
+                .iter()
+                .any(|(key, kind)| ends.get(key) != Some(kind))
+            || names
+                .beginnings
+                .iter()
+                .any(|key| !beginnings.contains_key(key)))
+    }
+
     /// Steers an address for as long as it is heard of.
     pub(super) fn learn(&self, address: IpAddr, ttl: Duration) -> Result<(), SteeringError> {
         let address = address.to_canonical();
@@ -169,6 +194,16 @@ impl Inner {
         }
         .map_err(SteeringError::load)
     }
+}
+
+fn entries<K: Pod + Ord>(
+    trie: &LpmTrie<MapData, K, u8>,
+) -> Result<BTreeMap<(u32, K), u8>, SteeringError> {
+    let entries = trie.iter().map(|entry| {
+        let (key, kind) = entry.map_err(SteeringError::load)?;
+        Ok(((key.prefix_len(), key.data()), kind))
+    });
+    entries.collect()
 }
 
 /// Single addresses that are in a map because they were heard of.
