@@ -33,7 +33,7 @@ use crate::{
     listener,
     metrics::Metrics,
     steering::{
-        KnownHosts, Scope, Steering,
+        KnownHosts, Scope, Source, Steering,
         cgroup::Cgroup,
         choice::Kernel,
         ebpf::{Ebpf, Events},
@@ -128,7 +128,7 @@ impl App {
     /// Remembers that an address was verified to serve this LLM host, and by which name.
     pub fn learn(&self, address: IpAddr, host: &Host, name: &str) {
         self.addresses.learn(address);
-        self.steering.learn(address, Duration::ZERO);
+        self.steering.learn(address, Source::Serves);
         if host.pattern.contains('*') {
             self.addresses.verified(name);
         }
@@ -136,7 +136,7 @@ impl App {
 
     /// Resolves the LLM hosts' names, and remembers what they resolve to.
     async fn resolve(&self) {
-        let learnt = |address| self.steering.learn(address, Duration::ZERO);
+        let learnt = |address| self.steering.learn(address, Source::Serves);
         let names = || {
             let policy = self.policy();
             let verified = self.addresses.names().into_iter();

@@ -19,7 +19,6 @@ use std::{
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use aya::{
@@ -37,7 +36,7 @@ pub use pins::uninstall;
 
 use known::Known;
 
-use super::{Exempt, Scope, Steering, SteeringError, cgroup, netns::Netns};
+use super::{Exempt, Scope, Source, Steering, SteeringError, cgroup, netns::Netns};
 use crate::{
     config::{Cidr, Reach},
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -298,9 +297,9 @@ impl Steering for Ebpf {
         Ok(widens)
     }
 
-    fn learn(&self, address: IpAddr, ttl: Duration) {
+    fn learn(&self, address: IpAddr, source: Source) {
         if let Some(known) = &self.known
-            && let Err(error) = known.learn(address, ttl)
+            && let Err(error) = known.learn(address, source)
         {
             tracing::error!(%address, %error, "the kernel can't be told of an LLM host's address");
         }

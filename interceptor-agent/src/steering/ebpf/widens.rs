@@ -18,7 +18,7 @@ impl Ebpf {
         }
         match (&self.known, &scope.known_hosts) {
             _ if before.known_hosts == 0 => Ok(false),
-            (Some(known), Some(hosts)) => known.widens(hosts),
+            (Some(known), Some(hosts)) => Ok(known.widens(hosts)),
             _ => Ok(true),
         }
     }
