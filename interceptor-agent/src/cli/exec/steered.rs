@@ -61,6 +61,7 @@ fn prepare(config: &mut Config, own_ca: bool, folder: &Folder) -> anyhow::Result
     config.steering.pin_dir = folder.bpffs().join("pins");
     config.steering.listen_port = 0;
     config.admin.listen = None;
+    config.listeners.clear();
     if own_ca {
         config.tls.ca_dir = folder.0.join("ca");
         let names = config.hosts.names();
