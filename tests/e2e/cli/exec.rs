@@ -143,6 +143,24 @@ fn beside_an_agent_with_the_same_config_it_needs_none_of_its_places() -> Result<
 }
 
 #[test]
+fn where_it_cannot_begin_it_says_why_and_leaves_nothing() -> Result<()> {
+    let world = World::new()?;
+    let without = world.dir().join("without-cgroups");
+    std::fs::write(&without, "umount -a -l -t cgroup2 && exec \"$@\"")?;
+    let mut command = exec(&world, &["--via", "ebpf", "--", "true"])?;
+    command.env("AS", format!("sh {}", without.display()));
+    let output = command.output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("no cgroup-v2 file system is mounted"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "something was left: {told}");
+    Ok(())
+}
+
+#[test]
 fn the_commands_end_is_its_own() -> Result<()> {
     let world = World::new()?;
     for (script, code) in [
