@@ -21,7 +21,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 use crate::{
     addresses::Addresses,
@@ -148,11 +151,11 @@ impl App {
         self.addresses.resolve(names, learnt).await;
     }
 
-    /// Resolves when connections are to be cut. Those of an agent with a successor may go on: it has time.
+    /// Resolves when connections are to be cut. Those of an agent with a successor may go on until it is told to hurry.
     pub async fn stopping(&self) {
         self.drain.begun().await;
         if self.hands_over() {
-            std::future::pending().await
+            self.drain.hurried().await;
         }
     }
 
@@ -188,6 +191,11 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// What its connections use.
+    pub fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
     /// Where the listeners of the config are, in its order.
     pub fn listeners(&self) -> &[Endpoint] {
         &self.listeners
@@ -239,7 +247,7 @@ impl Agent {
         let steers_more = ebpf.configure(&scope)?;
         if scope.known_hosts.is_some() {
             // Who is not known by then is caught at its first bytes.
-            let _ = tokio::time::timeout(RESOLVE_FIRST, app.resolve()).await;
+            let _ = timeout(RESOLVE_FIRST, app.resolve()).await;
         }
         namespaces.look();
         ebpf.beat()?;
@@ -289,13 +297,17 @@ impl Agent {
         policy::warn_of_blind(&self.config, cgroup);
     }
 
-    /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish.
+    /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish
+    /// until this agent is told to hurry.
     /// What was steered stays steered: with nobody listening, connects are refused until an agent is back or
     /// `interceptor uninstall` ran.
     pub async fn stop(self) {
-        let deadline = match self.app.hands_over() {
-            true => DRAIN_BESIDE_SUCCESSOR,
-            false => DRAIN,
+        let deadline = async {
+            let hurried = self.app.drain.hurried();
+            if self.app.hands_over() && timeout(DRAIN_BESIDE_SUCCESSOR, hurried).await.is_err() {
+                return;
+            }
+            sleep(DRAIN).await;
         };
         if !self.app.drain.finish(deadline).await {
             tracing::warn!(
