@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_T
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time};
 
 use crate::{app::App, listener};
 
@@ -35,7 +35,15 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
             accepted = listener.accept() => accepted,
             () = app.drain.begun() => return,
         };
-        let Ok((stream, _)) = accepted else { continue };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: the backlog holds the others until some are free.
+                tracing::warn!(%error, "accept");
+                time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
         let app = Arc::clone(&app);
         tokio::spawn(async move {
             let service = service_fn(|request| {

@@ -7,6 +7,7 @@ mod namespaces;
 mod nftables;
 mod off;
 mod policy;
+mod refusals;
 mod reload;
 mod tasks;
 
@@ -20,7 +21,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 use crate::{
     addresses::Addresses,
@@ -32,7 +36,7 @@ use crate::{
     listener,
     metrics::Metrics,
     steering::{
-        KnownHosts, Scope, Steering,
+        KnownHosts, Scope, Source, Steering,
         cgroup::Cgroup,
         choice::Kernel,
         ebpf::{Ebpf, Events},
@@ -45,6 +49,7 @@ pub use handover::Handover;
 use listeners::Listeners;
 use namespaces::Namespaces;
 pub use policy::{Policy, Terms};
+use refusals::Refusals;
 
 /// How long open exchanges may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -75,10 +80,14 @@ pub struct App {
     pub workers: Workers,
     /// Tells every task to finish.
     pub drain: Drain,
+    /// Which of the kernel's refusals were told of.
+    refusals: Refusals,
     /// One permit a connection.
     pub slots: Arc<Semaphore>,
     /// Whether all that is to be steered is, as far as is known.
     attached: AtomicBool,
+    /// More is steered than before: what is open to there went past the agent, and is to be ended.
+    steers_more: AtomicBool,
     /// A successor is starting, or serves already.
     hands_over: AtomicBool,
 }
@@ -103,10 +112,12 @@ impl App {
             vault: vault.map(Arc::new),
             workers: Workers::start().context("worker threads")?,
             drain: Drain::default(),
+            refusals: Refusals::default(),
             slots: Arc::new(Semaphore::new(
                 config.limits.connections.min(Semaphore::MAX_PERMITS),
             )),
             attached: AtomicBool::new(true),
+            steers_more: AtomicBool::new(false),
             hands_over: AtomicBool::new(false),
             steering,
         })
@@ -120,7 +131,7 @@ impl App {
     /// Remembers that an address was verified to serve this LLM host, and by which name.
     pub fn learn(&self, address: IpAddr, host: &Host, name: &str) {
         self.addresses.learn(address);
-        self.steering.learn(address, Duration::ZERO);
+        self.steering.learn(address, Source::Serves);
         if host.pattern.contains('*') {
             self.addresses.verified(name);
         }
@@ -128,7 +139,7 @@ impl App {
 
     /// Resolves the LLM hosts' names, and remembers what they resolve to.
     async fn resolve(&self) {
-        let learnt = |address| self.steering.learn(address, Duration::ZERO);
+        let learnt = |address| self.steering.learn(address, Source::Serves);
         let names = || {
             let policy = self.policy();
             let verified = self.addresses.names().into_iter();
@@ -140,12 +151,17 @@ impl App {
         self.addresses.resolve(names, learnt).await;
     }
 
-    /// Resolves when connections are to be cut. Those of an agent with a successor may go on: it has time.
+    /// Resolves when connections are to be cut. Those of an agent with a successor may go on until it is told to hurry.
     pub async fn stopping(&self) {
         self.drain.begun().await;
         if self.hands_over() {
-            std::future::pending().await
+            self.drain.hurried().await;
         }
+    }
+
+    /// Has connections ended that went past the agent, if it `steers_more` than when they began.
+    fn end_past(&self, steers_more: bool) {
+        self.steers_more.fetch_or(steers_more, Ordering::Relaxed);
     }
 
     /// Whether all that is to be steered is, as far as is known.
@@ -175,6 +191,11 @@ pub struct Agent {
 }
 
 impl Agent {
+    /// What its connections use.
+    pub fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
     /// Where the listeners of the config are, in its order.
     pub fn listeners(&self) -> &[Endpoint] {
         &self.listeners
@@ -223,17 +244,17 @@ impl Agent {
         )?;
         let port = namespaces.port();
         let scope = scope(config, port);
-        ebpf.configure(&scope)?;
+        let steers_more = ebpf.configure(&scope)?;
         if scope.known_hosts.is_some() {
             // Who is not known by then is caught at its first bytes.
-            let _ = tokio::time::timeout(RESOLVE_FIRST, app.resolve()).await;
+            let _ = timeout(RESOLVE_FIRST, app.resolve()).await;
         }
         namespaces.look();
         ebpf.beat()?;
         let begun = ebpf.attach(cgroup)?;
         // What came while the programs were not there to tell.
         namespaces.look();
-        if begun && alone {
+        if (begun || steers_more) && alone {
             namespaces.end_earlier();
         }
 
@@ -276,19 +297,26 @@ impl Agent {
         policy::warn_of_blind(&self.config, cgroup);
     }
 
-    /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish.
+    /// Lets open exchanges finish, up to a deadline, and resets connections that pass; beside a successor, all may finish
+    /// until this agent is told to hurry.
     /// What was steered stays steered: with nobody listening, connects are refused until an agent is back or
     /// `interceptor uninstall` ran.
     pub async fn stop(self) {
-        let deadline = match self.app.hands_over() {
-            true => DRAIN_BESIDE_SUCCESSOR,
-            false => DRAIN,
+        let deadline = async {
+            let hurried = self.app.drain.hurried();
+            if self.app.hands_over() && timeout(DRAIN_BESIDE_SUCCESSOR, hurried).await.is_err() {
+                return;
+            }
+            sleep(DRAIN).await;
         };
         if !self.app.drain.finish(deadline).await {
             tracing::warn!(
                 open = self.app.drain.len(),
                 "connections were cut at the drain deadline"
             );
+        }
+        if let Some((ebpf, _)) = &self.kernel {
+            refusals::tell_rest(&self.app, ebpf);
         }
         self.app.audit.flush(FLUSH).await;
     }

@@ -25,8 +25,8 @@ use tokio::{
 };
 
 use crate::{config, config::OnFailure, id::Id, metrics::Metrics, original_dst::Steered, who::Who};
-use event::Refused;
 pub use event::{Ended, Exchange, Finding, now};
+use event::{Others, Refused};
 use sink::Sink;
 
 /// Exchanges that may be under way, and lines that may wait.
@@ -137,7 +137,7 @@ impl Audit {
     /// Records a connection that was steered and refused, `by` the agent or the kernel.
     pub fn refused(&self, id: Id, by: &'static str, reason: &'static str, steered: &Steered) {
         let original = Some(steered.original.0);
-        self.tell(|| {
+        self.tell(1, || {
             let who = Who::of(steered.process.clone());
             let refused = Refused {
                 id,
@@ -149,10 +149,23 @@ impl Audit {
         });
     }
 
+    /// Records how many more calls were refused `by` the kernel for a reason than have a record of their own.
+    pub fn refused_others(&self, id: Id, by: &'static str, reason: &'static str, count: u64) {
+        self.tell(count, || {
+            Others {
+                id,
+                by,
+                reason,
+                count,
+            }
+            .line()
+        });
+    }
+
     /// Records a request to a listener that was refused before it was one to a provider.
     pub fn refused_by_listener(&self, id: Id, reason: &'static str, who: &Who) {
         let (by, original) = ("listener", None);
-        self.tell(|| {
+        self.tell(1, || {
             Refused {
                 id,
                 by,
@@ -164,11 +177,11 @@ impl Audit {
     }
 
     /// A refusal for which there is no room is counted as lost: nothing went out.
-    fn tell(&self, line: impl FnOnce() -> String) {
+    fn tell(&self, refusals: u64, line: impl FnOnce() -> String) {
         let Some(queue) = &self.0 else { return };
         match queue.lines.try_reserve() {
             Ok(room) => room.send(Message::Line(line())),
-            Err(_) => queue.metrics.audit_lost(1),
+            Err(_) => queue.metrics.audit_lost(refusals),
         }
     }
 

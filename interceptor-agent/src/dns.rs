@@ -1,9 +1,6 @@
 //! Addresses in DNS answers (RFC 1035 §4.1, RFC 9460 §2.2), read from messages that anybody may have sent.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const HEADER: usize = 12;
 
@@ -23,20 +20,16 @@ const INTERNET: u16 = 1;
 const IPV4_HINT: u16 = 4;
 const IPV6_HINT: u16 = 6;
 
-/// Every address in the answer, with its TTL, if a name in it is wanted: the one asked for, an alias, or what it leads to.
+/// Every address in the answer if a name in it is wanted: the one asked for, an alias, or what it leads to.
 /// What is broken or cut ends the reading.
-pub fn addresses(message: &[u8], wanted: impl Fn(&str) -> bool) -> Vec<(IpAddr, Duration)> {
+pub fn addresses(message: &[u8], wanted: impl Fn(&str) -> bool) -> Vec<IpAddr> {
     let (mut found, mut is_wanted) = (Vec::new(), false);
     // What came before the end is as good as if it had not been cut.
     let _ = read(message, |name| is_wanted |= wanted(name), &mut found);
     if is_wanted { found } else { Vec::new() }
 }
 
-fn read(
-    message: &[u8],
-    mut named: impl FnMut(&str),
-    found: &mut Vec<(IpAddr, Duration)>,
-) -> Option<()> {
+fn read(message: &[u8], mut named: impl FnMut(&str), found: &mut Vec<IpAddr>) -> Option<()> {
     let mut rest = Reader { message, at: 4 };
     let (questions, answers) = (rest.u16()?, rest.u16()?);
     rest.at = HEADER;
@@ -47,10 +40,10 @@ fn read(
     for _ in 0..answers.min(MAX_RECORDS) {
         named(&rest.name()?);
         let (kind, class) = (rest.u16()?, rest.u16()?);
-        let ttl = Duration::from_secs(rest.u32()?.into());
+        let _ttl = rest.bytes(4)?;
         let length = usize::from(rest.u16()?);
         let (begin, data) = (rest.at, rest.bytes(length)?);
-        let mut add = |address| found.push((address, ttl));
+        let mut add = |address| found.push(address);
         match kind {
             _ if class != INTERNET => {}
             A | AAAA => each(data, kind == A, &mut add),
@@ -110,10 +103,6 @@ impl<'m> Reader<'m> {
 
     fn u16(&mut self) -> Option<u16> {
         Some(u16::from_be_bytes(self.bytes(2)?.try_into().ok()?))
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        Some(u32::from_be_bytes(self.bytes(4)?.try_into().ok()?))
     }
 
     /// Labels with dots between them, in whatever case. A pointer leads to what stood before it, so that none is followed

@@ -1,6 +1,6 @@
 //! One primitive that tells every task to finish, with a deadline.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -9,6 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     token: CancellationToken,
+    hurry: CancellationToken,
     over: CancellationToken,
     tasks: TaskTracker,
 }
@@ -44,23 +45,40 @@ impl Drain {
         self.token.is_cancelled()
     }
 
+    /// Tells a drain that takes its time not to. That is for good.
+    pub fn hurry(&self) {
+        self.hurry.cancel();
+    }
+
+    /// Resolves once that was told.
+    pub async fn hurried(&self) {
+        self.hurry.cancelled().await;
+    }
+
     /// Resolves once the time to finish in is over.
     pub async fn over(&self) {
         self.over.cancelled().await;
     }
 
     /// Tells every task to finish and waits. `false`: the deadline passed with tasks left.
-    pub async fn finish(&self, deadline: Duration) -> bool {
+    pub async fn finish(&self, deadline: impl Future<Output = ()>) -> bool {
         self.token.cancel();
         self.tasks.close();
-        let finished = tokio::time::timeout(deadline, self.tasks.wait()).await;
+        let finished = tokio::select! {
+            () = self.tasks.wait() => true,
+            () = deadline => false,
+        };
         self.over.cancel();
-        finished.is_ok()
+        finished
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -68,14 +86,14 @@ mod tests {
         let drain = Drain::default();
         let inner = drain.clone();
         drain.spawn(async move { inner.begun().await });
-        assert!(drain.finish(Duration::from_secs(1)).await);
+        assert!(drain.finish(sleep(Duration::from_secs(1))).await);
 
         let drain = Drain::default();
         drain.spawn(std::future::pending());
         let inner = drain.clone();
         drain.spawn(async move { inner.over().await });
-        assert!(!drain.finish(Duration::from_secs(1)).await);
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(!drain.finish(sleep(Duration::from_secs(1))).await);
+        sleep(Duration::from_millis(1)).await;
         assert_eq!(drain.len(), 1);
     }
 }

@@ -18,7 +18,6 @@ use std::{
     net::IpAddr,
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 pub use scope::{KnownHosts, Scope, is_local};
@@ -33,14 +32,26 @@ pub trait Steering: OriginalDst {
     /// The kernel refused the mark; the socket must not be used, it would be steered back to the agent.
     fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<Exempt>;
 
-    /// Says what is steered, and where to.
+    /// Says what is steered, and where to. Whether that is more than before, also than under an earlier agent: then
+    /// connections may be open that went past this one.
     ///
     /// # Errors
     /// The kernel did not take all of it.
-    fn configure(&self, scope: &Scope) -> Result<(), SteeringError>;
+    fn configure(&self, scope: &Scope) -> Result<bool, SteeringError>;
 
-    /// Where only known addresses are steered: makes this one of them, for at least `ttl`. Else nothing.
-    fn learn(&self, _: IpAddr, _ttl: Duration) {}
+    /// Where only known addresses are steered: makes this one of them, for a day. Else nothing.
+    fn learn(&self, _: IpAddr, _: Source) {}
+}
+
+/// How an address came to be known; by how much it takes to say so falsely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It stood in a DNS answer, which anybody can forge.
+    Overheard,
+    /// A stream to it named an LLM host, as it can to any address.
+    Caught,
+    /// An LLM host's name resolves to it, or it was verified to serve one.
+    Serves,
 }
 
 /// A socket's way past our own steering; where the kernel must be told that it has ended, dropping this does.
@@ -68,8 +79,8 @@ impl Steering for Fixed {
         Ok(Exempt::for_good())
     }
 
-    fn configure(&self, _: &Scope) -> Result<(), SteeringError> {
-        Ok(())
+    fn configure(&self, _: &Scope) -> Result<bool, SteeringError> {
+        Ok(false)
     }
 }
 

@@ -1,15 +1,17 @@
 //! What befalls an agent from outside: another one at the same moment, a cgroup that is removed, pins that are, no network
 //! yet, no memory left.
 
+mod flood;
 mod memory;
 mod together;
+mod widened;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use interceptor_common::SCHEMA;
-use interceptor_tests::agent::Options;
+use interceptor_tests::agent::{ADMIN, Options};
 use interceptor_tests::{Agent, Client, World, canary, pins};
 
 use crate::lifecycle::{CALL, call};
@@ -139,4 +141,38 @@ fn started_before_the_network_it_lets_nothing_go_direct() -> Result<()> {
         assert!(ran.stdout.contains("You said: at 10.77.31.8"), "{ran:?}");
     }
     assert_masked(&world, &client, &agent)
+}
+
+#[test]
+fn out_of_descriptors_it_waits_for_some_without_spinning() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let limit = |descriptors: &str| -> Result<()> {
+        let set = Command::new("prlimit")
+            .args(["--pid", &agent.pid().to_string()])
+            .arg(format!("--nofile={descriptors}:"))
+            .status()?;
+        ensure!(set.success());
+        Ok(())
+    };
+    // All that it has are above.
+    limit("3")?;
+    let before = processor_time(&agent)?;
+    let waiting = world
+        .clients
+        .run(|| std::net::TcpStream::connect(ADMIN))??;
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = processor_time(&agent)? - before;
+    limit("1024")?;
+    assert!(spent < 15, "{spent} hundredths of a second");
+    drop(waiting);
+    within(Duration::from_secs(3), || is_ready(&agent))
+}
+
+/// In hundredths of a second (proc(5), fields 14 and 15 of stat).
+fn processor_time(agent: &Agent<'_>) -> Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid()))?;
+    let (_, fields) = stat.rsplit_once(") ").context("no name")?;
+    let spent = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+    Ok(spent.sum::<Result<u64, _>>()?)
 }

@@ -153,7 +153,8 @@ impl Agent {
             self.app.hands_over.store(false, Ordering::Relaxed);
             // It may have got as far as to put its own programs and settings in place.
             if let Some((ebpf, cgroup)) = &self.kernel {
-                ebpf.configure(&self.scope)?;
+                let steers_more = ebpf.configure(&self.scope)?;
+                self.app.end_past(steers_more);
                 ebpf.attach(&cgroup.again()?)?;
             }
         }

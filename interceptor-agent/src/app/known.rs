@@ -1,7 +1,7 @@
 //! The scope `known-hosts`: addresses are learnt from DNS answers that anybody got, and from streams that were caught on
 //! their way to one that was not known.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use interceptor_common::{Answer, Miss, Reason};
 
@@ -9,7 +9,7 @@ use super::App;
 use crate::{
     dns,
     original_dst::Steered,
-    steering::{ebpf::Ring, netns::Netns, sock_diag},
+    steering::{Source, ebpf::Ring, netns::Netns, sock_diag},
 };
 
 /// Learns from DNS answers, for ever. They make an address steered, and not one that serves an LLM host: anybody can forge
@@ -20,8 +20,8 @@ pub(super) async fn overhear(app: Arc<App>, answers: Ring<Answer>) {
         let message = answer.bytes.get(..length).unwrap_or(&answer.bytes);
         let policy = app.policy();
         let is_llm_host = |name: &str| policy.hosts.lookup(name).is_some();
-        for (address, ttl) in dns::addresses(message, is_llm_host) {
-            app.steering.learn(address, ttl);
+        for address in dns::addresses(message, is_llm_host) {
+            app.steering.learn(address, Source::Overheard);
         }
     });
     if let Err(error) = ended.await {
@@ -32,9 +32,12 @@ pub(super) async fn overhear(app: Arc<App>, answers: Ring<Answer>) {
 /// Has the next connect to where a stream was caught steered; the name in it has yet to be verified.
 pub(super) fn learn(app: &App, miss: &Miss) {
     let call = Steered::from(miss.original);
-    app.steering.learn(call.original.0.ip(), Duration::ZERO);
+    app.steering.learn(call.original.0.ip(), Source::Caught);
     let reason = Reason::Caught.counter().as_str();
     app.metrics.refused(reason);
+    if !app.refusals.take(Reason::Caught) {
+        return;
+    }
     tracing::info!(
         reason,
         original = %call.original.0,

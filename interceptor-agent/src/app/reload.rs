@@ -62,16 +62,24 @@ impl Agent {
             ..self.scope.clone()
         };
         let kernel = &self.app.steering;
-        if let Err(error) = kernel.configure(&scope) {
-            kernel.configure(&self.scope)?;
-            return Err(error.into());
-        }
+        let steers_more = match kernel.configure(&scope) {
+            Ok(steers_more) => steers_more,
+            Err(error) => {
+                kernel.configure(&self.scope)?;
+                return Err(error.into());
+            }
+        };
         self.app.replace(policy);
         self.scope = scope;
         self.config = in_force(&self.config, config);
         self.warn_of_blind_policies();
         let app = Arc::clone(&self.app);
-        tokio::spawn(async move { app.resolve().await });
+        tokio::spawn(async move {
+            app.end_past(steers_more);
+            app.resolve().await;
+            // A host's addresses may be known only now.
+            app.end_past(steers_more);
+        });
         Ok(())
     }
 }

@@ -8,15 +8,14 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::App;
+use super::{App, refusals};
 use crate::{
     connection,
-    id::Id,
     original_dst::{ClientAddr, LocalAddr},
     refusal::Reason,
     steering::{
         SteeringError,
-        ebpf::{Ebpf, Refused, Ring},
+        ebpf::{Ebpf, Ring},
         netns::Netns,
         nftables::Nftables,
     },
@@ -40,7 +39,8 @@ pub(super) fn spawn(app: &Arc<App>, ebpf: &Arc<Ebpf>, refused: Ring<Event>, stal
         move || kernel.beat(),
         stale_after / 6,
     ));
-    tokio::spawn(report(Arc::clone(app), refused));
+    app.refusals.begin(|counter| ebpf.counter(counter));
+    tokio::spawn(refusals::report(Arc::clone(app), refused));
     tokio::spawn(resolve(Arc::clone(app)));
     tokio::spawn(tend(Arc::clone(app), Arc::clone(ebpf)));
 }
@@ -145,31 +145,6 @@ async fn beat(
     }
 }
 
-async fn report(app: Arc<App>, refused: Ring<Event>) {
-    let ended = refused.each(|event| {
-        let Some(refused) = Refused::new(event) else {
-            return;
-        };
-        let process = &refused.call.process;
-        let id = Id::new();
-        let reason = refused.reason.counter().as_str();
-        app.metrics.refused(reason);
-        app.audit.refused(id, "kernel", reason, &refused.call);
-        tracing::info!(
-            %id,
-            reason,
-            original = %refused.call.original.0,
-            pid = process.pid,
-            uid = process.uid,
-            comm = process.comm,
-            "the kernel refused a call"
-        );
-    });
-    if let Err(error) = ended.await {
-        tracing::error!(%error, "the kernel's events can't be read");
-    }
-}
-
 async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
@@ -189,6 +164,7 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
         app.policy().upstream.sweep();
         app.metrics.handoffs(ebpf.sweep(&mut handoffs));
         app.metrics.known(ebpf.known().unwrap_or_default());
+        refusals::tell_rest(&app, &ebpf);
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }

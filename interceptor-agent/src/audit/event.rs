@@ -168,6 +168,44 @@ impl Refused {
     }
 }
 
+/// Connections that were refused for one reason, too many for a record each.
+#[derive(Debug)]
+pub(super) struct Others {
+    /// The log's.
+    pub id: Id,
+    /// `kernel`.
+    pub by: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
+impl Others {
+    /// The line.
+    pub(super) fn line(&self) -> String {
+        #[derive(Serialize)]
+        struct Record {
+            v: u8,
+            kind: &'static str,
+            time: String,
+            id: String,
+            refused: &'static str,
+            by: &'static str,
+            count: u64,
+        }
+        line(&Record {
+            v: VERSION,
+            kind: "connections",
+            time: now(),
+            id: self.id.to_string(),
+            refused: self.reason,
+            by: self.by,
+            count: self.count,
+        })
+    }
+}
+
 /// The time, as RFC 3339 has it, in UTC.
 pub fn now() -> String {
     let mut text = String::new();

@@ -3,6 +3,7 @@
 mod notify;
 
 use std::{
+    convert::Infallible,
     os::fd::RawFd,
     path::PathBuf,
     process::{Command, ExitCode},
@@ -13,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::log;
 use crate::{
-    app::{Agent, Handover},
+    app::{Agent, App, Handover},
     config::Config,
     sys,
 };
@@ -70,8 +71,11 @@ impl Args {
                         }
                     }
                 }
-                agent.stop().await;
-                Ok(ExitCode::SUCCESS)
+                let app = agent.app();
+                tokio::select! {
+                    () = agent.stop() => Ok(ExitCode::SUCCESS),
+                    never = signals.heed_while_draining(&app) => match never {},
+                }
             })
     }
 }
@@ -129,5 +133,26 @@ impl Signals {
         };
         tracing::info!("{said}");
         asked
+    }
+
+    /// An agent that ends can be told to hurry, and to open the audit file anew.
+    async fn heed_while_draining(&mut self, app: &App) -> Infallible {
+        loop {
+            let is_end = tokio::select! {
+                _ = self.terminate.recv() => true,
+                _ = self.interrupt.recv() => true,
+                _ = self.hang_up.recv() => false,
+                _ = self.upgrade.recv() => continue,
+            };
+            match is_end {
+                true => {
+                    tracing::info!(
+                        "told to stop while draining: what passes is cut, and exchanges have little time left"
+                    );
+                    app.drain.hurry();
+                }
+                false => app.audit.reopen(),
+            }
+        }
     }
 }

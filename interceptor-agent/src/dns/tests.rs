@@ -43,13 +43,8 @@ const POINTER: [u8; 2] = [0xc0, 12];
 
 fn found(message: &[u8]) -> Vec<String> {
     let wanted = |name: &str| name.eq_ignore_ascii_case("api.anthropic.com");
-    addresses(message, wanted)
-        .into_iter()
-        .map(|(address, ttl)| {
-            assert_eq!(ttl, Duration::from_secs(300));
-            address.to_string()
-        })
-        .collect()
+    let found = addresses(message, wanted).into_iter();
+    found.map(|address| address.to_string()).collect()
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod needs;
 mod pins;
 mod programs;
 pub mod survey;
+mod widens;
 
 use std::{
     collections::HashSet,
@@ -18,7 +19,6 @@ use std::{
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use aya::{
@@ -36,7 +36,7 @@ pub use pins::uninstall;
 
 use known::Known;
 
-use super::{Exempt, Scope, Steering, SteeringError, cgroup, netns::Netns};
+use super::{Exempt, Scope, Source, Steering, SteeringError, cgroup, netns::Netns};
 use crate::{
     config::{Cidr, Reach},
     original_dst::{ClientAddr, LocalAddr, Lost, OrigDstAddr, OriginalDst, Process, Steered},
@@ -257,7 +257,8 @@ impl Steering for Ebpf {
         Ok(Exempt::for_good())
     }
 
-    fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
+    fn configure(&self, scope: &Scope) -> Result<bool, SteeringError> {
+        let widens = self.widens(scope)?;
         let settings = Settings {
             stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
             tls_ports: ports(&scope.tls_ports)?,
@@ -292,12 +293,13 @@ impl Steering for Ebpf {
         *lock(&self.scope) = Some(scope.clone());
         lock(&self.settings)
             .set(0, settings, 0)
-            .map_err(SteeringError::load)
+            .map_err(SteeringError::load)?;
+        Ok(widens)
     }
 
-    fn learn(&self, address: IpAddr, ttl: Duration) {
+    fn learn(&self, address: IpAddr, source: Source) {
         if let Some(known) = &self.known
-            && let Err(error) = known.learn(address, ttl)
+            && let Err(error) = known.learn(address, source)
         {
             tracing::error!(%address, %error, "the kernel can't be told of an LLM host's address");
         }

@@ -113,10 +113,11 @@ impl Steering for Nftables {
     }
 
     /// In one transaction, which replaces what an earlier agent or config left. Where it fails, the rules are as they were.
-    fn configure(&self, scope: &Scope) -> Result<(), SteeringError> {
+    /// The rules themselves reset what was open before.
+    fn configure(&self, scope: &Scope) -> Result<bool, SteeringError> {
         apply(&ruleset::install(scope, self.mark))?;
         *self.scope.write().unwrap_or_else(PoisonError::into_inner) = Some(scope.clone());
-        Ok(())
+        Ok(false)
     }
 }
 

@@ -14,8 +14,8 @@ impl Steering for Off {
         Ok(Exempt::for_good())
     }
 
-    fn configure(&self, _: &Scope) -> Result<(), SteeringError> {
-        Ok(())
+    fn configure(&self, _: &Scope) -> Result<bool, SteeringError> {
+        Ok(false)
     }
 }
 

@@ -118,6 +118,49 @@ fn with_a_config_it_uses_that_ca_and_that_policy() -> Result<()> {
 }
 
 #[test]
+fn beside_an_agent_with_the_same_config_it_needs_none_of_its_places() -> Result<()> {
+    let world = World::new()?;
+    let path = world.dir().join("agent.sock");
+    let options = Options {
+        tables: format!(
+            "[[listeners]]\naddress = \"127.0.0.1:15480\"\n[[listeners]]\npath = {path:?}"
+        ),
+        ..Options::default()
+    };
+    let _agent = Agent::start(&world, &options)?;
+    let config = world.dir().join("interceptor.toml");
+    let config = config.to_str().context("a path in UTF-8")?;
+    let mut command = exec(&world, &[&["--config", config, "--"], &CURL[..]].concat())?;
+    let output = command.env_remove("SSL_CERT_FILE").output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    // Nothing but the log, which the config asks for.
+    assert!(told.lines().all(|line| line.starts_with('{')), "{told}");
+    assert!(told.contains("\"backend\":\"ebpf\""), "{told}");
+    let answer = String::from_utf8(output.stdout)?;
+    assert!(answer.contains("You said: at 10.77.31.8"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn where_it_cannot_begin_it_says_why_and_leaves_nothing() -> Result<()> {
+    let world = World::new()?;
+    let without = world.dir().join("without-cgroups");
+    std::fs::write(&without, "umount -a -l -t cgroup2 && exec \"$@\"")?;
+    let mut command = exec(&world, &["--via", "ebpf", "--", "true"])?;
+    command.env("AS", format!("sh {}", without.display()));
+    let output = command.output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("no cgroup-v2 file system is mounted"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "something was left: {told}");
+    Ok(())
+}
+
+#[test]
 fn the_commands_end_is_its_own() -> Result<()> {
     let world = World::new()?;
     for (script, code) in [

@@ -3,6 +3,7 @@
 mod version;
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -237,6 +238,65 @@ assert raw.exchange(passed, raw.request('hello', 'www.example.com')).startswith(
         [""; 0]
     );
     Ok(())
+}
+
+#[test]
+fn told_to_stop_while_it_drains_it_does_not_take_its_time() -> Result<()> {
+    let world = World::new()?;
+    let file = world.dir().join("audit.jsonl");
+    let mut agent = Agent::start(
+        &world,
+        &Options {
+            tables: format!("[audit]\nfile = {file:?}"),
+            ..Options::default()
+        },
+    )?;
+    let client = world.client(&agent.bundle());
+    let first = agent.pid();
+    let code = "
+import pathlib, raw, socket, sys
+passed = raw.tls(raw.connect('v4', '198.51.100.50'), 'www.example.com')
+pathlib.Path(sys.argv[1]).touch()
+passed = socket.socket(fileno=passed.detach())
+passed.settimeout(10)
+print(raw.error(lambda: [passed.recv(65536) for _ in range(9)]))
+";
+    let open = world.dir().join("open");
+    let signal = |name: &str| -> Result<()> {
+        let pid = first.to_string();
+        ensure!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()?
+                .success()
+        );
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let passing = scope.spawn(|| client.code_with(code, [&open]));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !open.exists() {
+            ensure!(Instant::now() < deadline, "the client did not begin");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        agent.upgrade()?;
+        // Both write to the file, and both have to open another one after logrotate.
+        std::fs::rename(&file, world.dir().join("old.jsonl"))?;
+        signal("HUP")?;
+        while !file.exists() {
+            ensure!(Instant::now() < deadline, "it is not opened anew");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        ensure!(is_alive(first), "it has a connection to carry");
+        // What passes is cut at once, as when an agent without a successor stops.
+        signal("TERM")?;
+        gone(first)?;
+        let passed = passing.join();
+        let passed = passed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        assert_eq!(passed, "ConnectionResetError\n");
+        ensure!(is_right(&call(&client)?), "{}", agent.log()?);
+        Ok(())
+    })
 }
 
 #[test]

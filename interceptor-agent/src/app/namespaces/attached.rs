@@ -5,11 +5,12 @@ use std::{sync::atomic::Ordering, time::Duration};
 use super::Namespaces;
 use crate::steering::SteeringError;
 
-/// How often it is looked whether every program is where it belongs: for so long, what is steered may go direct.
+/// How often it is looked whether every program is where it belongs: for so long, what is steered may go direct. And how long
+/// after a reload connections go on at most that it would have steered.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Namespaces {
-    /// Attaches what is not attached any more, and ends the connections that began meanwhile.
+    /// Attaches what is not attached any more, and ends the connections that went past the agent meanwhile.
     pub(super) fn keep_attached(&mut self) {
         match self.try_keep_attached() {
             Ok(()) => self.unattached = None,
@@ -32,6 +33,9 @@ impl Namespaces {
     fn try_keep_attached(&mut self) -> Result<(), SteeringError> {
         let cgroup = self.cgroup.again()?;
         if self.ebpf.is_attached(&cgroup)? {
+            if self.app.steers_more.swap(false, Ordering::Relaxed) {
+                self.end_earlier();
+            }
             return Ok(());
         }
         self.ebpf.attach(&cgroup)?;

@@ -41,7 +41,7 @@ impl Steered {
                 folder,
             }),
             Err(error) => {
-                folder.remove_files()?;
+                folder.end();
                 Err(error)
             }
         }
@@ -61,6 +61,7 @@ fn prepare(config: &mut Config, own_ca: bool, folder: &Folder) -> anyhow::Result
     config.steering.pin_dir = folder.bpffs().join("pins");
     config.steering.listen_port = 0;
     config.admin.listen = None;
+    config.listeners.clear();
     if own_ca {
         config.tls.ca_dir = folder.0.join("ca");
         let names = config.hosts.names();
@@ -79,9 +80,7 @@ impl Drop for Steered {
         if let Err(error) = self.cgroup.kill_and_remove() {
             eprintln!("interceptor: {error}");
         }
-        if let Err(error) = self.folder.remove() {
-            eprintln!("interceptor: {}: {error}", self.folder.0.display());
-        }
+        self.folder.end();
     }
 }
 
@@ -112,7 +111,8 @@ impl Folder {
         match sys::mount_bpffs(&folder.bpffs()) {
             Ok(()) => Ok(folder),
             Err(error) => {
-                folder.remove_files()?;
+                // What counts is why it can't be mounted.
+                let _ = folder.remove_files();
                 Err(error)
             }
         }
@@ -139,6 +139,13 @@ impl Folder {
             cgroup.kill_and_remove()?;
         }
         Ok(self.remove()?)
+    }
+
+    /// Removes it, and says so where that can't be.
+    fn end(&self) {
+        if let Err(error) = self.remove() {
+            eprintln!("interceptor: {}: {error}", self.0.display());
+        }
     }
 
     /// With the file system its pins go, and with them the links.

@@ -7,6 +7,9 @@ use interceptor_common::{Answer, Arrival, Event, Miss, Reason};
 
 use crate::{original_dst::Steered, sys};
 
+/// Items that are read before others on the same thread have their turn.
+const AT_ONCE: usize = 32;
+
 /// A call that a program refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
@@ -46,7 +49,7 @@ impl<T: aya::Pod> Ring<T> {
         Self(ring, PhantomData)
     }
 
-    /// Gives each item to `sink`, for ever.
+    /// Gives each item to `sink`, for ever. Whoever fills the buffer without end keeps nobody else on this thread waiting.
     ///
     /// # Errors
     /// The ring buffer's descriptor can't be polled.
@@ -54,12 +57,16 @@ impl<T: aya::Pod> Ring<T> {
         let mut ring = sys::poll(self.0)?;
         loop {
             let mut ready = ring.readable_mut().await?;
-            while let Some(item) = ready.get_inner_mut().next() {
+            for _ in 0..AT_ONCE {
+                let Some(item) = ready.get_inner_mut().next() else {
+                    ready.clear_ready();
+                    break;
+                };
                 if let Some(item) = sys::read_pod(&item) {
                     sink(item);
                 }
             }
-            ready.clear_ready();
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -1,11 +1,8 @@
 //! The addresses that the scope `known-hosts` steers, and the names by which it catches what they miss.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+mod book;
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Mutex, time::Instant};
 
 use aya::{
     Ebpf as Object, Pod,
@@ -19,24 +16,21 @@ use interceptor_common::name::{HEAD, TAIL};
 use super::{forget_others, has, lock, take};
 use crate::{
     config::Cidr,
-    steering::{KnownHosts, SteeringError},
+    steering::{KnownHosts, Source, SteeringError},
 };
-
-/// How long an address is steered after it was last heard of, at least: one too many costs a detour, one too few a
-/// client's first try.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
-
-/// A longer TTL is not believed (RFC 8767 §4).
-const LONGEST_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Most addresses beside the ranges: a quarter of what the maps hold.
-const CAPACITY: usize = 16 * 1024;
+use book::Book;
 
 /// In the maps: part of the config.
 const RANGE: u8 = 1;
 
-/// In the maps: heard of.
-const LEARNT: u8 = 2;
+/// In the maps: heard of, and how.
+const fn kind(source: Source) -> u8 {
+    match source {
+        Source::Serves => 2,
+        Source::Caught => 3,
+        Source::Overheard => 4,
+    }
+}
 
 /// Both sides of it: the kernel's maps, and until when each address stays in them.
 pub(super) struct Known(Mutex<Inner>);
@@ -47,7 +41,7 @@ struct Inner {
     ends: LpmTrie<MapData, [u8; TAIL], u8>,
     beginnings: LpmTrie<MapData, [u8; HEAD], u8>,
     ranges: Vec<Cidr>,
-    until: HashMap<IpAddr, Instant>,
+    book: Book,
 }
 
 impl Known {
@@ -59,12 +53,12 @@ impl Known {
             ends: take(object, "ENDS")?,
             beginnings: take(object, "BEGINNINGS")?,
             ranges: Vec::new(),
-            until: HashMap::new(),
+            book: Book::default(),
         };
-        let until = Instant::now() + KEPT;
-        let v4 = learnt(&inner.v4).map(|octets: [u8; 4]| IpAddr::from(octets));
-        let v6 = learnt(&inner.v6).map(|octets: [u8; 16]| IpAddr::from(octets));
-        inner.until = v4.chain(v6).map(|address| (address, until)).collect();
+        let (v4, v6) = (learnt(&inner.v4), learnt(&inner.v6));
+        for (address, source) in v4.into_iter().chain(v6) {
+            inner.learn(address, source)?;
+        }
         Ok(Self(Mutex::new(inner)))
     }
 
@@ -77,14 +71,14 @@ impl Known {
             ends,
             beginnings,
             ranges,
-            until,
+            book,
         } = &mut *inner;
         ranges.clone_from(&hosts.ranges);
         for range in ranges.iter() {
             put(v4, v6, *range, RANGE)?;
         }
         let wanted = |addr, prefix| {
-            has(ranges, addr, prefix) || (is_one(addr, prefix) && until.contains_key(&addr))
+            has(ranges, addr, prefix) || (is_one(addr, prefix) && book.contains(addr))
         };
         forget_others(v4, |addr: [u8; 4], prefix| wanted(addr.into(), prefix))?;
         forget_others(v6, |addr: [u8; 16], prefix| wanted(addr.into(), prefix))?;
@@ -105,61 +99,76 @@ impl Known {
         })
     }
 
+    /// Whether a range or a name is not among those that are there.
+    pub(super) fn widens(&self, hosts: &KnownHosts) -> bool {
+        let inner = lock(&self.0);
+        let (v4, v6) = (entries(&inner.v4), entries(&inner.v6));
+        let is_there = |range: &Cidr| {
+            let bits = u32::from(range.prefix);
+            let kind = match range.addr {
+                IpAddr::V4(addr) => v4.get(&(bits, addr.octets())),
+                IpAddr::V6(addr) => v6.get(&(bits, addr.octets())),
+            };
+            kind == Some(&RANGE)
+        };
+        let (ends, beginnings) = (entries(&inner.ends), entries(&inner.beginnings));
+        let names = &hosts.names;
+        let ends_are = || {
+            names
+                .ends
+                .iter()
+                .all(|(key, kind)| ends.get(key) == Some(kind))
+        };
+        let beginnings_are = || {
+            names
+                .beginnings
+                .iter()
+                .all(|key| beginnings.contains_key(key))
+        };
+        !(hosts.ranges.iter().all(is_there) && ends_are() && beginnings_are())
+    }
+
     /// Steers an address for as long as it is heard of.
-    pub(super) fn learn(&self, address: IpAddr, ttl: Duration) -> Result<(), SteeringError> {
-        let address = address.to_canonical();
-        let mut inner = lock(&self.0);
-        let until = Instant::now() + KEPT.max(ttl.min(LONGEST_TTL));
-        if let Some(known) = inner.until.get_mut(&address) {
-            *known = until.max(*known);
-            return Ok(());
-        }
-        if inner.until.len() >= CAPACITY {
-            inner.forget_oldest()?;
-        }
-        let Inner { v4, v6, ranges, .. } = &mut *inner;
-        // A range of one address stays one of the config.
-        if !has(ranges, address, bits(address)) {
-            put(v4, v6, one(address), LEARNT)?;
-        }
-        inner.until.insert(address, until);
-        Ok(())
+    pub(super) fn learn(&self, address: IpAddr, source: Source) -> Result<(), SteeringError> {
+        lock(&self.0).learn(address.to_canonical(), source)
     }
 
     /// Whether it is steered.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         let inner = lock(&self.0);
-        inner.until.contains_key(&address.to_canonical())
+        inner.book.contains(address.to_canonical())
             || inner.ranges.iter().any(|range| range.contains(address))
     }
 
     /// Forgets what was not heard of for long. How many addresses and ranges are left.
     pub(super) fn sweep(&self) -> usize {
-        let (mut inner, now) = (lock(&self.0), Instant::now());
-        let old = |(address, until): (&IpAddr, &Instant)| (*until < now).then_some(*address);
-        let old: Vec<_> = inner.until.iter().filter_map(old).collect();
-        for address in old {
-            if let Err(error) = inner.forget(address) {
+        let mut inner = lock(&self.0);
+        for address in inner.book.expire(Instant::now()) {
+            if let Err(error) = inner.remove(address) {
                 tracing::warn!(%address, %error, "an address that is old stays steered");
             }
         }
-        inner.until.len() + inner.ranges.len()
+        inner.book.len() + inner.ranges.len()
     }
 }
 
 impl Inner {
-    /// A sixteenth at a time, so that it is not done for each address of a flood.
-    fn forget_oldest(&mut self) -> Result<(), SteeringError> {
-        let mut oldest: Vec<_> = self.until.iter().map(|(a, until)| (*until, *a)).collect();
-        oldest.sort_unstable();
-        for (_, address) in oldest.into_iter().take(CAPACITY / 16) {
-            self.forget(address)?;
+    fn learn(&mut self, address: IpAddr, source: Source) -> Result<(), SteeringError> {
+        let Some(forgotten) = self.book.learn(address, source, Instant::now()) else {
+            return Ok(());
+        };
+        for address in forgotten {
+            self.remove(address)?;
         }
-        Ok(())
+        // A range of one address stays one of the config.
+        if has(&self.ranges, address, bits(address)) {
+            return Ok(());
+        }
+        put(&mut self.v4, &mut self.v6, one(address), kind(source))
+            .inspect_err(|_| self.book.forget(address))
     }
 
-    fn forget(&mut self, address: IpAddr) -> Result<(), SteeringError> {
-        self.until.remove(&address);
+    fn remove(&mut self, address: IpAddr) -> Result<(), SteeringError> {
         if has(&self.ranges, address, bits(address)) {
             return Ok(());
         }
@@ -172,11 +181,22 @@ impl Inner {
 }
 
 /// Single addresses that are in a map because they were heard of.
-fn learnt<K: Pod>(trie: &LpmTrie<MapData, K, u8>) -> impl Iterator<Item = K> {
-    trie.iter()
-        .flatten()
-        .filter(|(_, kind)| *kind == LEARNT)
-        .map(|(key, _)| key.data())
+fn learnt<K: Pod + Ord + Into<IpAddr>>(trie: &LpmTrie<MapData, K, u8>) -> Vec<(IpAddr, Source)> {
+    let source = |value| {
+        let sources = [Source::Serves, Source::Caught, Source::Overheard];
+        sources.into_iter().find(|source| kind(*source) == value)
+    };
+    let learnt = entries(trie).into_iter();
+    let learnt = learnt.filter_map(|((_, key), kind)| Some((key.into(), source(kind)?)));
+    learnt.collect()
+}
+
+/// What is in a map; an entry that a predecessor takes out meanwhile is none.
+fn entries<K: Pod + Ord>(trie: &LpmTrie<MapData, K, u8>) -> BTreeMap<(u32, K), u8> {
+    let entries = trie.iter().flatten();
+    entries
+        .map(|(key, kind)| ((key.prefix_len(), key.data()), kind))
+        .collect()
 }
 
 fn put(
