@@ -185,11 +185,11 @@ fn content(
     parts: &Parts,
     plain: &Bytes,
 ) -> Result<Outcome, MaskError> {
-    let unread = terms.decisions.unreadable != PathPolicy::Block;
+    masking.pass_unread(terms.decisions.unreadable != PathPolicy::Block);
     match head::form_boundary(&parts.headers) {
-        _ if endpoint.is_grpc() => masking.grpc(plain, unread),
+        _ if endpoint.is_grpc() => masking.grpc(plain),
         Ok(None) => masking.body(endpoint, plain),
-        Ok(Some(boundary)) => masking.form(&boundary, plain, unread),
+        Ok(Some(boundary)) => masking.form(&boundary, plain),
         Err(error) => Err(error.into()),
     }
 }

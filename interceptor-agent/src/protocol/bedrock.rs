@@ -8,7 +8,7 @@ use super::{
     Endpoint, anthropic, openai,
     response::{self, Answer},
     route::{Mount, Route::Body, Row},
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 pub(super) const MOUNTS: &[Mount] = &[("/model/{}", MODEL), ("/openai/v1", openai::ROUTES)];
@@ -89,7 +89,7 @@ const CONVERSATION: Schema = Schema {
             Place::Below("reasoningContent"),
         ),
     ],
-    json_text: &[],
+    ..GENERIC
 };
 
 const MESSAGE: Answer = Answer {

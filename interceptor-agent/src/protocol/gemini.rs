@@ -10,7 +10,7 @@ use super::{
         Route::{Body, NoBody, OptionalBody},
         Row,
     },
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 pub(super) const MOUNTS: &[Mount] = &[
@@ -120,7 +120,7 @@ const CONTENTS: Schema = Schema {
         opaque("data", Looks::Base64, Place::BinaryMedia),
         opaque("bytesBase64Encoded", Looks::Base64, Place::BinaryMedia),
     ],
-    json_text: &[],
+    ..GENERIC
 };
 
 const CANDIDATES: Answer = Answer {

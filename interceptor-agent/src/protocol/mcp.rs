@@ -8,7 +8,7 @@ use super::{
         Route::{Body, NoBody},
         Row,
     },
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 /// Servers choose their path; these are the ones that most have.
@@ -34,7 +34,7 @@ pub static MESSAGE: Endpoint = Endpoint {
             opaque("data", Looks::Base64, Place::BinaryMedia),
             opaque("blob", Looks::Base64, Place::BinaryMedia),
         ],
-        json_text: &[],
+        ..GENERIC
     },
     answer: &Answer {
         opaque: &[

@@ -10,7 +10,7 @@ use super::{
         Route::{Body, NoBody},
         Row,
     },
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 pub(super) const MOUNTS: &[Mount] = &[
@@ -71,7 +71,7 @@ const PLAIN: Schema = Schema {
         opaque("role", Looks::Name, Place::Anywhere),
         opaque("images", Looks::Image, Place::Anywhere),
     ],
-    json_text: &[],
+    ..GENERIC
 };
 
 const STREAMED: Answer = Answer {

@@ -15,6 +15,8 @@ pub struct Schema {
     pub opaque: &'static [Opaque],
     /// Keys whose string is a JSON document of its own.
     pub json_text: &'static [&'static str],
+    /// Top-level keys whose lists of numbers are text to the model: a tokenizer's ids, which nobody reads here.
+    pub token_ids: &'static [&'static str],
 }
 
 /// A string or number that is left alone: where the API has it, as long as it looks as it must there.
@@ -62,6 +64,7 @@ pub const GENERIC: Schema = Schema {
     structure: &[],
     opaque: &[],
     json_text: &[],
+    token_ids: &[],
 };
 
 /// Keys whose value is the media type of what stands beside it.

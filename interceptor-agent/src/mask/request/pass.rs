@@ -198,6 +198,10 @@ impl<'m> Pass<'m> {
                 key.range().start..value.range().end,
                 &[target(key), target(value)],
             ),
+            Span::TokenIds => {
+                self.state.report.unreadable += 1;
+                Ok(())
+            }
             Span::Json(value) => {
                 let outer = Decoded::new(value.inner_raw());
                 let Ok(doc) = json::parse(outer.text().as_bytes()) else {

@@ -5,6 +5,7 @@ mod layers;
 mod own;
 mod property;
 mod surrogates;
+mod unread;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

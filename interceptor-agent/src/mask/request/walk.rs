@@ -19,6 +19,8 @@ pub(super) enum Span<'d> {
     Member { key: Value<'d>, value: Value<'d> },
     /// A string that holds a JSON document.
     Json(Value<'d>),
+    /// Text as a tokenizer's ids stands in the unit. The ids are visited one by one, too.
+    TokenIds,
 }
 
 /// The units of a body. Top-level keys come in the schema's order, whatever order they were written in.
@@ -79,9 +81,20 @@ impl<'d> Entry<'d> {
     pub fn walk(&self, schema: &Schema, visit: &mut impl FnMut(Span<'d>)) {
         match self.key {
             None => free(self.value, visit),
-            Some(key) => Walk { schema, visit }.member(self.value, None, "", key),
+            Some(key) => {
+                let mut with_ids = schema.token_ids.iter();
+                if with_ids.any(|name| key.is_str(name)) && has_number(self.value) {
+                    visit(Span::TokenIds);
+                }
+                Walk { schema, visit }.member(self.value, None, "", key);
+            }
         }
     }
+}
+
+/// Whether this is a number, or a list that has one at any depth.
+fn has_number(value: Value) -> bool {
+    value.kind() == Kind::Number || value.items().any(has_number)
 }
 
 /// Every string, number and key of a value that is the user's own.
@@ -286,6 +299,7 @@ mod tests {
                     seen.push(match span {
                         Span::Text(value) | Span::Json(value) => &body[value.inner()],
                         Span::Member { key, value } => &body[key.range().start..value.range().end],
+                        Span::TokenIds => "IDS",
                     });
                 });
             }
@@ -343,6 +357,23 @@ mod tests {
             spans(&openai::CHAT, body),
             ["c f {}", "wav t", r#"5 "type":"y""#]
         );
+    }
+
+    #[test]
+    fn numbers_instead_of_a_text_are_told() {
+        let of = |endpoint, body| spans(endpoint, body).join(" ");
+        let embeddings = |body| of(&openai::EMBEDDINGS, body);
+        assert_eq!(
+            embeddings(r#"{"input":[[791,8],[2937]]}"#),
+            "IDS 791 8 2937"
+        );
+        assert_eq!(embeddings(r#"{"input":["a",[7]]}"#), "IDS a 7");
+        assert_eq!(embeddings(r#"{"in\u0070ut":791}"#), r"IDS in\u0070ut 791");
+        assert_eq!(embeddings(r#"{"input":["a"],"prompt":[7]}"#), "a 7");
+        assert_eq!(embeddings(r#"{"input":[{"n":7}]}"#), "7");
+        let completions = |body| of(&openai::COMPLETIONS, body);
+        assert_eq!(completions(r#"{"prompt":[791]}"#), "IDS 791");
+        assert_eq!(completions(r#"{"prompt":"a","input":[7]}"#), "a 7");
     }
 
     #[test]

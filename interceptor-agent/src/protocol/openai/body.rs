@@ -1,6 +1,6 @@
 //! Where the text of OpenAI's request bodies stands.
 
-use crate::protocol::schema::{Looks, Opaque, Place, Schema, opaque};
+use crate::protocol::schema::{GENERIC, Looks, Opaque, Place, Schema, opaque};
 
 /// Chat Completions.
 pub(in crate::protocol) const CHAT: Schema = Schema {
@@ -36,6 +36,19 @@ pub(in crate::protocol) const PLAIN: Schema = Schema {
     structure: STRUCTURE,
     opaque: OPAQUE,
     json_text: &["arguments"],
+    ..GENERIC
+};
+
+/// Text completions.
+pub(super) const COMPLETIONS: Schema = Schema {
+    token_ids: &["prompt"],
+    ..PLAIN
+};
+
+/// Embeddings.
+pub(super) const EMBEDDINGS: Schema = Schema {
+    token_ids: &["input"],
+    ..PLAIN
 };
 
 const STRUCTURE: &[&str] = &[
