@@ -4,6 +4,7 @@
 //! are numbered unit by unit (see `walk`), so that a conversation that only grows keeps those it has.
 
 mod cache;
+mod file;
 mod find;
 mod form;
 mod grpc;

@@ -113,6 +113,7 @@ const CONVERSATION: Schema = Schema {
         opaque("thinking", Looks::Any, Place::Type("thinking")),
         opaque("signature", Looks::Any, Place::Type("thinking")),
         opaque("data", Looks::Any, Place::Type("redacted_thinking")),
+        opaque("data", Looks::File, Place::Type("base64")),
         opaque("data", Looks::Base64, Place::BinaryMedia),
     ],
     ..GENERIC

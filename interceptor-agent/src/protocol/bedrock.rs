@@ -79,7 +79,7 @@ const CONVERSATION: Schema = Schema {
     opaque: &[
         opaque("type", Looks::Name, Place::Anywhere),
         opaque("role", Looks::Name, Place::Anywhere),
-        opaque("bytes", Looks::Image, Place::Below("source")),
+        opaque("bytes", Looks::File, Place::Below("source")),
         // Signed: the model refuses it changed.
         opaque("text", Looks::Any, Place::Below("reasoningText")),
         opaque("signature", Looks::Any, Place::Below("reasoningText")),

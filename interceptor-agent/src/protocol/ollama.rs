@@ -69,7 +69,7 @@ const PLAIN: Schema = Schema {
     structure: &["messages", "tool_calls", "function"],
     opaque: &[
         opaque("role", Looks::Name, Place::Anywhere),
-        opaque("images", Looks::Image, Place::Anywhere),
+        opaque("images", Looks::File, Place::Anywhere),
     ],
     ..GENERIC
 };

@@ -40,8 +40,8 @@ pub enum Looks {
     Number,
     /// Base64, plain or URL-safe.
     Base64,
-    /// Base64 of a picture, or a list of them: it begins as one does.
-    Image,
+    /// Base64 of a file, or a `data:` URL of it, or a list of such. Media is left alone; of text, what it says is text.
+    File,
 }
 
 /// Where in the API's structure an [`Opaque`] key stands.
@@ -69,9 +69,6 @@ pub const GENERIC: Schema = Schema {
 
 /// Keys whose value is the media type of what stands beside it.
 pub const MEDIA_TYPE_KEYS: &[&str] = &["media_type", "mimeType", "mime_type"];
-
-/// How pictures begin in base64: PNG, JPEG, GIF, WebP (RIFF).
-pub const IMAGE_STARTS: &[&str] = &["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR"];
 
 /// Formats whose content is left alone: what they show can't be found by looking at their bytes.
 const BINARY_MEDIA: &[&str] = &[

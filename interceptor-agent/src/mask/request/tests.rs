@@ -1,6 +1,7 @@
 //! Masking as a whole: what leaves, which token stands where, and what comes back.
 
 mod cached;
+mod files;
 mod layers;
 mod own;
 mod property;

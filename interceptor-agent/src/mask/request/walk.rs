@@ -5,13 +5,13 @@
 
 use std::{cell::OnceCell, ops::Range};
 
+use super::file::{File, TextFile};
 use crate::{
     json::{Kind, Value},
-    protocol::schema::{IMAGE_STARTS, Looks, MEDIA_TYPE_KEYS, Place, Schema, is_binary_media},
+    protocol::schema::{Looks, MEDIA_TYPE_KEYS, Place, Schema, is_binary_media},
 };
 
 /// A piece of a document that is looked at as one text.
-#[derive(Clone, Copy)]
 pub(super) enum Span<'d> {
     /// A string or number by itself, or a key.
     Text(Value<'d>),
@@ -19,6 +19,8 @@ pub(super) enum Span<'d> {
     Member { key: Value<'d>, value: Value<'d> },
     /// A string that holds a JSON document.
     Json(Value<'d>),
+    /// A string that is a file of text, in base64.
+    File(Value<'d>, TextFile),
     /// Text as a tokenizer's ids stands in the unit. The ids are visited one by one, too.
     TokenIds,
 }
@@ -165,11 +167,19 @@ impl<'d, V: FnMut(Span<'d>)> Walk<'_, &mut V> {
         if !is_plain_name(key.inner_raw()) {
             (self.visit)(Span::Text(key));
         }
-        let mut opaque = self.schema.opaque.iter();
-        if opaque.any(|rule| {
-            key.is_str(rule.key) && looks(value, rule.looks) && stands(object, below, rule.place)
-        }) {
-            return;
+        for rule in self.schema.opaque {
+            if !key.is_str(rule.key) || !stands(object, below, rule.place) {
+                continue;
+            }
+            match rule.looks {
+                Looks::File => match File::of(value) {
+                    Some(File::Media) => return,
+                    Some(File::Text(file)) => return (self.visit)(Span::File(value, file)),
+                    None => {}
+                },
+                like if looks(value, like) => return,
+                _ => {}
+            }
         }
         if value.kind() == Kind::String && self.schema.json_text.iter().any(|name| key.is_str(name))
         {
@@ -227,11 +237,6 @@ fn looks(value: Value, like: Looks) -> bool {
         (Kind::String, Looks::Any) | (Kind::Number, Looks::Any | Looks::Number) => true,
         (Kind::String, Looks::Name) => is_plain_name(value.inner_raw()),
         (Kind::String, Looks::Base64) => is_base64(value),
-        (Kind::String, Looks::Image) => {
-            let mut starts = IMAGE_STARTS.iter();
-            starts.any(|start| value.inner_raw().starts_with(start)) && is_base64(value)
-        }
-        (Kind::Array, Looks::Image) => value.items().all(|item| looks(item, like)),
         _ => false,
     }
 }
@@ -299,6 +304,7 @@ mod tests {
                     seen.push(match span {
                         Span::Text(value) | Span::Json(value) => &body[value.inner()],
                         Span::Member { key, value } => &body[key.range().start..value.range().end],
+                        Span::File(value, _) => &body[value.range()],
                         Span::TokenIds => "IDS",
                     });
                 });
@@ -339,12 +345,15 @@ mod tests {
     fn signed_and_binary_content_is_opaque_only_in_its_place() {
         let body = r#"{"messages":[{"content":[{"type":"thinking","thinking":"no","signature":"no"},{"type":"redacted_thinking","data":"no"},
             {"type":"text","thinking":"yes1"},{"type":"thinking","type":"text","thinking":"yes2"},
-            {"type":"image","source":{"type":"base64","media_type":"image/png","data":"bm8="}},
+            {"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}},
             {"type":"image","source":{"type":"base64","media_type":"image/png","data":"yes 3"}},
+            {"type":"image","source":{"type":"base64","media_type":"image/png","data":"/+7dzA=="}},
             {"type":"document","source":{"type":"base64","media_type":"text/plain","data":"eWVz"}}]}]}"#;
         assert_eq!(
             spans(&anthropic::MESSAGES, body),
-            ["yes1 yes2 base64 image/png base64 image/png yes 3 base64 text/plain eWVz"]
+            [
+                r#"yes1 yes2 base64 image/png base64 image/png yes 3 base64 image/png base64 text/plain "eWVz""#
+            ]
         );
     }
 

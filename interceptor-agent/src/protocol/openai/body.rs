@@ -91,7 +91,9 @@ const OPAQUE: &[Opaque] = &[
     // Drawn at random, and one in fifty of its length reads as a payment card.
     opaque("seed", Looks::Number, Place::Anywhere),
     opaque("data", Looks::Base64, Place::Below("input_audio")),
-    opaque("result", Looks::Image, Place::Type("image_generation_call")),
+    opaque("result", Looks::File, Place::Type("image_generation_call")),
+    opaque("file_data", Looks::File, Place::Below("file")),
+    opaque("file_data", Looks::File, Place::Type("input_file")),
     // Signed or sealed by whoever thought it.
     opaque("text", Looks::Any, Place::Below("reasoning_details")),
     opaque("summary", Looks::Any, Place::Below("reasoning_details")),
