@@ -43,10 +43,10 @@ impl File {
     }
 
     fn of_text(text: &str) -> Option<Self> {
-        let (head, digits) = cut(text)?;
-        if is_media(head, digits) {
+        if is_media(text) {
             return Some(Self::Media);
         }
+        let (head, digits) = cut(text)?;
         let bytes = decoded(digits)?;
         let text = String::from_utf8(bytes).ok();
         // Every other byte of UTF-16 is a zero, and what stands in it would be passed over.
@@ -86,7 +86,8 @@ fn cut(text: &str) -> Option<(&str, &str)> {
     (head.bytes().all(plain) && digits.bytes().all(is_digit)).then_some((head, digits))
 }
 
-fn is_digit(byte: u8) -> bool {
+/// Whether this is a digit of base64, of its padding, or a line break.
+pub(super) fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(&byte)
 }
 
@@ -95,10 +96,13 @@ fn breaks(digits: &str) -> usize {
     digits.bytes().filter(is_break).count()
 }
 
-/// Whether the digits begin as media, and what stands before them says nothing else.
-fn is_media(head: &str, digits: &str) -> bool {
+/// Whether this is base64 that begins as media, or a `data:` URL of such, which says nothing beside.
+pub(super) fn is_media(text: &str) -> bool {
     /// Digits enough for every mark of [`Media`].
     const BEGINNING: usize = 32;
+    let Some((head, digits)) = cut(text) else {
+        return false;
+    };
     let media_type = head
         .strip_prefix("data:")
         .and_then(|rest| rest.strip_suffix(";base64,"));
@@ -136,10 +140,6 @@ mod tests {
             File::Text(file) => Some(file),
             File::Media => None,
         }
-    }
-
-    fn is_media(written: &str) -> bool {
-        matches!(File::of_text(written), Some(File::Media))
     }
 
     #[test]

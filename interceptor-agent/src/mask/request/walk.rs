@@ -5,7 +5,7 @@
 
 use std::{cell::OnceCell, ops::Range};
 
-use super::file::{File, TextFile};
+use super::file::{self, File, TextFile};
 use crate::{
     json::{Kind, Value},
     protocol::schema::{Looks, MEDIA_TYPE_KEYS, Place, Schema, is_binary_media},
@@ -106,7 +106,7 @@ pub(super) fn free<'d>(value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
             .entries()
             .for_each(|(key, value)| free_member(key, value, visit)),
         Kind::Array => value.items().for_each(|item| free(item, visit)),
-        Kind::String if is_binary_url(value) => {}
+        Kind::String if is_media_url(value) => {}
         Kind::String | Kind::Number => visit(Span::Text(value)),
         Kind::True | Kind::False | Kind::Null => {}
     }
@@ -128,7 +128,7 @@ pub(super) fn free_beside<'d>(
 
 fn free_member<'d>(key: Value<'d>, value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
     match value.kind() {
-        Kind::String | Kind::Number if !is_binary_url(value) => visit(Span::Member { key, value }),
+        Kind::String | Kind::Number if !is_media_url(value) => visit(Span::Member { key, value }),
         _ => {
             visit(Span::Text(key));
             free(value, visit);
@@ -236,7 +236,10 @@ fn looks(value: Value, like: Looks) -> bool {
     match (value.kind(), like) {
         (Kind::String, Looks::Any) | (Kind::Number, Looks::Any | Looks::Number) => true,
         (Kind::String, Looks::Name) => is_plain_name(value.inner_raw()),
-        (Kind::String, Looks::Base64) => is_base64(value),
+        (Kind::String, Looks::Base64) => {
+            let text = value.text();
+            text.is_some_and(|text| text.bytes().all(file::is_digit))
+        }
         _ => false,
     }
 }
@@ -254,27 +257,11 @@ fn stands(object: Option<&Object>, below: &str, place: Place) -> bool {
     }
 }
 
-fn is_base64(value: Value) -> bool {
-    value.text().is_some_and(|text| is_base64_text(&text))
-}
-
-fn is_base64_text(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(&byte))
-}
-
-/// A `data:` URL of something that can't be read as text.
-fn is_binary_url(value: Value) -> bool {
+/// A `data:` URL of media.
+fn is_media_url(value: Value) -> bool {
     value.kind() == Kind::String
         && value.inner_raw().starts_with("data:")
-        && value.text().is_some_and(|text| {
-            let parts = text
-                .strip_prefix("data:")
-                .and_then(|rest| rest.split_once(";base64,"));
-            parts.is_some_and(|(media_type, data)| {
-                is_binary_media(media_type) && is_base64_text(data)
-            })
-        })
+        && value.text().is_some_and(|text| file::is_media(&text))
 }
 
 /// Whether this looks like a name the API chose. No class has such values.
@@ -360,12 +347,26 @@ mod tests {
     #[test]
     fn openai_arguments_are_json_and_media_is_opaque() {
         let body = r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
-            {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,bm8="}},{"type":"input_audio",
+            {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}},{"type":"input_audio",
             "input_audio":{"data":"bm8=","format":"wav"}},{"type":"text","text":"t"}]}],"seed":7,"top_k":5,"new_field":{"type":"y"}}"#;
         assert_eq!(
             spans(&openai::CHAT, body),
             ["c f {}", "wav t", r#"5 "type":"y""#]
         );
+    }
+
+    #[test]
+    fn a_url_of_media_has_to_begin_as_media() {
+        for (url, seen) in [
+            ("data:image/png;base64,iVBORw0KGgo=", ""),
+            ("data:image/png;base64,AKIAIOSFODNN7EXAMPLE", "seen"),
+            ("data:text/csv;base64,iVBORw0KGgo=", "seen"),
+            ("data:image/png;base64,iVBORw0KGgo= and more", "seen"),
+        ] {
+            let body = format!(r#"{{"messages":[{{"content":"{url}"}}]}}"#);
+            let expected = seen.replace("seen", url);
+            assert_eq!(spans(&openai::CHAT, &body), [expected], "{url}");
+        }
     }
 
     #[test]
