@@ -80,7 +80,7 @@ pub static EMBED: Endpoint = Endpoint::whole("gemini_embed", &CONTENTS, &WHOLE);
 pub static BATCH: Endpoint = Endpoint::whole("gemini_batch", &CONTENTS, &WHOLE);
 
 /// `:predict`: models that make no text
-pub static PREDICT: Endpoint = Endpoint::whole("gemini_predict", &CONTENTS, &WHOLE);
+pub static PREDICT: Endpoint = Endpoint::whole("gemini_predict", &ROWS, &WHOLE);
 
 /// `/cachedContents`
 pub static CACHED: Endpoint = Endpoint::whole("gemini_cached", &CONTENTS, &WHOLE);
@@ -108,10 +108,6 @@ const CONTENTS: Schema = Schema {
         "input_config",
         "requests",
         "request",
-        // Predicted.
-        "instances",
-        "image",
-        "video",
     ],
     opaque: &[
         opaque("role", Looks::Name, Place::Anywhere),
@@ -124,6 +120,14 @@ const CONTENTS: Schema = Schema {
         opaque("bytesBase64Encoded", Looks::Base64, Place::BinaryMedia),
     ],
     ..GENERIC
+};
+
+/// Whatever a model was made for; of its shape only media are known.
+const ROWS: Schema = Schema {
+    structure: &["image", "video"],
+    placed: &[("instances", Place::Top)],
+    rows: &["instances"],
+    ..CONTENTS
 };
 
 const CANDIDATES: Answer = Answer {

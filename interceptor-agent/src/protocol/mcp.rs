@@ -19,16 +19,33 @@ const ROUTES: &[Row] = &[
     (&["GET", "DELETE"], "/mcp", NoBody(&MESSAGE)),
 ];
 
+/// Types of content. What a person filled in is an object by the name of `content`, too, and has none of them.
+const BLOCKS: &[&str] = &[
+    "text",
+    "image",
+    "audio",
+    "resource",
+    "resource_link",
+    "tool_use",
+    "tool_result",
+];
+
 /// A JSON-RPC message and those that answer it.
 pub static MESSAGE: Endpoint = Endpoint {
     name: "mcp_message",
     request: &Schema {
-        first: &[],
-        turns: "",
-        structure: &["params", "result", "content", "resource", "_meta"],
+        placed: &[
+            ("params", Place::Top),
+            ("result", Place::Top),
+            ("_meta", Place::Below("params")),
+            ("_meta", Place::Below("result")),
+            ("content", Place::Blocks(BLOCKS)),
+            ("resource", Place::Below("content")),
+        ],
         opaque: &[
-            opaque("id", Looks::Number, Place::Anywhere),
-            opaque("progressToken", Looks::Number, Place::Anywhere),
+            opaque("id", Looks::Number, Place::Top),
+            opaque("progressToken", Looks::Number, Place::Below("params")),
+            opaque("progressToken", Looks::Number, Place::Below("_meta")),
             opaque("type", Looks::Name, Place::Anywhere),
             opaque("role", Looks::Name, Place::Anywhere),
             opaque("data", Looks::File, Place::Type("image")),

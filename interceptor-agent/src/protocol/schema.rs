@@ -11,6 +11,10 @@ pub struct Schema {
     /// Keys below which the API's structure goes on. Below any other key everything is the user's:
     /// strings, keys and numbers.
     pub structure: &'static [&'static str],
+    /// More such keys, where they stand in their place; elsewhere they are the user's.
+    pub placed: &'static [(&'static str, Place)],
+    /// Keys of structure whose objects are the user's rows: the key of a string or number says what it is.
+    pub rows: &'static [&'static str],
     /// Strings and numbers of the API's structure that are not text.
     pub opaque: &'static [Opaque],
     /// Keys whose string is a JSON document of its own.
@@ -44,17 +48,21 @@ pub enum Looks {
     File,
 }
 
-/// Where in the API's structure an [`Opaque`] key stands.
+/// Where in the API's structure a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Anywhere.
     Anywhere,
+    /// In the body itself.
+    Top,
     /// In an object whose `type` is this.
     Type(&'static str),
     /// In an object that is the value of this key.
     Below(&'static str),
     /// In an object whose media type (see [`MEDIA_TYPE_KEYS`]) names a format without readable text.
     BinaryMedia,
+    /// Anywhere, as long as its value is a list, or an object whose `type` is one of these.
+    Blocks(&'static [&'static str]),
 }
 
 /// Any JSON at all.
@@ -62,6 +70,8 @@ pub const GENERIC: Schema = Schema {
     first: &[],
     turns: "",
     structure: &[],
+    placed: &[],
+    rows: &[],
     opaque: &[],
     json_text: &[],
     token_ids: &[],

@@ -2,6 +2,7 @@
 
 mod cached;
 mod files;
+mod keyed;
 mod layers;
 mod own;
 mod property;
