@@ -9,13 +9,18 @@ mod sign;
 use std::{convert::Infallible, sync::Arc};
 
 use http::{Request, Response, header};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 
 use crate::{
     app::{App, Policy, Terms},
     config::PathPolicy,
     hosts::Host,
-    http::{answer::Answer, body, head, head_guard::HeadGuard},
+    http::{
+        answer::Answer,
+        body::{self, BodyError},
+        head,
+        head_guard::HeadGuard,
+    },
     mask::{Mode, unmask::Tokens, watch::Watch},
     protocol::{Endpoint, GENERIC, PIECE, Route, route},
     refusal::{Reason, Refusal},
@@ -91,8 +96,13 @@ async fn forward(
     if let Route::WebSocket(endpoint) = route {
         return relay::open(link, policy, terms, endpoint, request).await;
     }
-    let (endpoint, answered) = endpoint(link, terms, route, &request, body.is_end_stream())?;
-    let body = body::read(body, limits.request_body, limits.body_timeout).await?;
+    let (endpoint, answered) = endpoint(link, terms, route, &request)?;
+    let most = endpoint.map_or(0, |_| limits.request_body);
+    let body = body::read(body, most, limits.body_timeout).await;
+    let body = body.map_err(|error| match error {
+        BodyError::TooLong(0) => Refusal::new(Reason::BadRequest, "this path takes no body"),
+        error => error.into(),
+    })?;
     record.read(body.len());
     link.guard.next();
     let (parts, ()) = request.into_parts();
@@ -102,7 +112,8 @@ async fn forward(
     let vault = vault.filter(|_| terms.masker.mode() == Mode::Enforce);
     let way = mask::Way {
         limit: limits.request_body,
-        endpoint,
+        // One that is empty may come in frames of its own, and hides nothing.
+        endpoint: endpoint.filter(|_| !body.is_empty()),
         answered,
         credential: link.host.protocol.credential(),
         tenant: vault.map(|vault| vault.tenant(terms.name.as_deref())),
@@ -181,13 +192,12 @@ fn find(link: &Link, request: &Request<()>) -> Route {
     })
 }
 
-/// How the body is read, if there is one, and how the answer is.
+/// How the body is read, if there may be one, and how the answer is.
 fn endpoint(
     link: &Link,
     terms: &Terms,
     found: Route,
     request: &Request<()>,
-    bodyless: bool,
 ) -> Result<(Option<&'static Endpoint>, &'static Endpoint), Refusal> {
     let decisions = &terms.decisions;
     let (path_policy, reason) = match found {
@@ -197,14 +207,10 @@ fn endpoint(
             let what = "a piece of a larger upload: what stands across its ends can't be seen";
             return Err(Refusal::new(Reason::Unreadable, what));
         }
-        Route::Body(endpoint) => return Ok((Some(endpoint), endpoint)),
-        Route::OptionalBody(endpoint) => {
-            return Ok(((!bodyless).then_some(endpoint), endpoint));
+        Route::Body(endpoint) | Route::OptionalBody(endpoint) => {
+            return Ok((Some(endpoint), endpoint));
         }
-        Route::NoBody(endpoint) if bodyless => return Ok((None, endpoint)),
-        Route::NoBody(_) => {
-            return Err(Refusal::new(Reason::BadRequest, "this path takes no body"));
-        }
+        Route::NoBody(endpoint) => return Ok((None, endpoint)),
         Route::UpgradeRequired => return Err(Reason::UpgradeRequired.into()),
         Route::SidePath => (decisions.side_path, Reason::SidePath),
         Route::Unknown => (decisions.unknown_path, Reason::UnknownPath),
@@ -214,7 +220,7 @@ fn endpoint(
         return Err(reason.into());
     }
     let_through(link, path_policy, reason);
-    Ok(((!bodyless).then_some(&GENERIC), &GENERIC))
+    Ok((Some(&GENERIC), &GENERIC))
 }
 
 fn blocks(terms: &Terms, policy: PathPolicy) -> bool {
