@@ -6,7 +6,7 @@ use memchr::memchr2;
 
 /// One object is longer than the buffer may grow; the server is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server sent an item of more than {limit} bytes")]
+#[error("the server sent an item of more than {limit} bytes; raise limits.response_body")]
 pub struct TooLong {
     /// Most bytes of one object.
     pub limit: usize,
