@@ -18,7 +18,7 @@ const STRING: u8 = 7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventStreamError {
     /// A message of more bytes than may be held.
-    #[error("the server sent an event of more than {limit} bytes")]
+    #[error("the server sent an event of more than {limit} bytes; raise limits.response_body")]
     TooLong {
         /// Most bytes of a message.
         limit: usize,

@@ -17,7 +17,8 @@ use crate::{
     hosts::Host,
     http::{
         answer::Answer,
-        body, head,
+        body::{self, BodyError},
+        head,
         head_guard::{HeadGuard, Seen},
     },
     mask::{Mode, unmask::Tokens, watch::Watch},
@@ -98,8 +99,13 @@ async fn forward(
     if let Route::WebSocket(endpoint) = route {
         return relay::open(link, policy, terms, endpoint, names, request).await;
     }
-    let (endpoint, answered) = endpoint(link, terms, route, &request, body.is_end_stream())?;
-    let body = body::read(body, limits.request_body, limits.body_timeout).await?;
+    let (endpoint, answered) = endpoint(link, terms, route, &request)?;
+    let most = endpoint.map_or(0, |_| limits.request_body);
+    let body = body::read(body, most, limits.body_timeout).await;
+    let body = body.map_err(|error| match error {
+        BodyError::TooLong(0) => Refusal::new(Reason::BadRequest, "this path takes no body"),
+        error => error.into(),
+    })?;
     record.read(body.len());
     link.guard.next();
     let (parts, ()) = request.into_parts();
@@ -109,7 +115,8 @@ async fn forward(
     let vault = vault.filter(|_| terms.masker.mode() == Mode::Enforce);
     let way = mask::Way {
         limit: limits.request_body,
-        endpoint,
+        // One that is empty may come in frames of its own, and hides nothing.
+        endpoint: endpoint.filter(|_| !body.is_empty()),
         answered,
         names,
         handshake: false,
@@ -195,13 +202,12 @@ fn find(link: &Link, request: &Request<()>) -> Route {
     })
 }
 
-/// How the body is read, if there is one, and how the answer is.
+/// How the body is read, if there may be one, and how the answer is.
 fn endpoint(
     link: &Link,
     terms: &Terms,
     found: Route,
     request: &Request<()>,
-    bodyless: bool,
 ) -> Result<(Option<&'static Endpoint>, &'static Endpoint), Refusal> {
     let decisions = &terms.decisions;
     let (path_policy, reason) = match found {
@@ -211,14 +217,10 @@ fn endpoint(
             let what = "a piece of a larger upload: what stands across its ends can't be seen";
             return Err(Refusal::new(Reason::Unreadable, what));
         }
-        Route::Body(endpoint) => return Ok((Some(endpoint), endpoint)),
-        Route::OptionalBody(endpoint) => {
-            return Ok(((!bodyless).then_some(endpoint), endpoint));
+        Route::Body(endpoint) | Route::OptionalBody(endpoint) => {
+            return Ok((Some(endpoint), endpoint));
         }
-        Route::NoBody(endpoint) if bodyless => return Ok((None, endpoint)),
-        Route::NoBody(_) => {
-            return Err(Refusal::new(Reason::BadRequest, "this path takes no body"));
-        }
+        Route::NoBody(endpoint) => return Ok((None, endpoint)),
         Route::UpgradeRequired => return Err(Reason::UpgradeRequired.into()),
         Route::SidePath => (decisions.side_path, Reason::SidePath),
         Route::Unknown => (decisions.unknown_path, Reason::UnknownPath),
@@ -228,7 +230,7 @@ fn endpoint(
         return Err(reason.into());
     }
     let_through(link, path_policy, reason);
-    Ok(((!bodyless).then_some(&GENERIC), &GENERIC))
+    Ok((Some(&GENERIC), &GENERIC))
 }
 
 fn blocks(terms: &Terms, policy: PathPolicy) -> bool {

@@ -11,7 +11,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One event is longer than the buffer may grow; the server is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server sent an event of more than {limit} bytes")]
+#[error("the server sent an event of more than {limit} bytes; raise limits.response_body")]
 pub struct EventTooLong {
     /// Most bytes of one event.
     pub limit: usize,

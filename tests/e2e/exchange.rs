@@ -167,6 +167,38 @@ fn a_known_path_that_needs_no_body_goes_without_one() -> Result<()> {
 }
 
 #[test]
+fn an_empty_body_in_frames_of_its_own_is_none() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let client = world.client(&agent.bundle());
+    let record = world.upstream.record();
+    for http in ["--http1.1", "--http2"] {
+        for (method, path) in [
+            ("POST", "batches/batch_1/cancel"),
+            ("GET", "models"),
+            ("POST", "threads"),
+        ] {
+            let url = format!("https://api.openai.com/v1/{path}");
+            // What comes from a pipe has no length: a last chunk, or an empty frame that ends the stream.
+            client.curl([http, "--request", method, "--upload-file", "-", &url])?;
+            let seen = record.last();
+            let seen = seen.with_context(|| format!("the provider got no {method} {path}"))?;
+            assert_eq!(
+                (seen.method.as_str(), seen.target, seen.body.len()),
+                (method, format!("/v1/{path}"), 0),
+                "{http}"
+            );
+            record.clear();
+        }
+        let url = "https://api.openai.com/v1/models";
+        let ran = client.curl([http, "--request", "GET", "--data", "i-0", url])?;
+        assert!(ran.stdout.contains("this path takes no body"), "{ran:?}");
+        assert_eq!(record.requests().len(), 0);
+    }
+    Ok(())
+}
+
+#[test]
 fn an_unknown_path_is_refused_in_the_providers_shape_and_not_sent() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;

@@ -9,6 +9,7 @@ const FILES: [&str; 2] = [
     "https://api.openai.com/v1/files",
     "https://api.anthropic.com/v1/files",
 ];
+const EMBEDDINGS: &str = "https://api.openai.com/v1/embeddings";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe\xfd";
 
 fn write(world: &World, name: &str, content: &[u8]) -> Result<String> {
@@ -138,6 +139,9 @@ fn what_cannot_be_read_is_refused_unless_policy_lets_it_pass() -> Result<()> {
         assert!(ran.stdout.ends_with(&status.to_string()), "{ran:?}");
         assert!(ran.stdout.contains(code), "{ran:?}");
     }
+    let ids = r#"{"model":"stub","input":[[791,2937]]}"#;
+    let ran = client.curl(["-d", ids, EMBEDDINGS])?;
+    assert!(ran.stdout.contains("check_embedding_ctx_length"), "{ran:?}");
     assert_eq!(world.upstream.record().requests().len(), 0);
     drop(agent);
 
@@ -168,5 +172,11 @@ fn what_cannot_be_read_is_refused_unless_policy_lets_it_pass() -> Result<()> {
         "{form}"
     );
     assert!(agent.log()?.contains("unreadable"));
+    client.curl(["-d", ids, EMBEDDINGS])?;
+    let seen = world.upstream.record().last();
+    assert_eq!(
+        seen.context("the provider got nothing")?.plain,
+        ids.as_bytes()
+    );
     Ok(())
 }

@@ -116,10 +116,9 @@ fn reasons() -> impl Iterator<Item = Reason> {
     (1..).map_while(Reason::from_number)
 }
 
-/// Whether it is a connection that was refused. The resolver of every client asks the kernel for a source address by a UDP
-/// connect, which sends nothing; and a stream that was caught is steered when it is tried again.
+/// Whether it is a connection that was refused: a stream that was caught is steered when it is tried again.
 fn is_recorded(reason: Reason) -> bool {
-    !matches!(reason, Reason::Quic | Reason::Caught)
+    reason != Reason::Caught
 }
 
 /// Tells of calls as they are refused, for ever.

@@ -132,9 +132,9 @@ async fn masked(
         let body = masker.unenforced(body.clone());
         body.map(Outcome::Unchanged).ok_or(refusal)
     };
-    let (codings, plain) = match plain(way.limit, &parts, &body).await {
-        Ok((codings, plain)) => (codings, Ok(plain)),
-        Err(refusal) => (Codings::default(), Err(refusal)),
+    let (codings, plain, bare) = match plain(way.limit, &parts, &body).await {
+        Ok((codings, plain, bare)) => (codings, Ok(plain), bare),
+        Err(refusal) => (Codings::default(), Err(refusal), true),
     };
     let mut asked = Asked::Nobody;
     if let (Some(endpoint), Ok(plain)) = (endpoint, &plain) {
@@ -161,14 +161,21 @@ async fn masked(
         Err(refusal) if masker.mode() == Mode::Enforce => return Err(refusal),
         changed => changed.unwrap_or_default(),
     };
-    let changed = head_changed || matches!(outcome, Some(Outcome::Masked(_)));
+    // What a coding carries beside the body, nobody has looked at.
+    let as_coded = bare || masker.mode() != Mode::Enforce;
+    let changed = head_changed
+        || match outcome {
+            None => false,
+            Some(Outcome::Unchanged(_)) => !as_coded,
+            Some(Outcome::Masked(_)) => true,
+        };
     let (tokens, report) = masking.finish();
     let took = started.elapsed();
     let body = match outcome {
         None => MaskedBody::empty(),
-        Some(Outcome::Unchanged(same)) => same.in_original_form(body).into(),
+        Some(Outcome::Unchanged(same)) if as_coded => same.in_original_form(body).into(),
         Some(Outcome::Masked(masked)) if codings.is_empty() => masked.into(),
-        Some(Outcome::Masked(masked)) => masked
+        Some(Outcome::Masked(plain) | Outcome::Unchanged(plain)) => plain
             .recoded(async |plain| codings.encode(plain).await)
             .await?
             .into(),
@@ -193,11 +200,11 @@ fn content(
     parts: &Parts,
     plain: &Bytes,
 ) -> Result<Outcome, MaskError> {
-    let unread = terms.decisions.unreadable != PathPolicy::Block;
+    masking.pass_unread(terms.decisions.unreadable != PathPolicy::Block);
     match head::form_boundary(&parts.headers) {
-        _ if endpoint.is_grpc() => masking.grpc(plain, unread),
+        _ if endpoint.is_grpc() => masking.grpc(plain),
         Ok(None) => masking.body(endpoint, plain),
-        Ok(Some(boundary)) => masking.form(&boundary, plain, unread),
+        Ok(Some(boundary)) => masking.form(&boundary, plain),
         Err(error) => Err(error.into()),
     }
 }
@@ -251,14 +258,18 @@ impl Asked {
     }
 }
 
-/// The body without its content codings, and those.
-async fn plain(limit: usize, parts: &Parts, body: &Bytes) -> Result<(Codings, Bytes), Refusal> {
+/// The body's content codings, the body without them, and whether they carry nothing beside it.
+async fn plain(
+    limit: usize,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<(Codings, Bytes, bool), Refusal> {
     let codings = Codings::of(&parts.headers)?;
-    let plain = match codings.is_empty() {
-        true => body.clone(),
-        false => codings.decode(body, limit).await?.into(),
-    };
-    Ok((codings, plain))
+    if codings.is_empty() {
+        return Ok((codings, body.clone(), true));
+    }
+    let (plain, bare) = codings.decode(body, limit).await?;
+    Ok((codings, plain.into(), bare))
 }
 
 #[cfg(test)]

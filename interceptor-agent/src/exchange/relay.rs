@@ -30,7 +30,6 @@ use super::{Link, mask, record::Opened};
 use crate::{
     app::{Policy, Terms},
     http::{answer::Answer, head},
-    mask::response::EVENT_LIMIT,
     protocol::Endpoint,
     refusal::{Reason, Refusal},
     websocket::{self, Message, Reader, Side},
@@ -140,7 +139,7 @@ pub(super) async fn open(
         server: hyper::upgrade::on(&mut response),
         terms: Arc::clone(terms),
         endpoint,
-        answer_limit: limits.response_body.min(EVENT_LIMIT),
+        answer_limit: limits.response_body,
         idle: limits.response_timeout,
         write: limits.body_timeout,
     };

@@ -10,7 +10,7 @@ use crate::{
         head,
     },
     mask::{
-        response::{EVENT_LIMIT, Framing, Unmasker},
+        response::{Framing, Unmasker},
         unmask::Tokens,
     },
     protocol::{Endpoint, schema::is_binary_media},
@@ -19,8 +19,8 @@ use crate::{
     vault::Tenant,
 };
 
-/// The answer with values put back; held whole, up to `limit` bytes, where it can't stream, so that its length is said
-/// and a provider that breaks it off is refused instead. With nothing to put back or to look for it passes as it is.
+/// The answer with values put back; held whole where it can't stream, so that its length is said and a provider that breaks
+/// it off is refused instead. What is held, the whole or an event of a stream, has at most `limit` bytes. With nothing to put back or to look for it passes as it is.
 /// What tokens of `others`, earlier exchanges of this tenant, stand for is looked up. A stream that policy ends does so by
 /// `farewell`, if there is one.
 pub(super) async fn unmasked(
@@ -45,7 +45,7 @@ pub(super) async fn unmasked(
     whole(&response)?;
     let codings = Codings::of(response.headers())
         .map_err(|_| Refusal::new(Reason::BadAnswer, "its content coding is unknown"))?;
-    let unmasker = Unmasker::with_limits(endpoint, framing, tokens, limit, EVENT_LIMIT.min(limit));
+    let unmasker = Unmasker::with_limits(endpoint, framing, tokens, limit, limit);
     // The length changes, for parts too; and values can't be put into coded bytes, so the answer leaves uncoded.
     let changes = [
         header::CONTENT_LENGTH,

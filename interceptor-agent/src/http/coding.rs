@@ -71,17 +71,19 @@ impl Codings {
         self.0.is_empty()
     }
 
-    /// Decodes a whole body, to at most `limit` bytes at any layer.
-    pub async fn decode(&self, body: &[u8], limit: usize) -> Result<Vec<u8>, CodingError> {
+    /// Decodes a whole body, to at most `limit` bytes at any layer. Says, too, whether the coded form has nothing beside
+    /// it, like names, comments and frames to be skipped, which a decoder passes over.
+    pub async fn decode(&self, body: &[u8], limit: usize) -> Result<(Vec<u8>, bool), CodingError> {
         let mut layers = self.0.iter().rev();
         let Some(outermost) = layers.next() else {
-            return Ok(body.to_vec());
+            return Ok((body.to_vec(), true));
         };
-        let mut plain = outermost.decode(body, limit).await?;
+        let (mut plain, mut bare) = outermost.decode(body, limit).await?;
         for coding in layers {
-            plain = coding.decode(&plain, limit).await?;
+            let inner = coding.decode(&plain, limit).await?;
+            (plain, bare) = (inner.0, bare && inner.1);
         }
-        Ok(plain)
+        Ok((plain, bare))
     }
 
     /// Encodes a whole body.
@@ -99,52 +101,66 @@ impl Codings {
         mut coded: Box<dyn AsyncBufRead + Send + Unpin + 'r>,
     ) -> Box<dyn AsyncRead + Send + Unpin + 'r> {
         for coding in self.0.iter().rev() {
-            coded = Box::new(tokio::io::BufReader::new(coding.reader(coded)));
+            coded = Box::new(tokio::io::BufReader::new(coding.reader(coded, true)));
         }
         Box::new(coded)
     }
 }
 
 impl Coding {
+    /// With `all`, of every member or frame; one that stops after the first would not see what follows, and the
+    /// provider might.
     fn reader<'r>(
         self,
         coded: impl AsyncBufRead + Send + Unpin + 'r,
+        all: bool,
     ) -> Box<dyn AsyncRead + Send + Unpin + 'r> {
-        // A reader that stops after the first member or frame would not see what follows; the provider might.
         match self {
             Self::Gzip => {
                 let mut decoder = bufread::GzipDecoder::new(coded);
-                decoder.multiple_members(true);
+                decoder.multiple_members(all);
                 Box::new(decoder)
             }
             Self::Deflate => Box::new(bufread::ZlibDecoder::new(coded)),
             Self::Brotli => Box::new(bufread::BrotliDecoder::new(coded)),
             Self::Zstd => {
                 let mut decoder = bufread::ZstdDecoder::new(coded);
-                decoder.multiple_members(true);
+                decoder.multiple_members(all);
                 Box::new(decoder)
             }
         }
     }
 
-    async fn decode(self, coded: &[u8], limit: usize) -> Result<Vec<u8>, CodingError> {
+    async fn decode(self, coded: &[u8], limit: usize) -> Result<(Vec<u8>, bool), CodingError> {
         let mut input = std::io::Cursor::new(coded);
         let mut plain = Vec::with_capacity(coded.len().saturating_mul(4).min(limit));
-        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        self.reader(&mut input)
-            .take(most)
-            .read_to_end(&mut plain)
-            .await
-            .map_err(|_| CodingError::Broken)?;
-        if plain.len() > limit {
-            return Err(CodingError::TooLong(limit));
+        // A first member that is the only one is told from others.
+        let steps: &[bool] = match self {
+            Self::Gzip => &[false, true],
+            _ => &[true],
+        };
+        for &all in steps {
+            let most = (limit - plain.len()) as u64 + 1;
+            self.reader(&mut input, all)
+                .take(most)
+                .read_to_end(&mut plain)
+                .await
+                .map_err(|_| CodingError::Broken)?;
+            if plain.len() > limit {
+                return Err(CodingError::TooLong(limit));
+            }
+            if input.position() == coded.len() as u64 {
+                let bare = match self {
+                    // Flags: no name, no comment, nothing extra (RFC 1952 §2.3.1).
+                    Self::Gzip => !all && coded.get(3) == Some(&0),
+                    Self::Deflate => true,
+                    Self::Brotli | Self::Zstd => false,
+                };
+                return Ok((plain, bare));
+            }
         }
         // Bytes behind the end are read by nobody here; the provider might read them.
-        if input.position() == coded.len() as u64 {
-            Ok(plain)
-        } else {
-            Err(CodingError::Broken)
-        }
+        Err(CodingError::Broken)
     }
 
     async fn encode(self, plain: &[u8]) -> Result<Vec<u8>, CodingError> {
@@ -195,7 +211,7 @@ mod tests {
             let codings = codings(names).unwrap();
             let coded = codings.encode(&body).await.unwrap();
             assert_eq!(
-                codings.decode(&coded, body.len()).await.unwrap(),
+                codings.decode(&coded, body.len()).await.unwrap().0,
                 body,
                 "{names}"
             );
@@ -220,9 +236,41 @@ mod tests {
             coded.extend(codings.encode(b", second").await.unwrap());
             assert_eq!(
                 codings.decode(&coded, 64).await.unwrap(),
-                b"first, second",
+                (b"first, second".to_vec(), false),
                 "{name}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_form_without_room_beside_the_body_is_bare() {
+        for (names, expected) in [
+            ("gzip", true),
+            ("deflate", true),
+            ("deflate, gzip", true),
+            ("identity", true),
+            ("br", false),
+            ("zstd", false),
+            ("zstd, gzip", false),
+        ] {
+            let codings = codings(names).unwrap();
+            let coded = codings.encode(b"some text").await.unwrap();
+            let (plain, bare) = codings.decode(&coded, 64).await.unwrap();
+            assert_eq!((&plain[..], bare), (&b"some text"[..], expected), "{names}");
+        }
+        let gzip = codings("gzip").unwrap();
+        let coded = gzip.encode(b"some text").await.unwrap();
+        let mut named = coded.clone();
+        named[3] = 1 << 4;
+        named.splice(10..10, *b"a comment\0");
+        let empty = gzip.encode(b"").await.unwrap();
+        for coded in [
+            &named,
+            &[coded, empty.clone()].concat(),
+            &[empty, named.clone()].concat(),
+        ] {
+            let decoded = gzip.decode(coded, 64).await.unwrap();
+            assert_eq!(decoded, (b"some text".to_vec(), false));
         }
     }
 

@@ -4,6 +4,7 @@
 //! are numbered unit by unit (see `walk`), so that a conversation that only grows keeps those it has.
 
 mod cache;
+mod file;
 mod find;
 mod form;
 mod grpc;
@@ -92,6 +93,7 @@ impl Masker {
             state: State::new(&self.labels, scheme),
             analysis: Analysis::None,
             cache: &self.cache,
+            unread: false,
         }
     }
 
@@ -162,6 +164,8 @@ pub struct Masking<'m> {
     state: State<'m>,
     analysis: Analysis,
     cache: &'m Cache,
+    /// Whether what can't be read passes, and is counted.
+    unread: bool,
 }
 
 /// What a pass adds to, and what a pass that failed leaves as it was.
@@ -185,6 +189,11 @@ impl<'m> State<'m> {
 }
 
 impl<'m> Masking<'m> {
+    /// From here on, content that can't be read passes as it is, or doesn't, as at the beginning.
+    pub fn pass_unread(&mut self, unread: bool) {
+        self.unread = unread;
+    }
+
     /// Masks a JSON body. A quick pass does, unless a replacement brings something else to light: then a
     /// thorough one begins anew.
     ///
@@ -218,7 +227,11 @@ impl<'m> Masking<'m> {
             }
         }
         self.state = state;
-        Ok(self.enforced(result?))
+        let masked = result?;
+        match self.state.report.unreadable {
+            1.. if !self.unread => Err(MaskError::TokenIds),
+            _ => Ok(self.enforced(masked)),
+        }
     }
 
     /// Masks a text that stands by itself, such as a header's value; None if nothing changes.
@@ -379,6 +392,11 @@ pub enum MaskError {
     /// Bytes of a message are neither text, nor a message, nor a format that is left alone.
     #[error("a field is neither UTF-8 text, nor a message, nor known media")]
     UnreadableBytes,
+    /// A text stands as a tokenizer's ids.
+    #[error(
+        "a tokenizer's ids stand where a text could: send the text (LangChain: check_embedding_ctx_length=False)"
+    )]
+    TokenIds,
     /// A value stands where a token can't: in a form's boundary, in a number of protobuf.
     #[error("in what holds the body together, or in a number")]
     Unmaskable,

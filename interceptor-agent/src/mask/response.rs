@@ -30,10 +30,8 @@ use crate::{
     sse::EventTooLong,
 };
 
-/// Most bytes of a JSON response, which is held until it is whole.
+/// Most bytes of what is held until it is whole, a JSON response or one event of a stream, where the config says nothing.
 pub const BODY_LIMIT: usize = 64 << 20;
-/// Most bytes of one event of a stream.
-pub const EVENT_LIMIT: usize = 8 << 20;
 
 /// How a response body is cut into texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,7 +154,7 @@ impl Unmasker {
     /// For a response of `endpoint`, with the default limits.
     pub fn new(endpoint: &'static Endpoint, framing: Framing, tokens: Arc<TokenMap>) -> Self {
         let tokens = Tokens::new(tokens);
-        Self::with_limits(endpoint, framing, tokens, BODY_LIMIT, EVENT_LIMIT)
+        Self::with_limits(endpoint, framing, tokens, BODY_LIMIT, BODY_LIMIT)
     }
 
     /// With limits in bytes for a JSON body and for one event of a stream.

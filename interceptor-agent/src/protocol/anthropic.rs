@@ -10,7 +10,7 @@ use super::{
         Route::{Body, NoBody, OptionalBody, SidePath},
         Row,
     },
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 pub(super) const MOUNTS: &[Mount] = &[("/v1", ROUTES), ("/api", AGENT)];
@@ -113,9 +113,10 @@ const CONVERSATION: Schema = Schema {
         opaque("thinking", Looks::Any, Place::Type("thinking")),
         opaque("signature", Looks::Any, Place::Type("thinking")),
         opaque("data", Looks::Any, Place::Type("redacted_thinking")),
+        opaque("data", Looks::File, Place::Type("base64")),
         opaque("data", Looks::Base64, Place::BinaryMedia),
     ],
-    json_text: &[],
+    ..GENERIC
 };
 
 /// A message, whole or as a stream.

@@ -8,7 +8,7 @@ use super::{
     Endpoint, anthropic, openai,
     response::{self, Answer},
     route::{Mount, Route::Body, Row},
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 pub(super) const MOUNTS: &[Mount] = &[("/model/{}", MODEL), ("/openai/v1", openai::ROUTES)];
@@ -34,6 +34,11 @@ pub static COUNT_TOKENS: Endpoint = Endpoint {
     name: "bedrock_count_tokens",
     request: &Schema {
         turns: "",
+        placed: &[
+            ("input", Place::Top),
+            ("converse", Place::Below("input")),
+            ("invokeModel", Place::Below("input")),
+        ],
         ..CONVERSATION
     },
     answer: &WHOLE,
@@ -72,14 +77,13 @@ const CONVERSATION: Schema = Schema {
         "toolResult",
         "reasoningContent",
         "reasoningText",
-        // Counted.
-        "input",
-        "converse",
     ],
     opaque: &[
         opaque("type", Looks::Name, Place::Anywhere),
         opaque("role", Looks::Name, Place::Anywhere),
-        opaque("bytes", Looks::Image, Place::Below("source")),
+        opaque("bytes", Looks::File, Place::Below("source")),
+        // Counted as another maker's.
+        opaque("body", Looks::File, Place::Below("invokeModel")),
         // Signed: the model refuses it changed.
         opaque("text", Looks::Any, Place::Below("reasoningText")),
         opaque("signature", Looks::Any, Place::Below("reasoningText")),
@@ -89,7 +93,7 @@ const CONVERSATION: Schema = Schema {
             Place::Below("reasoningContent"),
         ),
     ],
-    json_text: &[],
+    ..GENERIC
 };
 
 const MESSAGE: Answer = Answer {

@@ -11,7 +11,7 @@ use super::{
         Route::{Body, NoBody, OptionalBody},
         Row,
     },
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 pub(super) const MOUNTS: &[Mount] = &[
@@ -70,6 +70,7 @@ const MESSAGES: Schema = Schema {
         opaque("seed", Looks::Number, Place::Anywhere),
     ],
     json_text: &["arguments"],
+    ..GENERIC
 };
 
 const WHOLE: Answer = Answer {

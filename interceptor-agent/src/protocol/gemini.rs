@@ -10,7 +10,7 @@ use super::{
         Route::{Body, NoBody, OptionalBody},
         Row,
     },
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 pub(super) const MOUNTS: &[Mount] = &[
@@ -80,7 +80,7 @@ pub static EMBED: Endpoint = Endpoint::whole("gemini_embed", &CONTENTS, &WHOLE);
 pub static BATCH: Endpoint = Endpoint::whole("gemini_batch", &CONTENTS, &WHOLE);
 
 /// `:predict`: models that make no text
-pub static PREDICT: Endpoint = Endpoint::whole("gemini_predict", &CONTENTS, &WHOLE);
+pub static PREDICT: Endpoint = Endpoint::whole("gemini_predict", &ROWS, &WHOLE);
 
 /// `/cachedContents`
 pub static CACHED: Endpoint = Endpoint::whole("gemini_cached", &CONTENTS, &WHOLE);
@@ -108,19 +108,26 @@ const CONTENTS: Schema = Schema {
         "input_config",
         "requests",
         "request",
-        // Predicted.
-        "instances",
-        "image",
-        "video",
     ],
     opaque: &[
         opaque("role", Looks::Name, Place::Anywhere),
         opaque("thoughtSignature", Looks::Base64, Place::Anywhere),
         opaque("thought_signature", Looks::Base64, Place::Anywhere),
+        opaque("data", Looks::File, Place::Below("inlineData")),
+        opaque("data", Looks::File, Place::Below("inline_data")),
+        opaque("bytesBase64Encoded", Looks::File, Place::Anywhere),
         opaque("data", Looks::Base64, Place::BinaryMedia),
         opaque("bytesBase64Encoded", Looks::Base64, Place::BinaryMedia),
     ],
-    json_text: &[],
+    ..GENERIC
+};
+
+/// Whatever a model was made for; of its shape only media are known.
+const ROWS: Schema = Schema {
+    structure: &["image", "video"],
+    placed: &[("instances", Place::Top)],
+    rows: &["instances"],
+    ..CONTENTS
 };
 
 const CANDIDATES: Answer = Answer {

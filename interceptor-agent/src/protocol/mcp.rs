@@ -8,7 +8,7 @@ use super::{
         Route::{Body, NoBody},
         Row,
     },
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 /// Servers choose their path; these are the ones that most have.
@@ -19,22 +19,42 @@ const ROUTES: &[Row] = &[
     (&["GET", "DELETE"], "/mcp", NoBody(&MESSAGE)),
 ];
 
+/// Types of content. What a person filled in is an object by the name of `content`, too, and has none of them.
+const BLOCKS: &[&str] = &[
+    "text",
+    "image",
+    "audio",
+    "resource",
+    "resource_link",
+    "tool_use",
+    "tool_result",
+];
+
 /// A JSON-RPC message and those that answer it.
 pub static MESSAGE: Endpoint = Endpoint {
     name: "mcp_message",
     request: &Schema {
-        first: &[],
-        turns: "",
-        structure: &["params", "result", "content", "resource", "_meta"],
+        placed: &[
+            ("params", Place::Top),
+            ("result", Place::Top),
+            ("_meta", Place::Below("params")),
+            ("_meta", Place::Below("result")),
+            ("content", Place::Blocks(BLOCKS)),
+            ("resource", Place::Below("content")),
+        ],
         opaque: &[
-            opaque("id", Looks::Number, Place::Anywhere),
-            opaque("progressToken", Looks::Number, Place::Anywhere),
+            opaque("id", Looks::Number, Place::Top),
+            opaque("progressToken", Looks::Number, Place::Below("params")),
+            opaque("progressToken", Looks::Number, Place::Below("_meta")),
             opaque("type", Looks::Name, Place::Anywhere),
             opaque("role", Looks::Name, Place::Anywhere),
+            opaque("data", Looks::File, Place::Type("image")),
+            opaque("data", Looks::File, Place::Type("audio")),
+            opaque("blob", Looks::File, Place::Below("resource")),
             opaque("data", Looks::Base64, Place::BinaryMedia),
             opaque("blob", Looks::Base64, Place::BinaryMedia),
         ],
-        json_text: &[],
+        ..GENERIC
     },
     answer: &Answer {
         opaque: &[

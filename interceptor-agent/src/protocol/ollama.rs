@@ -10,7 +10,7 @@ use super::{
         Route::{Body, NoBody},
         Row,
     },
-    schema::{Looks, Place, Schema, opaque},
+    schema::{GENERIC, Looks, Place, Schema, opaque},
 };
 
 pub(super) const MOUNTS: &[Mount] = &[
@@ -69,9 +69,9 @@ const PLAIN: Schema = Schema {
     structure: &["messages", "tool_calls", "function"],
     opaque: &[
         opaque("role", Looks::Name, Place::Anywhere),
-        opaque("images", Looks::Image, Place::Anywhere),
+        opaque("images", Looks::File, Place::Anywhere),
     ],
-    json_text: &[],
+    ..GENERIC
 };
 
 const STREAMED: Answer = Answer {

@@ -190,7 +190,7 @@ pub static CHAT: Endpoint = Endpoint {
 /// `POST /v1/completions`, Mistral's and DeepSeek's FIM
 pub static COMPLETIONS: Endpoint = Endpoint {
     name: "openai_completions",
-    request: &body::PLAIN,
+    request: &body::COMPLETIONS,
     answer: &COMPLETION,
 };
 
@@ -226,7 +226,7 @@ pub static ITEMS: Endpoint = Endpoint {
 };
 
 /// `POST /v1/embeddings`
-pub static EMBEDDINGS: Endpoint = plain("openai_embeddings");
+pub static EMBEDDINGS: Endpoint = Endpoint::whole("openai_embeddings", &body::EMBEDDINGS, &WHOLE);
 
 /// `POST /v1/moderations`
 pub static MODERATIONS: Endpoint = plain("openai_moderations");

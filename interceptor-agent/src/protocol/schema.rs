@@ -11,10 +11,16 @@ pub struct Schema {
     /// Keys below which the API's structure goes on. Below any other key everything is the user's:
     /// strings, keys and numbers.
     pub structure: &'static [&'static str],
+    /// More such keys, where they stand in their place; elsewhere they are the user's.
+    pub placed: &'static [(&'static str, Place)],
+    /// Keys of structure whose objects are the user's rows: the key of a string or number says what it is.
+    pub rows: &'static [&'static str],
     /// Strings and numbers of the API's structure that are not text.
     pub opaque: &'static [Opaque],
     /// Keys whose string is a JSON document of its own.
     pub json_text: &'static [&'static str],
+    /// Top-level keys whose lists of numbers are text to the model: a tokenizer's ids, which nobody reads here.
+    pub token_ids: &'static [&'static str],
 }
 
 /// A string or number that is left alone: where the API has it, as long as it looks as it must there.
@@ -38,21 +44,25 @@ pub enum Looks {
     Number,
     /// Base64, plain or URL-safe.
     Base64,
-    /// Base64 of a picture, or a list of them: it begins as one does.
-    Image,
+    /// Base64 of a file, or a `data:` URL of it, or a list of such. Media is left alone; of text, what it says is text.
+    File,
 }
 
-/// Where in the API's structure an [`Opaque`] key stands.
+/// Where in the API's structure a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Anywhere.
     Anywhere,
+    /// In the body itself.
+    Top,
     /// In an object whose `type` is this.
     Type(&'static str),
     /// In an object that is the value of this key.
     Below(&'static str),
     /// In an object whose media type (see [`MEDIA_TYPE_KEYS`]) names a format without readable text.
     BinaryMedia,
+    /// Anywhere, as long as its value is a list, or an object whose `type` is one of these.
+    Blocks(&'static [&'static str]),
 }
 
 /// Any JSON at all.
@@ -60,15 +70,15 @@ pub const GENERIC: Schema = Schema {
     first: &[],
     turns: "",
     structure: &[],
+    placed: &[],
+    rows: &[],
     opaque: &[],
     json_text: &[],
+    token_ids: &[],
 };
 
 /// Keys whose value is the media type of what stands beside it.
 pub const MEDIA_TYPE_KEYS: &[&str] = &["media_type", "mimeType", "mime_type"];
-
-/// How pictures begin in base64: PNG, JPEG, GIF, WebP (RIFF).
-pub const IMAGE_STARTS: &[&str] = &["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR"];
 
 /// Formats whose content is left alone: what they show can't be found by looking at their bytes.
 const BINARY_MEDIA: &[&str] = &[

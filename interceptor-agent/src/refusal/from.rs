@@ -101,7 +101,9 @@ impl From<MaskError> for Refusal {
             MaskError::NotJson(_) => (Reason::NotJson, None),
             MaskError::NotForm(_) => (Reason::NotForm, None),
             MaskError::NotGrpc(_) => (Reason::NotGrpc, None),
-            MaskError::Unreadable { .. } | MaskError::UnreadableBytes => (Reason::Unreadable, None),
+            MaskError::Unreadable { .. } | MaskError::UnreadableBytes | MaskError::TokenIds => {
+                (Reason::Unreadable, None)
+            }
             MaskError::Unmaskable => (Reason::Unmaskable, None),
             MaskError::Blocked { class } => (Reason::BlockedClass, Some(class)),
             MaskError::Incomplete { class } => (Reason::Incomplete, Some(class)),

@@ -10,7 +10,7 @@ fn a_body_that_is_no_json_is_told_so() -> Result<()> {
 mark = hostile.MARK.encode()
 text = hostile.body()
 hostile.report({name: [hostile.post(data)] for name, data in {
-    'nothing': b'',
+    'a blank': b' ',
     'cut': text[:-1],
     'no JSON': b'model=' + mark,
     'two documents': text + text,

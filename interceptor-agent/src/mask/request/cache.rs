@@ -30,7 +30,7 @@ const LEAST: usize = 512;
 pub(super) type Key = [u8; 32];
 
 /// What the units so far have left behind: values, and numbers that are taken.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Past(Key);
 
 /// What a unit did, its places relative to its first byte.

@@ -11,16 +11,11 @@ use crate::{
 };
 
 impl Masking<'_> {
-    /// Masks a multipart form. With `unread`, a part that is neither text nor known media passes as it is.
+    /// Masks a multipart form.
     ///
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
-    pub fn form(
-        &mut self,
-        boundary: &Boundary,
-        raw: &Bytes,
-        unread: bool,
-    ) -> Result<Outcome, MaskError> {
+    pub fn form(&mut self, boundary: &Boundary, raw: &Bytes) -> Result<Outcome, MaskError> {
         let parts = multipart::parse(raw, boundary)?;
         let mut out = Vec::new();
         let mut copied = 0;
@@ -28,7 +23,7 @@ impl Masking<'_> {
             let content = match readable(raw, part) {
                 Content::Text(text) => self.content(text)?,
                 Content::Media => None,
-                Content::Unreadable if unread => {
+                Content::Unreadable if self.unread => {
                     self.state.report.unreadable += 1;
                     None
                 }

@@ -15,11 +15,11 @@ const LEAST_DIGITS: usize = 11;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl Masking<'_> {
-    /// Masks a body of whole messages. With `unread`, bytes that are neither text, message nor known media pass as they are.
+    /// Masks a body of whole messages.
     ///
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
-    pub fn grpc(&mut self, raw: &Bytes, unread: bool) -> Result<Outcome, MaskError> {
+    pub fn grpc(&mut self, raw: &Bytes) -> Result<Outcome, MaskError> {
         let mut rest = &raw[..];
         let mut out = BytesMut::new();
         let mut changed = false;
@@ -27,7 +27,7 @@ impl Masking<'_> {
             if protobuf::fields(message).is_none() {
                 return Err(GrpcError::NotProtobuf.into());
             }
-            let masked = self.message(message, unread, 0)?;
+            let masked = self.message(message, self.unread, 0)?;
             changed |= masked.is_some();
             protobuf::write_message(masked.as_deref().unwrap_or(message), &mut out);
         }

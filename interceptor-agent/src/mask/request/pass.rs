@@ -1,6 +1,7 @@
 //! One pass over a request: finds, numbers, splices, and looks at what it spliced once more.
 
 mod hit;
+mod inside;
 mod replay;
 
 use std::ops::Range;
@@ -46,6 +47,8 @@ pub(super) struct Pass<'m> {
     cache: &'m Cache,
     /// Units that were looked at, to be kept if the request is masked completely.
     fresh: Vec<(Key, Seen)>,
+    /// Whether something was done inside a file of the unit at hand, which can't be replayed.
+    saw_inside: bool,
 }
 
 impl<'m> Pass<'m> {
@@ -62,6 +65,7 @@ impl<'m> Pass<'m> {
             reserved: Vec::new(),
             cache,
             fresh: Vec::new(),
+            saw_inside: false,
         }
     }
 
@@ -158,6 +162,7 @@ impl<'m> Pass<'m> {
             self.state.report.cached_bytes += raw.len();
             self.replay(&seen, whole.start, raw);
         } else {
+            self.saw_inside = false;
             let before = std::mem::take(&mut self.state.report);
             let mut result = Ok(());
             for entry in unit {
@@ -170,6 +175,7 @@ impl<'m> Pass<'m> {
             let report = std::mem::replace(&mut self.state.report, before);
             self.state.report.add(&report);
             result?;
+            let key = key.filter(|_| !self.saw_inside);
             let seen = key.and_then(|key| Some((key, self.seen(report, whole.start)?)));
             self.fresh.extend(seen);
         }
@@ -198,6 +204,11 @@ impl<'m> Pass<'m> {
                 key.range().start..value.range().end,
                 &[target(key), target(value)],
             ),
+            Span::File(value, file) => self.file(layer, value, &file),
+            Span::TokenIds => {
+                self.state.report.unreadable += 1;
+                Ok(())
+            }
             Span::Json(value) => {
                 let outer = Decoded::new(value.inner_raw());
                 let Ok(doc) = json::parse(outer.text().as_bytes()) else {

@@ -9,7 +9,7 @@ pub struct Report {
     pub fields: usize,
     /// Places where a token was put.
     pub masked: usize,
-    /// Parts of a form that went unread, by policy.
+    /// Parts of a form, fields of a message or texts as ids that went unread, by policy.
     pub unreadable: usize,
     /// How often each class was found, in the order of first sight.
     pub findings: Vec<(ClassId, u32)>,

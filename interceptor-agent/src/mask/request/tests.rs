@@ -1,10 +1,13 @@
 //! Masking as a whole: what leaves, which token stands where, and what comes back.
 
 mod cached;
+mod files;
+mod keyed;
 mod layers;
 mod own;
 mod property;
 mod surrogates;
+mod unread;
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

@@ -5,13 +5,13 @@
 
 use std::{cell::OnceCell, ops::Range};
 
+use super::file::{self, File, TextFile};
 use crate::{
     json::{Kind, Value},
-    protocol::schema::{IMAGE_STARTS, Looks, MEDIA_TYPE_KEYS, Place, Schema, is_binary_media},
+    protocol::schema::{Looks, MEDIA_TYPE_KEYS, Place, Schema, is_binary_media},
 };
 
 /// A piece of a document that is looked at as one text.
-#[derive(Clone, Copy)]
 pub(super) enum Span<'d> {
     /// A string or number by itself, or a key.
     Text(Value<'d>),
@@ -19,11 +19,15 @@ pub(super) enum Span<'d> {
     Member { key: Value<'d>, value: Value<'d> },
     /// A string that holds a JSON document.
     Json(Value<'d>),
+    /// A string that is a file of text, in base64.
+    File(Value<'d>, TextFile),
+    /// Text as a tokenizer's ids stands in the unit. The ids are visited one by one, too.
+    TokenIds,
 }
 
 /// The units of a body. Top-level keys come in the schema's order, whatever order they were written in.
 pub(super) fn units<'d>(root: Value<'d>, schema: &Schema) -> Vec<Vec<Entry<'d>>> {
-    if root.kind() != Kind::Object || schema.structure.is_empty() {
+    if root.kind() != Kind::Object || schema.structure.is_empty() && schema.placed.is_empty() {
         return vec![vec![Entry {
             key: None,
             value: root,
@@ -79,9 +83,20 @@ impl<'d> Entry<'d> {
     pub fn walk(&self, schema: &Schema, visit: &mut impl FnMut(Span<'d>)) {
         match self.key {
             None => free(self.value, visit),
-            Some(key) => Walk { schema, visit }.member(self.value, None, "", key),
+            Some(key) => {
+                let mut with_ids = schema.token_ids.iter();
+                if with_ids.any(|name| key.is_str(name)) && has_number(self.value) {
+                    visit(Span::TokenIds);
+                }
+                Walk { schema, visit }.member(self.value, None, "", key);
+            }
         }
     }
+}
+
+/// Whether this is a number, or a list that has one at any depth.
+fn has_number(value: Value) -> bool {
+    value.kind() == Kind::Number || value.items().any(has_number)
 }
 
 /// Every string, number and key of a value that is the user's own.
@@ -91,7 +106,7 @@ pub(super) fn free<'d>(value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
             .entries()
             .for_each(|(key, value)| free_member(key, value, visit)),
         Kind::Array => value.items().for_each(|item| free(item, visit)),
-        Kind::String if is_binary_url(value) => {}
+        Kind::String if is_media_url(value) => {}
         Kind::String | Kind::Number => visit(Span::Text(value)),
         Kind::True | Kind::False | Kind::Null => {}
     }
@@ -113,7 +128,7 @@ pub(super) fn free_beside<'d>(
 
 fn free_member<'d>(key: Value<'d>, value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
     match value.kind() {
-        Kind::String | Kind::Number if !is_binary_url(value) => visit(Span::Member { key, value }),
+        Kind::String | Kind::Number if !is_media_url(value) => visit(Span::Member { key, value }),
         _ => {
             visit(Span::Text(key));
             free(value, visit);
@@ -149,21 +164,45 @@ impl<'d, V: FnMut(Span<'d>)> Walk<'_, &mut V> {
         below: &str,
         key: Value<'d>,
     ) {
+        if matches!(value.kind(), Kind::String | Kind::Number) && self.schema.rows.contains(&below)
+        {
+            return free_member(key, value, self.visit);
+        }
         if !is_plain_name(key.inner_raw()) {
             (self.visit)(Span::Text(key));
         }
-        let mut opaque = self.schema.opaque.iter();
-        if opaque.any(|rule| {
-            key.is_str(rule.key) && looks(value, rule.looks) && stands(object, below, rule.place)
-        }) {
-            return;
+        let stands = |name: &str, place| key.is_str(name) && stands(value, object, below, place);
+        for rule in self.schema.opaque {
+            if !stands(rule.key, rule.place) {
+                continue;
+            }
+            match rule.looks {
+                Looks::File => match File::of(value) {
+                    Some(File::Media) => return,
+                    Some(File::Text(file)) => return (self.visit)(Span::File(value, file)),
+                    None => {}
+                },
+                like if looks(value, like) => return,
+                _ => {}
+            }
         }
         if value.kind() == Kind::String && self.schema.json_text.iter().any(|name| key.is_str(name))
         {
             return (self.visit)(Span::Json(value));
         }
-        match self.schema.structure.iter().find(|name| key.is_str(name)) {
-            Some(name) => self.structure(value, name),
+        let anywhere = self
+            .schema
+            .structure
+            .iter()
+            .map(|name| (name, Place::Anywhere));
+        let placed = self
+            .schema
+            .placed
+            .iter()
+            .map(|(name, place)| (name, *place));
+        let mut structure = anywhere.chain(placed);
+        match structure.find(|(name, place)| stands(name, *place)) {
+            Some((name, _)) => self.structure(value, name),
             None => free(value, self.visit),
         }
     }
@@ -213,19 +252,19 @@ fn looks(value: Value, like: Looks) -> bool {
     match (value.kind(), like) {
         (Kind::String, Looks::Any) | (Kind::Number, Looks::Any | Looks::Number) => true,
         (Kind::String, Looks::Name) => is_plain_name(value.inner_raw()),
-        (Kind::String, Looks::Base64) => is_base64(value),
-        (Kind::String, Looks::Image) => {
-            let mut starts = IMAGE_STARTS.iter();
-            starts.any(|start| value.inner_raw().starts_with(start)) && is_base64(value)
+        (Kind::String, Looks::Base64) => {
+            let text = value.text();
+            text.is_some_and(|text| text.bytes().all(file::is_digit))
         }
-        (Kind::Array, Looks::Image) => value.items().all(|item| looks(item, like)),
         _ => false,
     }
 }
 
-fn stands(object: Option<&Object>, below: &str, place: Place) -> bool {
+/// Whether `value`, a member of `object` below the structural key `below`, stands there.
+fn stands(value: Value, object: Option<&Object>, below: &str, place: Place) -> bool {
     match place {
         Place::Anywhere => true,
+        Place::Top => object.is_none(),
         Place::Below(name) => below == name,
         Place::Type(name) => object
             .and_then(|object| *object.kind.get_or_init(|| object.only("type")))
@@ -233,30 +272,20 @@ fn stands(object: Option<&Object>, below: &str, place: Place) -> bool {
         Place::BinaryMedia => {
             object.is_some_and(|object| *object.is_binary.get_or_init(|| object.is_binary()))
         }
+        Place::Blocks(kinds) => {
+            let kind = Object::of(value).only("type");
+            let mut known = kinds.iter();
+            value.kind() == Kind::Array
+                || kind.is_some_and(|kind| known.any(|known| kind.is_str(known)))
+        }
     }
 }
 
-fn is_base64(value: Value) -> bool {
-    value.text().is_some_and(|text| is_base64_text(&text))
-}
-
-fn is_base64_text(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(&byte))
-}
-
-/// A `data:` URL of something that can't be read as text.
-fn is_binary_url(value: Value) -> bool {
+/// A `data:` URL of media.
+fn is_media_url(value: Value) -> bool {
     value.kind() == Kind::String
         && value.inner_raw().starts_with("data:")
-        && value.text().is_some_and(|text| {
-            let parts = text
-                .strip_prefix("data:")
-                .and_then(|rest| rest.split_once(";base64,"));
-            parts.is_some_and(|(media_type, data)| {
-                is_binary_media(media_type) && is_base64_text(data)
-            })
-        })
+        && value.text().is_some_and(|text| file::is_media(&text))
 }
 
 /// Whether this looks like a name the API chose. No class has such values.
@@ -268,99 +297,4 @@ fn is_plain_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        json,
-        protocol::{Endpoint, GENERIC, anthropic, openai},
-    };
-
-    /// The raw text of each span, unit by unit.
-    fn spans(endpoint: &Endpoint, body: &str) -> Vec<String> {
-        let doc = json::parse(body.as_bytes()).unwrap();
-        let mut units_seen = Vec::new();
-        for unit in units(doc.root(), endpoint.request) {
-            let mut seen: Vec<&str> = Vec::new();
-            for entry in &unit {
-                entry.walk(endpoint.request, &mut |span| {
-                    seen.push(match span {
-                        Span::Text(value) | Span::Json(value) => &body[value.inner()],
-                        Span::Member { key, value } => &body[key.range().start..value.range().end],
-                    });
-                });
-            }
-            units_seen.push(seen.join(" "));
-        }
-        units_seen
-    }
-
-    #[test]
-    fn units_come_in_canonical_order() {
-        let body = r#"{"model":"m","messages":[{"content":"u1","role":"user"},{"role":"assistant","content":[{"type":"text","text":"a1"}]}],
-            "metadata":{"user_id":"x"},"tools":[{"name":"t","input_schema":{"properties":{"p":{"description":"d"}}}}],"system":"s"}"#;
-        let seen = spans(&anthropic::MESSAGES, body);
-        assert_eq!(
-            seen,
-            [
-                "s",
-                r#"t properties p "description":"d""#,
-                "u1",
-                "a1",
-                r#"m "user_id":"x""#
-            ]
-        );
-    }
-
-    #[test]
-    fn the_users_own_data_has_no_opaque_keys() {
-        let body = r#"{"messages":[{"role":"r","content":[{"type":"tool_use","id":"toolu","name":"n","input":{"id":"i","type":[1,"t"]}},
-            {"type":"tool_result","tool_use_id":"toolu","content":[{"type":"text","text":"out"}]}]}]}"#;
-        assert_eq!(
-            spans(&anthropic::MESSAGES, body),
-            [r#"toolu n "id":"i" type 1 t toolu out"#]
-        );
-    }
-
-    #[test]
-    fn signed_and_binary_content_is_opaque_only_in_its_place() {
-        let body = r#"{"messages":[{"content":[{"type":"thinking","thinking":"no","signature":"no"},{"type":"redacted_thinking","data":"no"},
-            {"type":"text","thinking":"yes1"},{"type":"thinking","type":"text","thinking":"yes2"},
-            {"type":"image","source":{"type":"base64","media_type":"image/png","data":"bm8="}},
-            {"type":"image","source":{"type":"base64","media_type":"image/png","data":"yes 3"}},
-            {"type":"document","source":{"type":"base64","media_type":"text/plain","data":"eWVz"}}]}]}"#;
-        assert_eq!(
-            spans(&anthropic::MESSAGES, body),
-            ["yes1 yes2 base64 image/png base64 image/png yes 3 base64 text/plain eWVz"]
-        );
-    }
-
-    #[test]
-    fn openai_arguments_are_json_and_media_is_opaque() {
-        let body = r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},
-            {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,bm8="}},{"type":"input_audio",
-            "input_audio":{"data":"bm8=","format":"wav"}},{"type":"text","text":"t"}]}],"seed":7,"top_k":5,"new_field":{"type":"y"}}"#;
-        assert_eq!(
-            spans(&openai::CHAT, body),
-            ["c f {}", "wav t", r#"5 "type":"y""#]
-        );
-    }
-
-    #[test]
-    fn odd_shapes_are_text() {
-        assert_eq!(
-            spans(&anthropic::MESSAGES, r#"["a",{"role":"b"}]"#),
-            [r#"a "role":"b""#]
-        );
-        assert_eq!(
-            spans(
-                &anthropic::MESSAGES,
-                r#"{"messages":"m","type":{"id":"i"},"Odd Key":1}"#
-            ),
-            [r#"m "id":"i" Odd Key 1"#]
-        );
-        assert_eq!(
-            spans(&GENERIC, r#"{"model":"m","messages":[{"role":"r"}]}"#),
-            [r#""model":"m" messages "role":"r""#]
-        );
-    }
-}
+mod tests;

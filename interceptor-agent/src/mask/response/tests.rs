@@ -90,6 +90,27 @@ fn limits_are_errors() {
 }
 
 #[test]
+fn an_event_may_be_as_long_as_a_body() {
+    let picture = "A".repeat(9 << 20);
+    for (framing, end) in [(Framing::Sse, "\n\n"), (Framing::Items, "\n")] {
+        let head = if framing == Framing::Sse {
+            "data: "
+        } else {
+            ""
+        };
+        let body = |text| format!(r#"{head}{{"picture":"{picture}","text":"{text}"}}{end}"#);
+        let map = map(&[("EC2_001", "i-0abc")]);
+        let mut unmasker = Unmasker::new(&GENERIC, framing, map);
+        let mut out = BytesMut::new();
+        for chunk in body("EC2_001").as_bytes().chunks(16 << 10) {
+            unmasker.push(chunk, &mut out).unwrap();
+        }
+        unmasker.finish(&mut out).unwrap();
+        assert!(out == body("i-0abc"), "{framing:?}");
+    }
+}
+
+#[test]
 fn what_is_not_json_is_text() {
     let map = map(&[("EC2_001", "i-0abc"), ("PEM_001", "a\nb")]);
     let page = b"<p>EC2_001: bad gateway \xff</p>";

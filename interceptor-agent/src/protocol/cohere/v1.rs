@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         Endpoint,
         response::{self, Answer, Channel, Ends, PieceEvent, Step, Stream, index},
-        schema::{Looks, Place, Schema, opaque},
+        schema::{GENERIC, Looks, Place, Schema, opaque},
     },
 };
 
@@ -35,7 +35,7 @@ const HISTORY: Schema = Schema {
     turns: "chat_history",
     structure: &["chat_history", "tool_calls", "tool_results", "call"],
     opaque: &[opaque("seed", Looks::Number, Place::Anywhere)],
-    json_text: &[],
+    ..GENERIC
 };
 
 const STREAMED: Answer = Answer {

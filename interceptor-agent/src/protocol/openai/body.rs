@@ -1,6 +1,6 @@
 //! Where the text of OpenAI's request bodies stands.
 
-use crate::protocol::schema::{Looks, Opaque, Place, Schema, opaque};
+use crate::protocol::schema::{GENERIC, Looks, Opaque, Place, Schema, opaque};
 
 /// Chat Completions.
 pub(in crate::protocol) const CHAT: Schema = Schema {
@@ -36,6 +36,19 @@ pub(in crate::protocol) const PLAIN: Schema = Schema {
     structure: STRUCTURE,
     opaque: OPAQUE,
     json_text: &["arguments"],
+    ..GENERIC
+};
+
+/// Text completions.
+pub(super) const COMPLETIONS: Schema = Schema {
+    token_ids: &["prompt"],
+    ..PLAIN
+};
+
+/// Embeddings.
+pub(super) const EMBEDDINGS: Schema = Schema {
+    token_ids: &["input"],
+    ..PLAIN
 };
 
 const STRUCTURE: &[&str] = &[
@@ -78,7 +91,9 @@ const OPAQUE: &[Opaque] = &[
     // Drawn at random, and one in fifty of its length reads as a payment card.
     opaque("seed", Looks::Number, Place::Anywhere),
     opaque("data", Looks::Base64, Place::Below("input_audio")),
-    opaque("result", Looks::Image, Place::Type("image_generation_call")),
+    opaque("result", Looks::File, Place::Type("image_generation_call")),
+    opaque("file_data", Looks::File, Place::Below("file")),
+    opaque("file_data", Looks::File, Place::Type("input_file")),
     // Signed or sealed by whoever thought it.
     opaque("text", Looks::Any, Place::Below("reasoning_details")),
     opaque("summary", Looks::Any, Place::Below("reasoning_details")),

@@ -5,7 +5,7 @@ use crate::{
     protocol::{
         Endpoint,
         response::{self, Answer, Channel, Ends, PieceEvent, Step, Stream, number},
-        schema::{Looks, Place, Schema, opaque},
+        schema::{GENERIC, Looks, Place, Schema, opaque},
     },
 };
 
@@ -41,6 +41,7 @@ const EVENTS: Schema = Schema {
         opaque("audio", Looks::Base64, Place::Anywhere),
     ],
     json_text: &["arguments"],
+    ..GENERIC
 };
 
 /// Whether a client's event carries speech, or leaves open whether it does.

@@ -24,7 +24,8 @@ fn masked_in(mode: Mode, raw: &Bytes, unread: bool) -> Result<Outcome, MaskError
     let boundary = Boundary::of_content_type("multipart/form-data; boundary=b");
     let masker = Masker::new(Detectors::builtin(), mode);
     let mut masking = masker.begin();
-    masking.form(&boundary.unwrap().unwrap(), raw, unread)
+    masking.pass_unread(unread);
+    masking.form(&boundary.unwrap().unwrap(), raw)
 }
 
 fn masked(parts: &[(&str, &[u8])]) -> Result<Bytes, MaskError> {
@@ -142,7 +143,7 @@ fn a_value_in_the_boundary_is_refused() {
     ));
     let boundary = Boundary::of_content_type(&format!("multipart/form-data; boundary={ID}"));
     let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-    let masked = masker.begin().form(&boundary.unwrap().unwrap(), &raw, true);
+    let masked = masker.begin().form(&boundary.unwrap().unwrap(), &raw);
     assert_eq!(masked.unwrap_err(), MaskError::Unmaskable);
 }
 

@@ -21,7 +21,9 @@ fn body(message: &[u8]) -> Bytes {
 
 fn masked(raw: &Bytes, unread: bool) -> Result<Outcome, MaskError> {
     let masker = Masker::new(Detectors::builtin(), Mode::Enforce);
-    masker.begin().grpc(raw, unread)
+    let mut masking = masker.begin();
+    masking.pass_unread(unread);
+    masking.grpc(raw)
 }
 
 /// A request to generate content: model, and one content of one part.

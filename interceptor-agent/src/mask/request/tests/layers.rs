@@ -110,17 +110,6 @@ fn what_only_looks_encoded_stays() {
 }
 
 #[test]
-fn a_document_that_is_text_is_looked_into_and_a_picture_is_not() {
-    let document = |media_type: &str, data: &str| {
-        let source = serde_json::json!({"type": "base64", "media_type": media_type, "data": data});
-        messages(&serde_json::json!({"messages": [{"content": [{"type": "document", "source": source}]}]}).to_string())
-    };
-    let data = base64(format!("the instance {ID}").as_bytes());
-    assert!(document("text/plain", &data).contains("EC2_001"));
-    assert!(document("image/png", &data).contains(&data));
-}
-
-#[test]
 fn a_value_that_a_line_cuts_is_one() {
     let (left, right) = ID.split_at(9);
     let text = format!("the instance {left}\n{right} is down\nand others");

@@ -22,7 +22,7 @@ fn answered(
     tokens: Tokens,
     body: &[u8],
 ) -> Result<String, UnmaskError> {
-    let mut unmasker = Unmasker::with_limits(endpoint, framing, tokens, BODY_LIMIT, EVENT_LIMIT);
+    let mut unmasker = Unmasker::with_limits(endpoint, framing, tokens, BODY_LIMIT, BODY_LIMIT);
     let mut out = BytesMut::new();
     let (first, second) = body.split_at(body.len() / 2);
     unmasker.push(first, &mut out)?;
