@@ -15,14 +15,16 @@ pub enum Media {
 }
 
 impl Media {
-    /// What a media type, in lower case and without parameters, stands for; `None`: nothing that is left alone.
+    /// What a media type, in lower case and without parameters, stands for; `None`: nothing that is left alone. Formats have
+    /// many names: what calls itself one of these has to begin as one, too.
     pub fn of_type(media_type: &str) -> Option<Self> {
-        let kind = media_type.split('/').next().unwrap_or_default();
-        is_binary_media(media_type).then_some(match kind {
-            "image" => Self::Image,
-            "audio" | "video" => Self::Recording,
-            _ => Self::Document,
-        })
+        match media_type.split_once('/')? {
+            // Text.
+            ("image", name) if name.starts_with("svg") => None,
+            ("image", _) => Some(Self::Image),
+            ("audio" | "video", _) => Some(Self::Recording),
+            _ => is_binary_media(media_type).then_some(Self::Document),
+        }
     }
 
     /// What the bytes begin as.
@@ -83,12 +85,26 @@ mod tests {
             ("audio/wav", b"RIFF\0\0\0\0WAVEfmt "),
             ("audio/mpeg", b"ID3\x04\0"),
             ("video/mp4", b"\0\0\0\x18ftypisom\0"),
+            ("audio/m4a", b"\0\0\0\x1cftypM4A \0"),
+            ("audio/x-m4a", b"\0\0\0\x1cftypM4A \0"),
+            ("audio/wave", b"RIFF\0\0\0\0WAVEfmt "),
+            ("audio/x-flac", b"fLaC\0\0\0\x22"),
+            ("audio/opus", b"OggS\0\x02"),
+            ("video/x-matroska", b"\x1a\x45\xdf\xa3"),
+            ("image/x-png", b"\x89PNG\r\n\x1a\n\0"),
             ("application/pdf", b"%PDF-1.7\n\xe2"),
         ] {
             assert!(Media::of_type(name).is_some());
             assert_eq!(Media::of_type(name), Media::of_bytes(bytes), "{name}");
         }
-        for name in ["text/csv", "image/svg+xml", "application/zip", ""] {
+        for name in [
+            "text/csv",
+            "image/svg+xml",
+            "image/svg",
+            "application/zip",
+            "audio",
+            "",
+        ] {
             assert_eq!(Media::of_type(name), None, "{name}");
         }
         for bytes in [

@@ -140,7 +140,7 @@ impl Coding {
             _ => &[true],
         };
         for &all in steps {
-            let most = (limit - plain.len()) as u64 + 1;
+            let most = ((limit - plain.len()) as u64).saturating_add(1);
             self.reader(&mut input, all)
                 .take(most)
                 .read_to_end(&mut plain)

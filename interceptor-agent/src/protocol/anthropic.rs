@@ -27,7 +27,7 @@ pub(super) const ROUTES: &[Row] = &[
         "/messages/batches/{}/cancel",
         OptionalBody(&OBJECT),
     ),
-    (&["GET"], "/messages/batches/{}/results", NoBody(&BATCHES)),
+    (&["GET"], "/messages/batches/{}/results", NoBody(&RESULTS)),
     (&["POST"], "/complete", Body(&COMPLETE)),
     (&["POST"], "/files", Body(&OBJECT)),
     (&["GET"], "/files", NoBody(&OBJECT)),
@@ -59,7 +59,7 @@ pub static COUNT_TOKENS: Endpoint = Endpoint {
     ..MESSAGES
 };
 
-/// `POST /v1/messages/batches`, and its results, which are lines of JSON.
+/// `POST /v1/messages/batches`
 pub static BATCHES: Endpoint = Endpoint {
     name: "anthropic_batches",
     request: &Schema {
@@ -68,6 +68,16 @@ pub static BATCHES: Endpoint = Endpoint {
         ..CONVERSATION
     },
     answer: &WHOLE,
+};
+
+/// What came of a batch: lines of JSON, by whatever content type.
+pub static RESULTS: Endpoint = Endpoint {
+    name: "anthropic_results",
+    answer: &Answer {
+        file: true,
+        ..WHOLE
+    },
+    ..MESSAGES
 };
 
 /// `POST /v1/complete`

@@ -77,6 +77,7 @@ const ROWS: &[(&str, State)] = &[
     ("anthropic_count_tokens", NOTHING),
     ("anthropic_complete", NOTHING),
     ("anthropic_batches", KEPT),
+    ("anthropic_results", KEPT),
     ("anthropic_object", KEPT),
     ("anthropic_content", KEPT),
     (

@@ -90,6 +90,24 @@ fn limits_are_errors() {
 }
 
 #[test]
+fn results_of_a_batch_are_lines_by_whatever_type() {
+    let map = map(&[("PEM_001", "a\nb")]);
+    for kind in ["application/binary", "text/plain", "application/json", ""] {
+        let framing = Framing::of(&anthropic::RESULTS, kind);
+        let mut unmasker = Unmasker::new(&anthropic::RESULTS, framing, map.clone());
+        let mut out = BytesMut::new();
+        let lines = b"{\"text\":\"PEM_001\"}\n{\"text\":\"PEM_001\"}\n";
+        unmasker.push(lines, &mut out).unwrap();
+        unmasker.finish(&mut out).unwrap();
+        assert_eq!(
+            out,
+            r#"{"text":"a\nb"}"#.to_owned() + "\n" + r#"{"text":"a\nb"}"# + "\n",
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn an_event_may_be_as_long_as_a_body() {
     let picture = "A".repeat(9 << 20);
     for (framing, end) in [(Framing::Sse, "\n\n"), (Framing::Items, "\n")] {

@@ -87,6 +87,17 @@ fn bodies_go_to_their_endpoints() {
         (Protocol::Azure, "/openai/v1/responses", &openai::RESPONSES),
         (Protocol::Azure, "/openai/responses", &openai::RESPONSES),
         (
+            Protocol::Azure,
+            "/anthropic/v1/messages",
+            &anthropic::MESSAGES,
+        ),
+        (Protocol::Azure, "/models/chat/completions", &openai::CHAT),
+        (
+            Protocol::Azure,
+            "/models/images/embeddings",
+            &openai::EMBEDDINGS,
+        ),
+        (
             Protocol::Gemini,
             "/v1beta/models/gemini-2.5-pro:generateContent",
             &gemini::GENERATE,
