@@ -124,6 +124,9 @@ fn reloaded_it_ends_what_it_would_have_steered() -> Result<()> {
 fn handed_over_it_ends_them_too_and_nothing_of_its_predecessor() -> Result<()> {
     let (world, _others) = world()?;
     let mut agent = Agent::start(&world, &steering("ports = [443]"))?;
+    // As where the whole machine is steered: its own connections are of the cgroup, too.
+    let processes = world.cgroup.path().join("cgroup.procs");
+    std::fs::write(processes, agent.pid().to_string())?;
     let client = world.client(&agent.bundle());
     let code = "
 import pathlib, raw, sys, time
