@@ -13,8 +13,9 @@ mod tasks;
 
 use std::{
     net::{IpAddr, SocketAddr},
+    os::unix::process::parent_id,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -88,6 +89,8 @@ pub struct App {
     attached: AtomicBool,
     /// More is steered than before: what is open to there went past the agent, and is to be ended.
     steers_more: AtomicBool,
+    /// The process that this one took over from.
+    predecessor: OnceLock<u32>,
     /// A successor is starting, or serves already.
     hands_over: AtomicBool,
 }
@@ -118,6 +121,7 @@ impl App {
             )),
             attached: AtomicBool::new(true),
             steers_more: AtomicBool::new(false),
+            predecessor: OnceLock::new(),
             hands_over: AtomicBool::new(false),
             steering,
         })
@@ -162,6 +166,12 @@ impl App {
     /// Has connections ended that went past the agent, if it `steers_more` than when they began.
     fn end_past(&self, steers_more: bool) {
         self.steers_more.fetch_or(steers_more, Ordering::Relaxed);
+    }
+
+    /// The process that this one took over from, as long as it is there: it is this one's parent.
+    fn predecessor(&self) -> Option<u32> {
+        let pid = self.predecessor.get().copied();
+        pid.filter(|pid| *pid == parent_id())
     }
 
     /// Whether all that is to be steered is, as far as is known.
@@ -233,8 +243,10 @@ impl Agent {
         let admin = bind_admin(config, |address| handover.at(own.cookie(), address)).await?;
         let listeners = Listeners::bind(&config.listeners, &mut handover, own.cookie())?;
         let addresses = listeners.addresses()?;
-        // A predecessor's own connections are none from before.
         let alone = handover.is_none();
+        if !alone {
+            let _ = app.predecessor.set(parent_id());
+        }
         let mut namespaces = Namespaces::begin(
             &app,
             &ebpf,
@@ -254,7 +266,8 @@ impl Agent {
         let begun = ebpf.attach(cgroup)?;
         // What came while the programs were not there to tell.
         namespaces.look();
-        if (begun || steers_more) && alone {
+        // Under a predecessor there was nothing else to begin.
+        if steers_more || (begun && alone) {
             namespaces.end_earlier();
         }
 

@@ -4,9 +4,9 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use interceptor_tests::{Agent, World};
 
 use crate::known_hosts::{ask, assert_masked, counted, options, status, world};
@@ -156,5 +156,60 @@ for message in (b'', b'x', bytes(12), b'\\x80' * 12, b'\\xc0' * 600, b'\\x81' * 
     let client = world.client(&agent.bundle());
     assert_eq!(client.code(code)?, "True\n".repeat(7));
     assert_eq!(status(&world)?["known_addresses"], before);
+    Ok(())
+}
+
+/// 100,000 addresses in answers that nobody asked for, for a week each; how many of the answers were sent.
+const FORGE: &str = "
+import raw, socket
+near, far = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
+far.bind(('127.0.0.1', 53))
+near.bind(('127.0.0.1', 0))
+name = b'\\x03api\\x09anthropic\\x03com\\x00'
+address, sent = 10 << 24, 0
+while address < (10 << 24) + 100_000:
+    message = bytes([0, 0, 0x80, 0, 0, 1, 0, 50, 0, 0, 0, 0]) + name + bytes([0, 1, 0, 1])
+    for _ in range(50):
+        address += 1
+        message += bytes([0xc0, 12, 0, 1, 0, 1, 0, 9, 0x3a, 0x80, 0, 4]) + address.to_bytes(4, 'big')
+    far.sendto(message, near.getsockname())
+    near.recv(4096)
+    sent += 1
+print(sent)
+";
+
+#[test]
+fn forged_answers_push_out_nothing_that_names_resolve_to_and_stop_nobody() -> Result<()> {
+    let world = world()?;
+    std::fs::write(
+        world.dir().join("hosts"),
+        "198.51.100.11 api.anthropic.com\n",
+    )?;
+    let agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    thread::scope(|scope| -> Result<()> {
+        let forging = scope.spawn(|| client.code(FORGE));
+        while !forging.is_finished() {
+            assert_eq!(agent.admin("/ready")?.0, 200);
+        }
+        let sent = forging.join();
+        let sent = sent.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        assert_eq!(sent, "2000\n");
+        Ok(())
+    })?;
+    let answer = client.code(&ask("v4", "198.51.100.11", "api.anthropic.com"))?;
+    assert_masked(&world, &answer);
+    assert_eq!(counted(&world)?, (1, 0));
+    // There is room for so many; the others are the ranges that are published, and the host's. What was sent last may be on its
+    // way still, and a map that changes can't be counted.
+    let fits = |known: u64| (6000..=8192 + 3).contains(&known);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !status(&world)?["known_addresses"]
+        .as_u64()
+        .is_some_and(fits)
+    {
+        ensure!(Instant::now() < deadline, "{}", status(&world)?);
+        thread::sleep(Duration::from_millis(50));
+    }
     Ok(())
 }

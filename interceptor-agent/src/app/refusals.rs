@@ -158,7 +158,7 @@ pub(super) fn tell_rest(app: &App, ebpf: &Ebpf) {
         if is_recorded(reason) {
             app.audit.refused_others(id, "kernel", name, count);
         }
-        tracing::warn!(%id, reason = name, count, "the kernel refused more calls than are told of one by one");
+        tracing::info!(%id, reason = name, count, "the kernel refused more calls than are told of one by one");
     }
 }
 

@@ -65,7 +65,8 @@ impl Agent {
         let steers_more = match kernel.configure(&scope) {
             Ok(steers_more) => steers_more,
             Err(error) => {
-                kernel.configure(&self.scope)?;
+                let steers_more = kernel.configure(&self.scope)?;
+                self.app.end_past(steers_more);
                 return Err(error.into());
             }
         };

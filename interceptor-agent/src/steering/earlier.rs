@@ -18,17 +18,28 @@ pub struct Ended {
 }
 
 /// Ends the TCP connections of this cgroup and those below, in the network namespace that the thread is in, that would be
-/// `steered` now; all but this process's own.
+/// `steered` now; all but this process's own, and those of a `predecessor` that finishes what it has open.
 ///
 /// # Errors
 /// The kernel has no sock_diag, or there is no /proc.
-pub fn end(steered: impl Fn(SocketAddr) -> bool, cgroup: &Cgroup) -> io::Result<Ended> {
+pub fn end(
+    steered: impl Fn(SocketAddr) -> bool,
+    cgroup: &Cgroup,
+    predecessor: Option<u32>,
+) -> io::Result<Ended> {
     let mut all = Ended::default();
     let found = past(steered, cgroup)?;
     if found.is_empty() {
         return Ok(all);
     }
-    let own = sockets(std::process::id())?;
+    let mut own = sockets(std::process::id())?;
+    // One that is gone has none.
+    own.extend(
+        predecessor
+            .and_then(|pid| sockets(pid).ok())
+            .into_iter()
+            .flatten(),
+    );
     for socket in found.iter().filter(|socket| !own.contains(&socket.inode)) {
         match socket.cgroup.map(|_| socket.destroy()) {
             Some(Ok(())) => all.ended += 1,

@@ -31,7 +31,6 @@ fn whoever_is_refused_without_end_stops_nobody_else_and_is_counted() -> Result<(
     let mut agent = Agent::start(
         &world,
         &Options {
-            steering: "heartbeat = \"1s\"".to_owned(),
             tables: format!("[audit]\nfile = {file:?}"),
             ..Options::default()
         },

@@ -1,6 +1,7 @@
 //! A config that steers more: what is open to where it steers now is ended, and nothing else is.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use anyhow::Result;
 use interceptor_tests::agent::Options;
@@ -45,8 +46,8 @@ fn held<'w>(
     ];
     std::thread::scope(|scope| {
         let holding = scope.spawn(|| client.code_with(HOLD, arguments));
-        let agent = within(std::time::Duration::from_secs(10), || Ok(begun.exists()))
-            .and_then(|()| change(agent));
+        let agent =
+            within(Duration::from_secs(10), || Ok(begun.exists())).and_then(|()| change(agent));
         std::fs::write(changed, "")?;
         let held = holding.join();
         agent?;
@@ -116,5 +117,41 @@ fn reloaded_it_ends_what_it_would_have_steered() -> Result<()> {
         })?;
         assert_eq!(held, "ConnectionAbortedError\nTimeoutError\n", "{after}");
     }
+    Ok(())
+}
+
+#[test]
+fn handed_over_it_ends_them_too_and_nothing_of_its_predecessor() -> Result<()> {
+    let (world, _others) = world()?;
+    let mut agent = Agent::start(&world, &steering("ports = [443]"))?;
+    // As where the whole machine is steered: its own connections are of the cgroup, too.
+    let processes = world.cgroup.path().join("cgroup.procs");
+    std::fs::write(processes, agent.pid().to_string())?;
+    let client = world.client(&agent.bundle());
+    let code = "
+import pathlib, raw, sys, time
+begun, changed = map(pathlib.Path, sys.argv[1:])
+ended = raw.connect('v4', '198.51.100.11', 8443)
+passed = raw.tls(raw.connect('v4', '198.51.100.50'), 'www.example.com')
+begun.touch()
+while not changed.exists():
+    time.sleep(0.01)
+ended.settimeout(4)
+print(raw.error(lambda: ended.recv(1)))
+assert raw.exchange(passed, raw.request('hello', 'www.example.com')).startswith('HTTP/1.1 ')
+";
+    let files = ["begun", "changed"].map(|name| world.dir().join(name));
+    let held = std::thread::scope(|scope| {
+        let holding = scope.spawn(|| client.code_with(code, &files));
+        let upgraded = within(Duration::from_secs(10), || Ok(files[0].exists())).and_then(|()| {
+            Agent::prepare(&world, &steering("ports = [443, 8443]"))?;
+            agent.upgrade()
+        });
+        std::fs::write(&files[1], "")?;
+        upgraded?;
+        let held = holding.join();
+        held.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    assert_eq!(held, "ConnectionAbortedError\n");
     Ok(())
 }

@@ -42,7 +42,8 @@ impl Namespaces {
             return;
         };
         let steered = |to: SocketAddr| scope.steers(to) && self.ebpf.knows(to.ip());
-        match netns.run(|| earlier::end(steered, &self.cgroup)) {
+        let predecessor = self.app.predecessor();
+        match netns.run(|| earlier::end(steered, &self.cgroup, predecessor)) {
             Ok(Ended { ended: 0, left: 0 }) => {}
             Ok(Ended { ended, left: 0 }) => {
                 tracing::info!(ended, "connections from before were ended")
