@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     /// Both ends of a connection.
-    async fn connection() -> (TcpStream, TcpStream) {
+    pub(super) async fn connection() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap());
         let (near, far) = tokio::join!(near, listener.accept());

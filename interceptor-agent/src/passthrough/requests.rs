@@ -197,17 +197,9 @@ impl Asking<'_> {
 mod tests {
     use std::future::pending;
 
-    use tokio::{net::TcpListener, task::JoinHandle};
+    use tokio::task::JoinHandle;
 
-    use super::*;
-
-    /// Both ends of a connection.
-    async fn connection() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let near = TcpStream::connect(listener.local_addr().unwrap());
-        let (near, far) = tokio::join!(near, listener.accept());
-        (near.unwrap(), far.unwrap().0)
-    }
+    use super::{super::tests::connection, *};
 
     /// A client that has spoken, and a server; nothing for `secret` may pass.
     async fn passing(said: &str) -> (TcpStream, TcpStream, JoinHandle<io::Result<Option<Reason>>>) {
