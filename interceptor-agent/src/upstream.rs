@@ -196,7 +196,7 @@ impl Upstream {
                 .handshake(io)
                 .await
                 .map_err(broken)?;
-            let connection = Arc::new(Mutex::new(connection));
+            let connection = Arc::new(Mutex::new(Some(connection)));
             tokio::spawn(pool::drive(Arc::clone(&connection)));
             Ok(self.pool.share(target, sender, connection))
         } else {

@@ -17,40 +17,43 @@ fn options(limits: &str) -> Options {
     }
 }
 
-/// Twice as many streams at once as the provider takes of a connection.
-const MANY: &str = r#"
-import hostile, json
-def ask(model):
-    text = {"model": model, "max_tokens": 9, "stream": model != "stub", "messages": [{"role": "user", "content": 500 * "x"}]}
-    return json.dumps(text).encode()
-def call(stream, model):
-    fields = hostile.request_fields(authority=NAME)
+/// Many calls on one connection of a client, by hand: only so are they many on one of the agent's too.
+const CALLS: &str = r#"
+import gzip, hostile, json
+WINDOW_UPDATE = 8
+sock = hostile.http2(NAME)
+# All of them together may say what they like; each of them 64 KiB.
+sock.sendall(hostile.frame(WINDOW_UPDATE, 0, 0, (1 << 30).to_bytes(4, "big")))
+def call(stream, model, text="x"):
+    ask = {"model": model, "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": text}]}
+    # Coded, it is short however long it is, and no window is in its way.
+    body = gzip.compress(json.dumps(ask).encode())
+    fields = hostile.request_fields(authority=NAME) + hostile.field("content-encoding", "gzip")
     sock.sendall(hostile.frame(hostile.HEADERS, hostile.END_HEADERS, stream, fields))
-    sock.sendall(hostile.frame(hostile.DATA, hostile.END_STREAM, stream, ask(model)))
+    sock.sendall(hostile.frame(hostile.DATA, hostile.END_STREAM, stream, body))
+data = b""
 def until_ended(streams):
-    """What came of them, in its order."""
-    data, seen, open_ = b"", [], set(streams)
-    while open_:
-        data += sock.recv(65536) or exit("closed: %s" % seen)
+    """What came of them, in its order; until a second passes in which nothing came."""
+    global data
+    seen, going = [], set(streams)
+    while going:
+        try:
+            data += sock.recv(65536) or exit("closed: %s" % seen)
+        except TimeoutError:
+            return seen + ["stopped"]
         while len(data) >= 9 and len(data) >= 9 + (size := int.from_bytes(data[:3], "big")):
             kind, flags, stream, data = data[3], data[4], int.from_bytes(data[5:9], "big"), data[9 + size :]
-            if kind == hostile.HEADERS:
+            if stream in going and kind == hostile.HEADERS:
                 seen.append("begun")
             if kind == hostile.RST_STREAM:
                 exit(f"reset: {seen}")
-            if kind in (hostile.HEADERS, hostile.DATA) and flags & hostile.END_STREAM:
+            if stream in going and kind in (hostile.HEADERS, hostile.DATA) and flags & hostile.END_STREAM:
                 seen.append("ended")
-                open_.discard(stream)
+                going.discard(stream)
     return seen
-sock = hostile.http2(NAME)
-window_update = 8
-sock.sendall(hostile.frame(window_update, 0, 0, (1 << 30).to_bytes(4, "big")))
 call(1, "stub")
-until_ended([1])
+print(*until_ended([1]))
 streams = range(3, 3 + 2 * COUNT, 2)
-for stream in streams:
-    call(stream, "stub-slow")
-print(*until_ended(streams))
 "#;
 
 #[test]
@@ -60,12 +63,41 @@ fn no_answer_waits_for_the_end_of_another() -> Result<()> {
     let client = world.client(&agent.bundle());
     let count = 2 * flaw::FEW_STREAMS as usize;
     let name = format!("few-streams.{}", flaw::DOMAIN);
-    let code = format!("NAME, COUNT = {name:?}, {count}\n{MANY}");
+    let code = format!(
+        "NAME, COUNT = {name:?}, {count}\n{CALLS}
+for stream in streams:
+    call(stream, 'stub-slow', 500 * 'x')
+print(*until_ended(streams))
+"
+    );
     let said = client.code(&code)?;
     let all = ["begun ".repeat(count), "ended ".repeat(count)].concat();
-    assert_eq!(said.trim(), all.trim(), "{}", agent.log()?);
+    assert_eq!(said, format!("begun ended\n{}\n", all.trim()));
     let opened = world.upstream.record().connections();
     ensure!((2..=5).contains(&opened), "{opened} connections");
+    Ok(())
+}
+
+#[test]
+fn one_that_the_provider_ended_is_not_asked_again() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    let data = r#"{"model":"stub","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
+    let url = "https://api.anthropic.com/v1/messages";
+    let call = ["--http2", "--fail", "--max-time", "5", "--data", data, url];
+    for calls in 1..4 {
+        let ran = client.curl(call)?;
+        ensure!(ran.stdout.contains("You said: x"), "{ran:?}");
+        assert_eq!(world.upstream.record().connections(), calls);
+        let ended = world.provider.run(|| {
+            let mut command = std::process::Command::new("ss");
+            command
+                .args(["--kill", "state", "established", "sport", "443"])
+                .output()
+        })??;
+        ensure!(ended.status.success(), "{ended:?}");
+    }
     Ok(())
 }
 

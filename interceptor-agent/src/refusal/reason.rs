@@ -48,7 +48,7 @@ reasons! {
     /// Neither TLS nor HTTP, towards an address of an LLM host.
     NotHttp "not_http" 403 "an unknown protocol towards an LLM host" "Use https.";
     /// A ClientHello or a request head that is broken or doesn't go on.
-    BadOpening "bad_opening" 400 "the connection opens with a broken or unfinished head" "Send the ClientHello whole and at once.";
+    BadOpening "bad_opening" 400 "the connection opens with a broken or unfinished head" "Send the ClientHello, or a well-formed head of at most 64 KiB, whole and at once.";
     /// The CA may not vouch for the host, or no more.
     NoCertificate "no_certificate" 500 "the agent has no certificate for this host" "Ask your platform team; `interceptor ca init --force` makes a CA that covers every configured host.";
     /// SNI, `:authority` and `Host` don't agree.

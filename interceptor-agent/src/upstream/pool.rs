@@ -6,6 +6,7 @@ use std::{
     future::{Future as _, poll_fn},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     thread::{self, ThreadId},
     time::{Duration, Instant},
 };
@@ -93,15 +94,26 @@ fn for_http2(mut request: Request<MaskedBody>) -> Request<MaskedBody> {
 /// An unused connection, and since when.
 type Idle = (http1::SendRequest<MaskedBody>, Instant);
 
-/// What drives an HTTP/2 connection, and is told what its provider allows.
+/// What drives an HTTP/2 connection, and is told what its provider allows. Nothing once it has ended: as long as it is
+/// there, requests are taken that nobody sends.
 pub(super) type Connection = Arc<
-    Mutex<http2::Connection<TokioIo<TlsStream<BufReader<TcpStream>>>, MaskedBody, TokioExecutor>>,
+    Mutex<
+        Option<
+            http2::Connection<TokioIo<TlsStream<BufReader<TcpStream>>>, MaskedBody, TokioExecutor>,
+        >,
+    >,
 >;
 
 /// Drives a connection to its end.
 pub(super) async fn drive(connection: Connection) {
-    // What is wrong with it, those learn whose requests are on it.
-    let _ = poll_fn(|context| Pin::new(&mut *lock(&connection)).poll(context)).await;
+    let ended = poll_fn(|context| match &mut *lock(&connection) {
+        Some(connection) => Pin::new(connection).poll(context),
+        None => Poll::Ready(Ok(())),
+    });
+    if let Err(error) = ended.await {
+        tracing::debug!(%error, "a connection to a provider broke");
+    }
+    drop(lock(&connection).take());
 }
 
 /// A connection that exchanges share.
@@ -117,8 +129,11 @@ struct Shared {
 
 impl Shared {
     fn has_room(&self) -> bool {
-        let allowed = lock(&self.connection).current_max_send_streams();
-        self.places_taken() < allowed.min(STREAMS as usize)
+        let connection = lock(&self.connection);
+        let allowed = connection
+            .as_ref()
+            .map(http2::Connection::current_max_send_streams);
+        self.places_taken() < allowed.unwrap_or_default().min(STREAMS as usize)
     }
 
     fn places_taken(&self) -> usize {

@@ -122,11 +122,6 @@ fn a_header_and_the_target_hold_nothing_either() -> Result<()> {
             &["--http1.1", "--header", &field, "--data", body, url],
         )?;
     }
-    let field = format!("{}: 1", canary::of("aws_access_key"));
-    refused(
-        &client,
-        &["--http2", "--header", &field, "--data", body, url],
-    )?;
     for name in [
         "anthropic-beta",
         "anthropic-version",

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Fields' names as they leave, where that isn't in lower case: hyper writes them as the client did, and shows them
-/// in lower case, in which much looks like nothing.
+/// in lower case, in which much looks like nothing. HTTP/2 has no other.
 #[derive(Clone, Default)]
 pub(in crate::exchange) struct Names(Option<Vec<String>>);
 
@@ -79,14 +79,9 @@ fn refuse_elsewhere(masking: &mut Masking<'_>, parts: &Parts, way: &Way) -> Resu
         None | Some("") => target,
         Some(known) => target.replacen(known, "", 1).into(),
     };
-    // HTTP/2 has none in capitals, and a value in them is one all the same.
-    let both_cases = |name: &HeaderName| {
-        let name = name.as_str();
-        [name.to_owned(), name.to_ascii_uppercase()]
-    };
     let names = (parts.headers.keys())
-        .flat_map(both_cases)
-        .chain(way.names.0.iter().flatten().cloned())
+        .map(HeaderName::as_str)
+        .chain(way.names.0.iter().flatten().map(String::as_str))
         .map(|name| ("a header's name", Cow::from(name)));
     let texts = [
         ("the method", parts.method.as_str().into()),
@@ -214,7 +209,6 @@ mod tests {
             ("POST", "/v1/%69-0123456789abcdef0", "x-note"),
             ("POST", "/", ID),
             ("POST", "/", "10.0.0.1"),
-            ("POST", "/", concat!("aKIA", "Q7X2MD5ZPT3WVLRB")),
             (ID, "/", "x-note"),
         ];
         for (method, target, name) in cases {
