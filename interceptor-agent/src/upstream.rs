@@ -25,12 +25,15 @@ use crate::{
 };
 pub use body::{BrokenAnswer, MaskedBody, UpstreamBody};
 use dial::Dialer;
-use pool::{Pool, STREAMS, Sender};
+use pool::{Pool, Sender};
 
 const H2: &[u8] = b"h2";
 
 /// Bytes of an answer that may be on their way, of each that shares a connection: one that nobody reads stops no other.
 const STREAM_WINDOW: u32 = 512 << 10;
+
+/// The most that a window can be (RFC 9113 §6.9.1).
+const MOST_WINDOW: u32 = (1 << 31) - 1;
 
 /// Whom to talk to, from where: the host that the client named, at the address that the client chose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -190,7 +193,9 @@ impl Upstream {
                 .timer(TokioTimer::new())
                 // What the provider allows comes with its first frame.
                 .initial_max_send_streams(1)
-                .initial_connection_window_size(STREAM_WINDOW * STREAMS)
+                // No bound beside the streams' own. h2 ends a connection with as many small frames unread as are half of it in
+                // their own count (RFC 9113 §10.5), those of answers whose clients read slowly.
+                .initial_connection_window_size(MOST_WINDOW)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .keep_alive_interval(Duration::from_secs(30))
                 .handshake(io)

@@ -79,6 +79,28 @@ print(*until_ended(streams))
 }
 
 #[test]
+fn answers_that_are_read_late_stay_whole() -> Result<()> {
+    const COUNT: usize = 20;
+    let world = World::new()?;
+    let agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    let code = format!(
+        "NAME, COUNT = 'api.anthropic.com', {COUNT}\n{CALLS}
+import time
+for stream in streams:
+    call(stream, 'stub', 200_000 * 'x')
+time.sleep(3)
+for stream in streams:
+    sock.sendall(hostile.frame(WINDOW_UPDATE, 0, stream, (1 << 30).to_bytes(4, 'big')))
+print(*until_ended(streams))
+"
+    );
+    let said = client.code(&code)?;
+    assert_eq!(said.matches("ended").count(), COUNT + 1, "{said}");
+    Ok(())
+}
+
+#[test]
 fn one_that_the_provider_ended_is_not_asked_again() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &options(""))?;

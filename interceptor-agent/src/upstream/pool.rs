@@ -28,7 +28,7 @@ const PER_TARGET: usize = 64;
 
 /// Most exchanges that share an HTTP/2 connection, fewer where the provider says so: on one that is full, the next would
 /// wait behind whole answers.
-pub(super) const STREAMS: u32 = 32;
+const STREAMS: usize = 32;
 
 /// The sending half of a connection.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl Shared {
         let allowed = connection
             .as_ref()
             .map(http2::Connection::current_max_send_streams);
-        self.places_taken() < allowed.unwrap_or_default().min(STREAMS as usize)
+        self.places_taken() < allowed.unwrap_or_default().min(STREAMS)
     }
 
     fn places_taken(&self) -> usize {
