@@ -43,7 +43,9 @@ pub fn pack(
     tests: &Path,
     argv: &[OsString],
 ) -> Result<PathBuf> {
-    let path = env.target().join("kernel-tests.cpio");
+    // Of its own, since two kernels may be tested at once.
+    let name = format!("kernel-tests-{}.cpio", kernel.release);
+    let path = env.target().join(name);
     let out = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
     let mut guest = Guest(Archive::new(BufWriter::new(out)));
     for dir in ["/dev", "/proc", "/run", "/sys", "/tmp", "/etc/netns"] {
