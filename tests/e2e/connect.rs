@@ -107,8 +107,11 @@ fn without_a_route_for_ipv6_clients_choose_ipv4_by_themselves() -> Result<()> {
         r#"{{"model":"stub","max_tokens":9,"messages":[{{"role":"user","content":"{TEXT}"}}]}}"#
     );
     let url = "https://api.anthropic.com/v1/messages";
-    let ran = client.curl(["--data", &data, url])?;
-    assert_masked(&world, &ran.stdout);
+    // The first one finds the agent listening there; where it has to wait for that, curl would go on to IPv6 after 0.2 s.
+    for family in ["--ipv4", "--compressed"] {
+        let ran = client.curl([family, "--data", &data, url])?;
+        assert_masked(&world, &ran.stdout);
+    }
     let code = format!(
         "import raw, socket; print(raw.exchange(raw.tls(socket.create_connection(('api.anthropic.com', 443))), raw.request('{TEXT}')))"
     );
