@@ -245,6 +245,7 @@ impl Agent {
         let addresses = listeners.addresses()?;
         let alone = handover.is_none();
         if !alone {
+            // Nobody set it before: the app is new.
             let _ = app.predecessor.set(parent_id());
         }
         let mut namespaces = Namespaces::begin(

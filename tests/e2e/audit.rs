@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 const MESSAGES: &str = "https://api.anthropic.com/v1/messages";
 const TEXT: &str = "i-0c4a1a57e9b3d51f7 at 10.77.31.8 of ada.canary@corp-mail.example";
 
-fn options(file: &Path, more: &str) -> Options {
+/// With an audit in this file.
+pub fn options(file: &Path, more: &str) -> Options {
     Options {
         tables: format!("[audit]\nfile = {file:?}\n{more}"),
         ..Options::default()

@@ -8,6 +8,8 @@ use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World, canary};
 use serde_json::{Value, json};
 
+use crate::audit;
+
 const TEXT: &str = "i-0c4a1a57e9b3d51f7 at 10.77.31.8, ada.canary@corp-mail.example é";
 
 #[test]
@@ -171,11 +173,7 @@ print(session.events('input_audio_buffer.speech_started')[-1]['type'])
 fn a_session_has_one_audit_record_with_all_its_findings() -> Result<()> {
     let world = World::new()?;
     let file = world.dir().join("audit.jsonl");
-    let options = Options {
-        tables: format!("[audit]\nfile = \"{}\"", file.display()),
-        ..Options::default()
-    };
-    let agent = Agent::start(&world, &options)?;
+    let agent = Agent::start(&world, &audit::options(&file, ""))?;
     let send = "
 session.send(websocket.create('10.77.31.8'))
 session.send(websocket.create('10.77.31.8 i-0c4a1a57e9b3d51f7'))

@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// The answer with values put back; held whole where it can't stream, so that its length is said and a provider that breaks
-/// it off is refused instead. What is held, the whole or an event of a stream, has at most `limit` bytes. With nothing to put back or to look for it passes as it is.
+/// it off is refused instead. What is held, the whole or an event of a stream, has at most `limit` bytes. With nothing to put
+/// back or to look for it passes as it is.
 /// What tokens of `others`, earlier exchanges of this tenant, stand for is looked up. A stream that policy ends does so by
 /// `farewell`, if there is one.
 pub(super) async fn unmasked(

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World};
 use serde_json::Value;
 
 use super::{assert_masked, is_ready};
+use crate::audit;
 use crate::known_hosts::status;
 use crate::lifecycle::upgrade::under_load;
 
@@ -28,13 +28,7 @@ print(asked)
 fn whoever_is_refused_without_end_stops_nobody_else_and_is_counted() -> Result<()> {
     let world = World::new()?;
     let file = world.dir().join("audit.jsonl");
-    let mut agent = Agent::start(
-        &world,
-        &Options {
-            tables: format!("[audit]\nfile = {file:?}"),
-            ..Options::default()
-        },
-    )?;
+    let mut agent = Agent::start(&world, &audit::options(&file, ""))?;
     let bundle = agent.bundle();
     let client = world.client(&bundle);
     let begun = Instant::now();

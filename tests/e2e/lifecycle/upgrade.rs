@@ -11,6 +11,7 @@ use interceptor_tests::agent::{Options, is_alive};
 use interceptor_tests::{Agent, Client, World, canary, pins};
 
 use super::{call, is_right, slow_stream};
+use crate::audit;
 
 /// Calls until a file is there, each on a connection of its own. Whatever is not right is an error.
 const CALLS: &str = "
@@ -244,13 +245,7 @@ assert raw.exchange(passed, raw.request('hello', 'www.example.com')).startswith(
 fn told_to_stop_while_it_drains_it_does_not_take_its_time() -> Result<()> {
     let world = World::new()?;
     let file = world.dir().join("audit.jsonl");
-    let mut agent = Agent::start(
-        &world,
-        &Options {
-            tables: format!("[audit]\nfile = {file:?}"),
-            ..Options::default()
-        },
-    )?;
+    let mut agent = Agent::start(&world, &audit::options(&file, ""))?;
     let client = world.client(&agent.bundle());
     let first = agent.pid();
     let code = "
