@@ -3,6 +3,9 @@
 
 use crate::protocol::schema::is_binary_media;
 
+/// The type of bytes of which nothing is said.
+pub const OCTETS: &str = "application/octet-stream";
+
 /// Formats that may be taken for one another: a photo under another photo's name is still one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {

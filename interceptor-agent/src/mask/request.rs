@@ -201,36 +201,48 @@ impl<'m> Masking<'m> {
     /// See [`MaskError`]; the request must not go out.
     pub fn body(&mut self, endpoint: &Endpoint, raw: &Bytes) -> Result<Outcome, MaskError> {
         let doc = json::parse(raw)?;
-        let masked = self.pass(|pass| pass.body(&doc, endpoint.request))?;
+        let masked = self.with_care(|masking, care| {
+            masking.pass(care, |pass| pass.body(&doc, endpoint.request))
+        })?;
         Ok(match masked {
             None => Outcome::Unchanged(MaskedBytes(raw.clone())),
             Some(masked) => Outcome::Masked(MaskedBytes(masked.into())),
         })
     }
 
-    fn pass(
+    /// Runs with more and more care, each time from the beginning, as long as a replacement brings something else to light.
+    fn with_care<T>(
         &mut self,
-        run: impl Fn(Pass<'m>) -> (Result<Option<String>, MaskError>, State<'m>),
-    ) -> Result<Option<String>, MaskError> {
-        let masker = self.masker;
-        let pass = |state, care| {
-            let finder = Finder {
-                analysis: self.analysis.clone(),
-                ..masker.finder()
-            };
-            run(Pass::new(finder, self.cache, state, care))
-        };
-        let (mut result, mut state) = pass(self.state.clone(), Care::Quick);
+        run: impl Fn(&mut Self, Care) -> Result<T, MaskError>,
+    ) -> Result<T, MaskError> {
+        let before = self.state.clone();
+        let mut result = run(self, Care::Quick);
         for care in [Care::Thorough, Care::Coarse, Care::Plain] {
             if let Err(MaskError::Incomplete { .. }) = result {
-                (result, state) = pass(self.state.clone(), care);
+                self.state = before.clone();
+                result = run(self, care);
             }
         }
+        result
+    }
+
+    fn pass(
+        &mut self,
+        care: Care,
+        run: impl FnOnce(Pass<'m>) -> (Result<Option<String>, MaskError>, State<'m>),
+    ) -> Result<Option<String>, MaskError> {
+        let nothing = State::new(&self.masker.labels, Scheme::Counted);
+        let state = mem::replace(&mut self.state, nothing);
+        let finder = Finder {
+            analysis: self.analysis.clone(),
+            ..self.masker.finder()
+        };
+        let (result, state) = run(Pass::new(finder, self.cache, state, care));
         self.state = state;
         let masked = result?;
         match self.state.report.unreadable {
             1.. if !self.unread => Err(MaskError::TokenIds),
-            _ => Ok(self.enforced(masked)),
+            _ => Ok(masked.filter(|_| self.masker.mode == Mode::Enforce)),
         }
     }
 
@@ -239,17 +251,7 @@ impl<'m> Masking<'m> {
     /// # Errors
     /// See [`MaskError`]; the request must not go out.
     pub fn text(&mut self, text: &str) -> Result<Option<String>, MaskError> {
-        let state = mem::replace(
-            &mut self.state,
-            State::new(&self.masker.labels, Scheme::Counted),
-        );
-        let finder = Finder {
-            analysis: self.analysis.clone(),
-            ..self.masker.finder()
-        };
-        let (result, state) = Pass::new(finder, self.cache, state, Care::Thorough).text(text);
-        self.state = state;
-        Ok(self.enforced(result?))
+        self.pass(Care::Thorough, |pass| pass.text(text))
     }
 
     /// From here on, this was found in the texts as well.
@@ -296,10 +298,6 @@ impl<'m> Masking<'m> {
             Mode::ReportOnly | Mode::DryRun => TokenMap::default(),
         };
         (tokens, self.state.report)
-    }
-
-    fn enforced(&self, masked: Option<String>) -> Option<String> {
-        masked.filter(|_| self.masker.mode == Mode::Enforce)
     }
 }
 

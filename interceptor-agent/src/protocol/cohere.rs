@@ -68,6 +68,9 @@ const MESSAGES: Schema = Schema {
         opaque("type", Looks::Name, Place::Anywhere),
         opaque("role", Looks::Name, Place::Anywhere),
         opaque("seed", Looks::Number, Place::Anywhere),
+        opaque("url", Looks::Url, Place::Below("image_url")),
+        // To embed.
+        opaque("images", Looks::Url, Place::Top),
     ],
     json_text: &["arguments"],
     ..GENERIC

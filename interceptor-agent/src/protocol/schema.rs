@@ -46,6 +46,8 @@ pub enum Looks {
     Base64,
     /// Base64 of a file, or a `data:` URL of it, or a list of such. Media is left alone; of text, what it says is text.
     File,
+    /// A `data:` URL of a file, or a list of such, as above.
+    Url,
 }
 
 /// Where in the API's structure a key stands.

@@ -8,8 +8,11 @@ use base64::{
 use crate::{
     json::{Kind, Value},
     media::Media,
-    protocol::schema::is_binary_media,
+    protocol::schema::{Looks, is_binary_media},
 };
+
+/// What a `data:` URL begins with.
+const SCHEME: &str = "data:";
 
 /// What the provider decodes. Other bytes than these are no file to us.
 pub(super) enum File {
@@ -30,27 +33,28 @@ pub(super) struct TextFile {
 }
 
 impl File {
-    /// The file that a value of the request is.
-    pub fn of(value: Value) -> Option<Self> {
+    /// The file that a value of the request is, where a `data:` URL is asked for or may be.
+    pub fn of(value: Value, looks: Looks) -> Option<Self> {
         match value.kind() {
-            Kind::String => Self::of_text(&value.text()?),
+            Kind::String => {
+                let text = value.text()?;
+                let may_be = looks == Looks::File || text.starts_with(SCHEME);
+                Self::of_text(&text).filter(|_| may_be)
+            }
             Kind::Array => value
                 .items()
-                .all(|item| matches!(Self::of(item), Some(Self::Media)))
+                .all(|item| matches!(Self::of(item, looks), Some(Self::Media)))
                 .then_some(Self::Media),
             _ => None,
         }
     }
 
+    /// A text is one whatever it begins as: `GIF89a` is one, too.
     fn of_text(text: &str) -> Option<Self> {
-        if is_media(text) {
-            return Some(Self::Media);
-        }
         let (head, digits) = cut(text)?;
-        let bytes = decoded(digits)?;
-        let text = String::from_utf8(bytes).ok();
-        // Every other byte of UTF-16 is a zero, and what stands in it would be passed over.
-        let text = text.filter(|text| !text.is_empty() && !text.contains('\0'))?;
+        let Some(text) = text_in(digits) else {
+            return is_media(head, digits).then_some(Self::Media);
+        };
         let is_url_safe = digits.contains(['-', '_']);
         let count = digits.len() - breaks(digits);
         Some(Self::Text(TextFile {
@@ -77,7 +81,7 @@ impl TextFile {
 /// What stands before the digits, and the digits. A head that JSON would write with escapes is none.
 fn cut(text: &str) -> Option<(&str, &str)> {
     const MARK: &str = ";base64,";
-    let head = match text.starts_with("data:") {
+    let head = match text.starts_with(SCHEME) {
         true => text.find(MARK)? + MARK.len(),
         false => 0,
     };
@@ -88,7 +92,7 @@ fn cut(text: &str) -> Option<(&str, &str)> {
 
 /// Whether this is a digit of base64, of its padding, or a line break.
 pub(super) fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(&byte)
+    matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'+' | b'/' | b'=' | b'-' | b'_' | b'\r' | b'\n')
 }
 
 fn breaks(digits: &str) -> usize {
@@ -96,19 +100,31 @@ fn breaks(digits: &str) -> usize {
     digits.bytes().filter(is_break).count()
 }
 
-/// Whether this is base64 that begins as media, or a `data:` URL of such, which says nothing beside.
-pub(super) fn is_media(text: &str) -> bool {
-    /// Digits enough for every mark of [`Media`].
-    const BEGINNING: usize = 32;
-    let Some((head, digits)) = cut(text) else {
-        return false;
-    };
+/// The UTF-8 that the digits stand for, if there is any.
+fn text_in(digits: &str) -> Option<String> {
+    // Media shows by its beginning that it is none.
+    let beginning = decoded(beginning(digits))?;
+    let cut_short = |error: std::str::Utf8Error| error.error_len().is_none();
+    if beginning.contains(&0) || str::from_utf8(&beginning).is_err_and(|error| !cut_short(error)) {
+        return None;
+    }
+    // Every other byte of UTF-16 is a zero, and what stands in it would be passed over.
+    let text = String::from_utf8(decoded(digits)?).ok();
+    text.filter(|text| !text.is_empty() && !text.contains('\0'))
+}
+
+/// Whether base64 begins as media, and a `data:` URL of it says so and nothing beside.
+fn is_media(head: &str, digits: &str) -> bool {
     let media_type = head
-        .strip_prefix("data:")
+        .strip_prefix(SCHEME)
         .and_then(|rest| rest.strip_suffix(";base64,"));
-    let begins = digits.len().min(BEGINNING);
     media_type.is_none_or(is_binary_media)
-        && decoded(&digits[..begins]).is_some_and(|bytes| Media::of_bytes(&bytes).is_some())
+        && decoded(beginning(digits)).is_some_and(|bytes| Media::of_bytes(&bytes).is_some())
+}
+
+/// Digits enough for every mark of [`Media`].
+fn beginning(digits: &str) -> &str {
+    &digits[..digits.len().min(1024)]
 }
 
 /// Either alphabet, with or without padding and line breaks.
@@ -139,6 +155,15 @@ mod tests {
         match File::of_text(written)? {
             File::Text(file) => Some(file),
             File::Media => None,
+        }
+    }
+
+    #[test]
+    fn a_text_may_be_long_and_cut_within_a_letter() {
+        for shift in 0..3 {
+            let long = "x".repeat(shift) + &"\u{20ac}".repeat(1000);
+            let written = GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new());
+            assert_eq!(text(&written.encode(&long)).unwrap().text, long);
         }
     }
 
@@ -178,9 +203,12 @@ mod tests {
 
     #[test]
     fn media_is_what_begins_so() {
+        let is_media = |text: &str| matches!(File::of_text(text), Some(File::Media));
         let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ";
         assert!(is_media(png));
+        assert!(is_media(&png.repeat(100)));
         assert!(is_media("JVBERi0xLjcKJeLjz9MK"));
+        assert!(!is_media("JVBERi0xLjcK"), "a text");
         assert!(is_media(&format!("data:image/png;base64,{png}")));
         assert!(!is_media(&format!(
             "data:image/png;name=10.0.0.1;base64,{png}"

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{MaskError, MaskedBytes, Masking, Outcome};
+use super::{MaskError, MaskedBytes, Masking, Outcome, find::Care};
 use crate::{
     json,
-    media::Media,
+    media::{Media, OCTETS},
     multipart::{self, Boundary, Part},
     protocol::schema::GENERIC,
 };
@@ -17,11 +17,21 @@ impl Masking<'_> {
     /// See [`MaskError`]; the request must not go out.
     pub fn form(&mut self, boundary: &Boundary, raw: &Bytes) -> Result<Outcome, MaskError> {
         let parts = multipart::parse(raw, boundary)?;
+        self.with_care(|masking, care| masking.parts(boundary, raw, &parts, care))
+    }
+
+    fn parts(
+        &mut self,
+        boundary: &Boundary,
+        raw: &Bytes,
+        parts: &[Part],
+        care: Care,
+    ) -> Result<Outcome, MaskError> {
         let mut out = Vec::new();
         let mut copied = 0;
-        for (number, part) in (1..).zip(&parts) {
+        for (number, part) in (1..).zip(parts) {
             let content = match readable(raw, part) {
-                Content::Text(text) => self.content(text)?,
+                Content::Text(text) => self.content(text, care)?,
                 Content::Media => None,
                 Content::Unreadable if self.unread => {
                     self.state.report.unreadable += 1;
@@ -75,19 +85,28 @@ impl Masking<'_> {
     }
 
     /// Masks what a part holds: JSON line by line, JSON as a whole, or text.
-    fn content(&mut self, text: &str) -> Result<Option<String>, MaskError> {
+    fn content(&mut self, text: &str, care: Care) -> Result<Option<String>, MaskError> {
         if text.trim_ascii_start().starts_with(['{', '[']) {
-            let before = self.state.clone();
-            match self.pass(|pass| pass.lines(text)) {
-                Err(MaskError::NotJson(_)) => self.state = before,
-                read => return read,
+            if lines(text).all(|(_, line)| json::parse(line.as_bytes()).is_ok()) {
+                return self.pass(care, |pass| pass.lines(text));
             }
             if let Ok(doc) = json::parse(text.as_bytes()) {
-                return self.pass(|pass| pass.body(&doc, &GENERIC));
+                return self.pass(care, |pass| pass.body(&doc, &GENERIC));
             }
         }
-        self.text(text)
+        self.pass(care.max(Care::Thorough), |pass| pass.text(text))
     }
+}
+
+/// The lines that are not blank, and where each begins.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut next = 0;
+    let lines = text.split_inclusive('\n').map(move |line| {
+        let start = next;
+        next += line.len();
+        (start, line)
+    });
+    lines.filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
 /// What a part holds.
@@ -106,7 +125,7 @@ fn readable<'b>(raw: &'b [u8], part: &Part) -> Content<'b> {
     let text = text.filter(|text| part.is_utf8 && !text.contains('\0'));
     let kind = Media::of_bytes(content);
     let said = match part.media_type.as_deref() {
-        None | Some("application/octet-stream") => kind,
+        None | Some(OCTETS) => kind,
         Some(name) => Media::of_type(name),
     };
     match text {

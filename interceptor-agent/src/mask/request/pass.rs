@@ -12,6 +12,7 @@ use super::{
     MaskError, State,
     cache::{Cache, Key, Seen},
     find::{Care, Finder, ROUNDS, Spot, Target, make_room, within},
+    form::lines,
     splice::{self, Splice},
     walk::{self, Entry, Span},
 };
@@ -90,14 +91,7 @@ impl<'m> Pass<'m> {
 
     /// Masks a text that has a JSON document on each line that is not blank; None if nothing changes.
     pub fn lines(mut self, text: &str) -> (Result<Option<String>, MaskError>, State<'m>) {
-        let mut start = 0;
-        let mut result = Ok(());
-        for line in text.split_inclusive('\n') {
-            if !line.trim_ascii().is_empty() {
-                result = result.and_then(|()| self.line(start, line));
-            }
-            start += line.len();
-        }
+        let result = lines(text).try_for_each(|(start, line)| self.line(start, line));
         (result.and_then(|()| self.spliced(text)), self.state)
     }
 

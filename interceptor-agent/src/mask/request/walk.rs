@@ -3,11 +3,12 @@
 //! A unit is what a client adds to a conversation at once: the system prompt, the tools, all other
 //! parameters, and then each message.
 
-use std::{cell::OnceCell, ops::Range};
+use std::{borrow::Cow, cell::OnceCell, ops::Range};
 
 use super::file::{self, File, TextFile};
 use crate::{
     json::{Kind, Value},
+    media::{Media, OCTETS},
     protocol::schema::{Looks, MEDIA_TYPE_KEYS, Place, Schema, is_binary_media},
 };
 
@@ -106,7 +107,6 @@ pub(super) fn free<'d>(value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
             .entries()
             .for_each(|(key, value)| free_member(key, value, visit)),
         Kind::Array => value.items().for_each(|item| free(item, visit)),
-        Kind::String if is_media_url(value) => {}
         Kind::String | Kind::Number => visit(Span::Text(value)),
         Kind::True | Kind::False | Kind::Null => {}
     }
@@ -128,7 +128,7 @@ pub(super) fn free_beside<'d>(
 
 fn free_member<'d>(key: Value<'d>, value: Value<'d>, visit: &mut impl FnMut(Span<'d>)) {
     match value.kind() {
-        Kind::String | Kind::Number if !is_media_url(value) => visit(Span::Member { key, value }),
+        Kind::String | Kind::Number => visit(Span::Member { key, value }),
         _ => {
             visit(Span::Text(key));
             free(value, visit);
@@ -171,13 +171,15 @@ impl<'d, V: FnMut(Span<'d>)> Walk<'_, &mut V> {
         if !is_plain_name(key.inner_raw()) {
             (self.visit)(Span::Text(key));
         }
-        let stands = |name: &str, place| key.is_str(name) && stands(value, object, below, place);
+        let name = key.text().unwrap_or_default();
+        let stands = |key: &str, place| *name == *key && stands(value, object, below, place);
         for rule in self.schema.opaque {
             if !stands(rule.key, rule.place) {
                 continue;
             }
             match rule.looks {
-                Looks::File => match File::of(value) {
+                Looks::File | Looks::Url => match File::of(value, rule.looks) {
+                    Some(File::Media) if object.is_some_and(Object::says_text) => {}
                     Some(File::Media) => return,
                     Some(File::Text(file)) => return (self.visit)(Span::File(value, file)),
                     None => {}
@@ -186,8 +188,7 @@ impl<'d, V: FnMut(Span<'d>)> Walk<'_, &mut V> {
                 _ => {}
             }
         }
-        if value.kind() == Kind::String && self.schema.json_text.iter().any(|name| key.is_str(name))
-        {
+        if value.kind() == Kind::String && self.schema.json_text.contains(&&*name) {
             return (self.visit)(Span::Json(value));
         }
         let anywhere = self
@@ -236,15 +237,22 @@ impl<'d> Object<'d> {
 
     /// Whether it says, in one way or another but never differently, that its content is not text.
     fn is_binary(&self) -> bool {
-        let media = self.value.entries().filter(|(name, _)| {
-            let mut keys = MEDIA_TYPE_KEYS.iter();
-            keys.any(|key| name.is_str(key))
-        });
-        let binary =
-            media.map(|(_, media)| media.text().is_some_and(|name| is_binary_media(&name)));
         let [mut any, mut all] = [false, true];
-        binary.for_each(|binary| (any, all) = (true, all && binary));
+        self.media_types()
+            .for_each(|name| (any, all) = (true, all && is_binary_media(&name)));
         any && all
+    }
+
+    /// Whether it says that its content is something else than media.
+    fn says_text(&self) -> bool {
+        self.media_types()
+            .any(|name| name != OCTETS && Media::of_type(&name).is_none())
+    }
+
+    fn media_types(&self) -> impl Iterator<Item = Cow<'d, str>> {
+        let named = |(name, _): &(Value, Value)| MEDIA_TYPE_KEYS.iter().any(|key| name.is_str(key));
+        let said = self.value.entries().filter(named);
+        said.map(|(_, media)| media.text().unwrap_or_default())
     }
 }
 
@@ -279,13 +287,6 @@ fn stands(value: Value, object: Option<&Object>, below: &str, place: Place) -> b
                 || kind.is_some_and(|kind| known.any(|known| kind.is_str(known)))
         }
     }
-}
-
-/// A `data:` URL of media.
-fn is_media_url(value: Value) -> bool {
-    value.kind() == Kind::String
-        && value.inner_raw().starts_with("data:")
-        && value.text().is_some_and(|text| file::is_media(&text))
 }
 
 /// Whether this looks like a name the API chose. No class has such values.

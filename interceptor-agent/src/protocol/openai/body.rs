@@ -60,6 +60,7 @@ const STRUCTURE: &[&str] = &[
     "function",
     "function_call",
     "image_url",
+    "video_url",
     "input_audio",
     "file",
     "audio",
@@ -92,6 +93,11 @@ const OPAQUE: &[Opaque] = &[
     opaque("seed", Looks::Number, Place::Anywhere),
     opaque("data", Looks::Base64, Place::Below("input_audio")),
     opaque("result", Looks::File, Place::Type("image_generation_call")),
+    opaque("url", Looks::Url, Place::Below("image_url")),
+    opaque("image_url", Looks::Url, Place::Anywhere),
+    // Mistral's and OpenRouter's.
+    opaque("document_url", Looks::Url, Place::Anywhere),
+    opaque("url", Looks::Url, Place::Below("video_url")),
     opaque("file_data", Looks::File, Place::Below("file")),
     opaque("file_data", Looks::File, Place::Type("input_file")),
     // Signed or sealed by whoever thought it.

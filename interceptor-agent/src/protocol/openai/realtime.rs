@@ -37,6 +37,7 @@ const EVENTS: Schema = Schema {
     opaque: &[
         opaque("type", Looks::Name, Place::Anywhere),
         opaque("role", Looks::Name, Place::Anywhere),
+        opaque("image_url", Looks::Url, Place::Anywhere),
         // Where policy lets speech pass at all.
         opaque("audio", Looks::Base64, Place::Anywhere),
     ],

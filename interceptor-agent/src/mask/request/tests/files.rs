@@ -49,9 +49,13 @@ fn places() -> Vec<(&'static Endpoint, &'static str)> {
 fn a_file_of_text_is_masked_as_what_it_says() {
     for (endpoint, body) in places() {
         let of = |text: &str| body.replace("FILE", &STANDARD.encode(text));
-        let (masked, tokens) = mask(endpoint, &of(TEXT));
-        assert_eq!(masked, of(MASKED).replace(r"\/", "/"), "{endpoint:?}");
-        assert_eq!(tokens.len(), 1);
+        // It may begin as media does, under whatever type.
+        for beginning in ["", "GIF89a;", "%PDF-1.7\n"] {
+            let (masked, tokens) = mask(endpoint, &of(&format!("{beginning}{TEXT}")));
+            let expected = of(&format!("{beginning}{MASKED}"));
+            assert_eq!(masked, expected.replace(r"\/", "/"), "{endpoint:?}");
+            assert_eq!(tokens.len(), 1);
+        }
         let clean = of("nothing, to be found");
         assert_eq!(mask(endpoint, &clean).0, clean, "{endpoint:?}");
     }
@@ -61,9 +65,19 @@ fn a_file_of_text_is_masked_as_what_it_says() {
 fn a_file_of_media_stays() {
     for (endpoint, body) in places() {
         let body = body.replace("text/csv", "application/pdf");
+        let body = body.replace("text/plain", "application/pdf");
         let body = body.replace(r"text\/csv", r"application\/pdf");
         let body = body.replace("FILE", &STANDARD.encode(PDF));
         assert_eq!(mask(endpoint, &body).0, body, "{endpoint:?}");
+    }
+}
+
+#[test]
+fn media_that_calls_itself_text_is_looked_at() {
+    for (endpoint, body) in places() {
+        let body = body.replace("FILE", &STANDARD.encode(PDF));
+        let said = body.contains("text/") || body.contains(r"text\/");
+        assert_eq!(mask(endpoint, &body).0 != body, said, "{endpoint:?}");
     }
 }
 

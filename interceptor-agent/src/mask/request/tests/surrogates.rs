@@ -138,6 +138,22 @@ fn where_they_read_as_another_value_there_are_tokens() {
 }
 
 #[test]
+fn a_form_takes_the_care_that_its_hardest_part_needs() {
+    let hard = format!("{ID}'3fff:1::1ann@corp-mail.example and 10.1.2.3");
+    let json = serde_json::json!([hard]).to_string();
+    let part = |content: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n{content}\r\n")
+    };
+    let raw = Bytes::from(["see 10.1.2.3", &json, &hard].map(part).concat() + "--b--\r\n");
+    let boundary = crate::multipart::Boundary::of_content_type("multipart/form-data; boundary=b");
+    let mut masking = masker().begin();
+    let masked = masking.form(&boundary.unwrap().unwrap(), &raw).unwrap();
+    let masked = String::from_utf8(masked.into_masked().into_bytes().into()).unwrap();
+    assert_eq!(masked.matches("EMAIL_001").count(), 2, "{masked}");
+    assert_eq!(unmask(&masked, &masking.finish().0), raw);
+}
+
+#[test]
 fn a_real_value_beside_them_still_shows() {
     let mut masking = masker().begin();
     masking

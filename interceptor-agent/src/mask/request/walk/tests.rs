@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     json,
-    protocol::{Endpoint, GENERIC, anthropic, openai},
+    protocol::{Endpoint, GENERIC, anthropic, cohere, openai},
 };
 
 /// The raw text of each span, unit by unit.
@@ -82,16 +82,42 @@ fn openai_arguments_are_json_and_media_is_opaque() {
 }
 
 #[test]
-fn a_url_of_media_has_to_begin_as_media() {
-    for (url, seen) in [
-        ("data:image/png;base64,iVBORw0KGgo=", ""),
-        ("data:image/png;base64,AKIAIOSFODNN7EXAMPLE", "seen"),
-        ("data:text/csv;base64,iVBORw0KGgo=", "seen"),
-        ("data:image/png;base64,iVBORw0KGgo= and more", "seen"),
+fn a_url_of_media_has_to_begin_as_media_and_stand_where_the_api_reads_it() {
+    let png = "data:image/png;base64,iVBORw0KGgo=";
+    let places = [
+        (
+            &openai::CHAT,
+            r#"{"messages":[{"content":[{"image_url":{"url":"URL"}}]}]}"#,
+        ),
+        (
+            &openai::RESPONSES,
+            r#"{"input":[{"content":[{"image_url":"URL"}]}]}"#,
+        ),
+        (
+            &openai::RESPONSES,
+            r#"{"input":[{"output":{"image_url":"URL"}}]}"#,
+        ),
+        (&cohere::EMBED, r#"{"images":["URL"]}"#),
+    ];
+    for (endpoint, body) in places {
+        for (url, seen) in [
+            (png, ""),
+            ("data:image/png;base64,AKIAIOSFODNN7EXAMPLE", "seen"),
+            ("data:text/csv;base64,iVBORw0KGgo=", "seen"),
+            ("data:image/png;base64,iVBORw0KGgo= and more", "seen"),
+            ("iVBORw0KGgo=", "seen"),
+        ] {
+            let seen = seen.replace("seen", url);
+            assert_eq!(spans(endpoint, &body.replace("URL", url)), [seen], "{url}");
+        }
+    }
+    for body in [
+        r#"{"messages":[{"content":"URL"}]}"#,
+        r#"{"messages":[{"content":[{"text":"URL"}]}]}"#,
+        r#"{"messages":[{"tool_calls":[{"function":{"arguments":{"image_url":"URL"}}}]}]}"#,
     ] {
-        let body = format!(r#"{{"messages":[{{"content":"{url}"}}]}}"#);
-        let expected = seen.replace("seen", url);
-        assert_eq!(spans(&openai::CHAT, &body), [expected], "{url}");
+        let seen = spans(&openai::CHAT, &body.replace("URL", png)).join("");
+        assert!(seen.contains(png), "a text to the model: {seen}");
     }
 }
 
