@@ -93,7 +93,7 @@ async fn forward(
     record.admitted(link.app.audit.admit().await?);
     let seen = link.guard.take();
     admit(link, terms, &request, seen.as_ref())?;
-    let names = mask::Names::of(request.headers(), seen.as_ref());
+    let names = mask::Names::of(request.headers(), seen);
     let route = find(link, &request);
     record.routed(route);
     if let Route::WebSocket(endpoint) = route {
