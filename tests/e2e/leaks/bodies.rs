@@ -32,6 +32,7 @@ pub fn messages() -> Value {
                 { "type": "tool_result", "tool_use_id": "toolu_1", "content": blocks() },
                 { "type": "tool_result", "tool_use_id": "toolu_1", "is_error": true, "content": joined() },
                 { "type": "tool_result", "tool_use_id": "toolu_1", "content": escaped() },
+                { "type": "tool_result", "tool_use_id": "toolu_1", "content": behind_a_picture() },
                 { "type": "document", "title": joined(), "context": joined(),
                   "source": { "type": "text", "media_type": "text/plain", "data": joined() } },
             ] },
@@ -67,6 +68,7 @@ pub fn chat() -> Value {
             { "role": "assistant", "content": escaped(),
               "tool_calls": [{ "id": "call_2", "type": "function", "function": { "name": "echo", "arguments": escaped() } }] },
             { "role": "tool", "tool_call_id": "call_2", "content": blocks() },
+            { "role": "user", "content": behind_a_picture() },
             { "role": "user", "content": blocks() },
         ],
     })
@@ -81,6 +83,18 @@ pub fn texts() -> Vec<&'static str> {
 /// All texts in one.
 fn joined() -> String {
     texts().join("\n\n")
+}
+
+/// Texts in what begins as a picture's URL, as far as base64 has their letters.
+fn behind_a_picture() -> String {
+    let digit = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(&byte);
+    let mut lines = texts();
+    lines.retain(|text| text.bytes().all(digit));
+    lines.insert(
+        0,
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ",
+    );
+    lines.join("\n\n")
 }
 
 /// JSON as a text, in which every character of every string is an escape.
