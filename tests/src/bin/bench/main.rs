@@ -1,6 +1,7 @@
 //! The bench: what it costs to have the agent in the way, against nothing and against HAProxy, all in one run.
 //!
-//! `bench [--quick] [--json]`, or of these `bench engine` or `bench connects` alone, or `bench detection`. It reports and judges nothing: numbers of a busy machine fail no build.
+//! `bench [--quick] [--json]`, or of these `bench engine`, `bench connects` or `bench passing` alone, or `bench detection`. It
+//! reports and judges nothing: numbers of a busy machine fail no build.
 
 mod bare;
 mod bed;
@@ -89,13 +90,27 @@ fn run() -> Result<()> {
                 return Ok(());
             }
             connects::CONNECTS => {
-                print!("{}", connects()?);
+                let measured = alone(|bed, world| {
+                    let costs = connects::measure(bed, &world.clients, FULL.blocks)?;
+                    Ok(report::connects(&costs))
+                });
+                print!("{}", measured?);
+                return Ok(());
+            }
+            passing::PASSING => {
+                let measured = alone(|bed, _| {
+                    let measured = passing::measure(bed, FULL.rounds, FULL.millis, FULL.download)?;
+                    Ok(report::passing(&measured))
+                });
+                print!("{}", measured?);
                 return Ok(());
             }
             "--json" => json = true,
             "--quick" => effort = QUICK,
             other => {
-                bail!("{other}: there are only --quick, --json, engine, connects and detection")
+                bail!(
+                    "{other}: there are only --quick, --json, engine, connects, passing and detection"
+                )
             }
         }
     }
@@ -108,12 +123,12 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-fn connects() -> Result<String> {
+/// One measurement alone: what it says.
+fn alone(measure: impl FnOnce(&mut Bed<'_>, &World) -> Result<String>) -> Result<String> {
     sweep::on_signals()?;
     let worlds = [World::new()?, World::new()?];
     let mut bed = Bed::start(&worlds)?;
-    let costs = connects::measure(&mut bed, &worlds[0].clients, FULL.blocks)?;
-    Ok(report::connects(&costs))
+    measure(&mut bed, &worlds[0])
 }
 
 fn measure(effort: &Effort) -> Result<Results> {

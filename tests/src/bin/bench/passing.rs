@@ -10,6 +10,9 @@ use crate::haproxy;
 use crate::load::{Done, Job, Load, Target};
 use crate::rounds::median;
 
+/// The argument that asks for this alone.
+pub const PASSING: &str = "passing";
+
 /// Connections before the idle ones, which set up what all of them share.
 const FIRST: usize = 200;
 

@@ -249,18 +249,7 @@ impl Results {
         text.push_str(&engine(&self.engine, &self.turns));
         writeln!(text)?;
         text.push_str(&connects(&self.connects));
-        for passing in &self.passing {
-            writeln!(
-                text,
-                "{:<59}{:>10.0} {unit}, {:.0} {unit} that pass, {:.3} × (HAProxy {:.3} ×)",
-                passing.name,
-                passing.direct,
-                passing.passed,
-                passing.ratio,
-                passing.haproxy,
-                unit = passing.unit,
-            )?;
-        }
+        text.push_str(&passing(&self.passing));
         let name = format!("memory of each of {} that pass idle", self.idle_connections);
         writeln!(text, "{name:<59}{:>10.1} KiB", self.each)?;
         writeln!(
@@ -383,6 +372,22 @@ pub fn connects(costs: &[Cost]) -> String {
         )
     };
     costs.iter().map(line).collect()
+}
+
+/// What connections that pass cost, a line each.
+pub fn passing(rates: &[Passing]) -> String {
+    let line = |rate: &Passing| {
+        format!(
+            "{:<59}{:>10.0} {unit}, {:.0} {unit} that pass, {:.3} × (HAProxy {:.3} ×)\n",
+            rate.name,
+            rate.direct,
+            rate.passed,
+            rate.ratio,
+            rate.haproxy,
+            unit = rate.unit,
+        )
+    };
+    rates.iter().map(line).collect()
 }
 
 /// The mask engine's rows.
