@@ -56,7 +56,7 @@ pub struct Original {
     pub address: Address,
     /// Process (thread group) that called `connect`, as the initial pid namespace numbers it.
     pub tgid: u32,
-    /// User of that process.
+    /// User of that process; `u32::MAX` where a packet left, which is in nobody's name.
     pub uid: u32,
     /// Name of the calling thread, NUL-padded; as words, since the programs would zero bytes one by one.
     pub comm: [u64; 2],

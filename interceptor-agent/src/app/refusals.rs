@@ -140,8 +140,8 @@ pub(super) async fn report(app: Arc<App>, refused: Ring<Event>) {
             %id,
             reason = name,
             original = %refused.call.original.0,
-            pid = process.pid,
-            uid = process.uid,
+            pid = process.known_pid(),
+            uid = process.known_uid(),
             comm = process.comm,
             "the kernel refused a call"
         );
