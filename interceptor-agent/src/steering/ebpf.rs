@@ -23,7 +23,9 @@ use std::{
 
 use aya::{
     Ebpf as Object, EbpfLoader, include_bytes_aligned,
-    maps::{Array, HashMap, Map, MapData, PerCpuArray, SkStorage, lpm_trie, lpm_trie::LpmTrie},
+    maps::{
+        Array, HashMap, Map, MapData, MapError, PerCpuArray, SkStorage, lpm_trie, lpm_trie::LpmTrie,
+    },
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
@@ -374,9 +376,19 @@ fn forget_others<K: aya::Pod>(
         .into_iter()
         .filter(|key| !wanted(key.data(), key.prefix_len()))
     {
-        trie.remove(&key).map_err(SteeringError::load)?;
+        gone(trie.remove(&key)).map_err(SteeringError::load)?;
     }
     Ok(())
+}
+
+/// What another agent with these maps has removed is as good as removed.
+fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => {
+            Ok(())
+        }
+        removed => removed,
+    }
 }
 
 fn ports(ports: &[u16]) -> Result<[u16; MAX_PORTS], SteeringError> {
