@@ -38,8 +38,9 @@ pub struct Settings {
     pub known_hosts: u16,
     /// 1 where there are ranges that are never steered, beside this machine and its links.
     pub never: u16,
-    /// Keeps the layout free of padding.
-    pub reserved: u16,
+    /// Not 0 while connections may be open that began before they were to be steered. It is for agents alone: the next one
+    /// has to end them if this one does not come to it.
+    pub owed: u16,
 }
 
 /// Where a steered socket was going, and who made it connect.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{HashMap, Map, MapData};
-use interceptor_common::{HandoffKey, Original, SCHEMA};
+use aya::maps::{Array, HashMap, Map, MapData};
+use interceptor_common::{HandoffKey, Original, SCHEMA, Settings};
 
 use crate::{Backend, World};
 
@@ -49,6 +49,14 @@ pub fn forget(world: &World) -> Result<()> {
     cookies
         .iter()
         .try_for_each(|cookie| Ok(originals.remove(cookie)?))
+}
+
+/// Whether an agent, this one or the next, still has to end connections from before.
+pub fn owes(world: &World) -> Result<bool> {
+    let path = map(world, "SETTINGS");
+    let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
+    let settings: Array<_, Settings> = Map::Array(data).try_into()?;
+    Ok(settings.get(&0, 0)?.owed != 0)
 }
 
 /// IPv4 addresses that are steered in the scope `known-hosts`, without ranges.

@@ -144,6 +144,8 @@ impl Ebpf {
     /// # Errors
     /// A successor has it, or no descriptor is free.
     pub fn lock(&self) -> io::Result<fs::File> {
+        // Whoever settles what is owed has done so, or finds the maps shared.
+        drop(lock(&self.settings));
         let held = lock(&self.only_one);
         held.as_ref()
             .map_or(Err(io::ErrorKind::NotFound.into()), fs::File::try_clone)
@@ -261,6 +263,10 @@ impl Steering for Ebpf {
 
     fn configure(&self, scope: &Scope) -> Result<bool, SteeringError> {
         let widens = self.widens(scope)?;
+        if widens {
+            // Before the maps say so: nobody could tell from them any more.
+            self.owe()?;
+        }
         let settings = Settings {
             stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
             tls_ports: ports(&scope.tls_ports)?,
@@ -268,7 +274,7 @@ impl Steering for Ebpf {
             listen_port: scope.listen_port,
             known_hosts: u16::from(self.known.is_some()),
             never: u16::from(!scope.never.is_empty()),
-            reserved: 0,
+            owed: 0,
         };
         if let (Some(known), Some(hosts)) = (&self.known, &scope.known_hosts) {
             known.configure(hosts)?;
@@ -293,9 +299,7 @@ impl Steering for Ebpf {
             has(wanted, addr.into(), prefix)
         })?;
         *lock(&self.scope) = Some(scope.clone());
-        lock(&self.settings)
-            .set(0, settings, 0)
-            .map_err(SteeringError::load)?;
+        self.replace(settings)?;
         Ok(widens)
     }
 
