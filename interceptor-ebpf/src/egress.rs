@@ -212,11 +212,14 @@ impl Packet {
     #[inline(always)]
     fn v6(ctx: &SkBuffContext) -> Option<Self> {
         let next: u8 = ctx.load(6).ok()?;
+        let destination = Address(ctx.load(24).ok()?);
         Some(Self {
-            destination: Address(ctx.load(24).ok()?),
+            destination,
             is_routed: false,
-            // Hop-by-hop, routing, fragment and destination options.
             port: match next {
+                // As the kernel's own reports of what it listens to (RFC 3810 §5). No provider is there, and no header leads on.
+                0 | 60 if destination.is_multicast_v6() => Port::None,
+                // Hop-by-hop, routing, fragment and destination options.
                 0 | 43 | 44 | 60 => Port::Hidden,
                 _ => Port::of(ctx, next, 40),
             },

@@ -146,3 +146,21 @@ print(send('2001:db8::11'), send('fe80::78'))
     assert_eq!(world.upstream.record().datagrams(), 0);
     Ok(())
 }
+
+/// Reports of multicast memberships (RFC 3810), without which a switch that listens for them forwards no neighbour's question.
+#[test]
+fn what_the_kernel_says_of_multicast_leaves() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let code = "
+import ctypes, subprocess, time
+CLONE_NEWNET = 0x40000000
+assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
+for command in ('link add there type veth peer name back', 'link set back up', 'link set there up'):
+    subprocess.run(['ip', *command.split()], check=True)
+time.sleep(2)
+";
+    world.client(&agent.bundle()).code(code)?;
+    assert!(!agent.log()?.contains("\"missed\""), "{}", agent.log()?);
+    Ok(())
+}
