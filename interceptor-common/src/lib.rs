@@ -87,6 +87,16 @@ pub struct HandoffKey {
     pub reserved: u32,
 }
 
+/// A destination as it is seen from somewhere.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Cookie of the network namespace.
+    pub netns: u64,
+    /// The destination.
+    pub to: Address,
+}
+
 /// What a program tells the agent: a call that was refused, and whose it was.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +137,7 @@ mod pod {
         reason = "aya moves these types between user and kernel space as bytes"
     )]
 
-    use super::{Answer, Arrival, Event, HandoffKey, Miss, Original, Settings};
+    use super::{Answer, Arrival, Event, HandoffKey, Miss, Original, Settings, Way};
 
     // SAFETY: repr(C), Copy, no padding (asserted below), every bit pattern valid.
     unsafe impl aya::Pod for Settings {}
@@ -143,12 +153,15 @@ mod pod {
     unsafe impl aya::Pod for Answer {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Miss {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Way {}
 }
 
 const _: () = {
     assert!(size_of::<Settings>() == 8 + 4 * MAX_PORTS + 8);
     assert!(size_of::<Original>() == 24 + 16 + 8 + 16 + 8);
     assert!(size_of::<HandoffKey>() == 8 + 32 + 8);
+    assert!(size_of::<Way>() == 8 + 16);
     assert!(size_of::<Arrival>() == 8 + 8);
     assert!(size_of::<Event>() == size_of::<Original>() + 8);
     assert!(size_of::<Direct>() == size_of::<Original>() + 8);

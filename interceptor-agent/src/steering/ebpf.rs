@@ -30,7 +30,7 @@ use aya::{
     sys::{BpfHelper, is_helper_supported},
 };
 use interceptor_common::{
-    Address, Counter, HandoffKey, MAX_PORTS, NETNS_READY, NETNS_REFUSED, Original, Settings,
+    Address, Counter, HandoffKey, MAX_PORTS, NETNS_READY, NETNS_REFUSED, Original, Settings, Way,
 };
 
 pub use events::{Events, Refused, Ring};
@@ -47,6 +47,9 @@ use crate::{
 
 /// Bytes of a ring buffer that nothing is written to: it is not to take memory.
 const UNUSED_RING: u32 = 64 * 1024;
+
+/// For how many nanoseconds connects to where there was no route are told so at once.
+const UNREACHABLE_FOR: u64 = 30_000_000_000;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/interceptor-ebpf"));
 
@@ -80,6 +83,8 @@ pub struct Ebpf {
     settings: Mutex<Array<MapData, Settings>>,
     never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
+    /// Not pinned: a successor finds out for itself.
+    unreachable: Mutex<HashMap<MapData, Way, u64>>,
     /// None where everything is steered.
     known: Option<Known>,
     counters: PerCpuArray<MapData, u64>,
@@ -129,6 +134,7 @@ impl Ebpf {
             settings: Mutex::new(take(&mut object, "SETTINGS")?),
             never4: Mutex::new(take(&mut object, "NEVER4")?),
             never6: Mutex::new(take(&mut object, "NEVER6")?),
+            unreachable: Mutex::new(take(&mut object, "UNREACHABLE")?),
             known: known_hosts.then(|| Known::open(&mut object)).transpose()?,
             counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
@@ -301,6 +307,17 @@ impl Steering for Ebpf {
         *lock(&self.scope) = Some(scope.clone());
         self.replace(settings)?;
         Ok(widens)
+    }
+
+    fn unreachable(&self, netns: &Netns, address: IpAddr) {
+        let way = Way {
+            netns: netns.cookie(),
+            to: address.into(),
+        };
+        let until = sys::monotonic_now().saturating_add(UNREACHABLE_FOR);
+        if let Err(error) = lock(&self.unreachable).insert(way, until, 0) {
+            tracing::debug!(%error, "the kernel can't be told that there is no route");
+        }
     }
 
     fn learn(&self, address: IpAddr, source: Source) {
