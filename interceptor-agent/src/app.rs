@@ -89,6 +89,8 @@ pub struct App {
     attached: AtomicBool,
     /// More is steered than before: what is open to there went past the agent, and is to be ended.
     steers_more: AtomicBool,
+    /// Held by reloads until their hosts are resolved.
+    resolving: Arc<()>,
     /// The process that this one took over from.
     predecessor: OnceLock<u32>,
     /// A successor is starting, or serves already.
@@ -121,6 +123,7 @@ impl App {
             )),
             attached: AtomicBool::new(true),
             steers_more: AtomicBool::new(false),
+            resolving: Arc::default(),
             predecessor: OnceLock::new(),
             hands_over: AtomicBool::new(false),
             steering,
@@ -166,6 +169,11 @@ impl App {
     /// Has connections ended that went past the agent, if it `steers_more` than when they began.
     fn end_past(&self, steers_more: bool) {
         self.steers_more.fetch_or(steers_more, Ordering::Relaxed);
+    }
+
+    /// Whether a reload's hosts are being resolved: not all that it steers is known yet.
+    fn resolves_more(&self) -> bool {
+        Arc::strong_count(&self.resolving) > 1
     }
 
     /// The process that this one took over from, as long as it is there: it is this one's parent.

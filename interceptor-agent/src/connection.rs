@@ -364,8 +364,8 @@ async fn refuse(
         %id,
         reason = reason.as_str(),
         original = %steered.original.0,
-        pid = process.pid,
-        uid = process.uid,
+        pid = process.known_pid(),
+        uid = process.known_uid(),
         comm = process.comm,
         next_step = reason.next_step(),
         "connection refused"
@@ -399,8 +399,8 @@ fn not_accepted(app: &App, host: &str, steered: &Steered, error: &io::Error) {
     let process = &steered.process;
     tracing::warn!(
         host,
-        pid = process.pid,
-        uid = process.uid,
+        pid = process.known_pid(),
+        uid = process.known_uid(),
         comm = process.comm,
         %error,
         next_step = failure.next_step(),

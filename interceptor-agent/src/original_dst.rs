@@ -19,7 +19,7 @@ pub struct LocalAddr(pub SocketAddr);
 /// Who called `connect`, as the kernel saw it at that moment; by nftables only the user is known, and the pid is 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// Process id in the initial pid namespace.
+    /// Process id in the initial pid namespace; 0 is not known.
     pub pid: u32,
     /// User id in the initial user namespace; `u32::MAX` is not known.
     pub uid: u32,
@@ -32,6 +32,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number, where that is known.
+    pub fn known_pid(&self) -> Option<u32> {
+        (self.pid != 0).then_some(self.pid)
+    }
+
     /// Its user, where that is known.
     pub fn known_uid(&self) -> Option<u32> {
         (self.uid != u32::MAX).then_some(self.uid)

@@ -317,8 +317,8 @@ impl Visit {
             reason = reason.as_str(),
             listener = %self.door.at,
             peer = self.who.peer.map(tracing::field::display),
-            pid = process.pid,
-            uid = process.uid,
+            pid = process.known_pid(),
+            uid = process.known_uid(),
             comm = process.comm,
             next_step = reason.next_step(),
             "request to a listener refused"

@@ -23,6 +23,7 @@ use std::{
 pub use scope::{KnownHosts, Scope, is_local};
 
 use crate::original_dst::{Fixed, OriginalDst};
+use netns::Netns;
 
 /// The kernel side as connections use it.
 pub trait Steering: OriginalDst {
@@ -38,6 +39,9 @@ pub trait Steering: OriginalDst {
     /// # Errors
     /// The kernel did not take all of it.
     fn configure(&self, scope: &Scope) -> Result<bool, SteeringError>;
+
+    /// There is no route to this address from there: where the kernel side can say so at the connect, it does, for a while.
+    fn unreachable(&self, _: &Netns, _: IpAddr) {}
 
     /// Where only known addresses are steered: makes this one of them, for a day. Else nothing.
     fn learn(&self, _: IpAddr, _: Source) {}

@@ -38,8 +38,8 @@ pub struct Who {
 pub struct Told<'w> {
     /// Where it is on another machine.
     peer: Option<IpAddr>,
-    pid: u32,
-    /// None where it is not known.
+    /// None where it is not known, as the user.
+    pid: Option<u32>,
     uid: Option<u32>,
     comm: &'w str,
     command: Option<&'w str>,
@@ -85,7 +85,7 @@ impl Who {
         let (process, group, container) = (&self.process, &self.group, &self.container);
         Told {
             peer: self.peer,
-            pid: process.pid,
+            pid: process.known_pid(),
             uid: process.known_uid(),
             comm: &process.comm,
             command: self.command.as_deref(),

@@ -58,6 +58,12 @@ impl Address {
         }
     }
 
+    /// Whether it is an IPv6 multicast address (RFC 4291 §2.7).
+    #[inline(always)]
+    pub const fn is_multicast_v6(self) -> bool {
+        self.0[0] & 0xff00_0000_u32.to_be() == 0xff00_0000_u32.to_be()
+    }
+
     /// The 16 network-order bytes.
     #[inline(always)]
     pub const fn octets(self) -> [u8; 16] {

@@ -26,11 +26,13 @@ pub enum Counter {
     RefusedStraight,
     /// First bytes of direct streams stopped on their way out: a ClientHello for an LLM host, or one that could be.
     Caught,
+    /// Connects refused: there was no route a moment ago.
+    RefusedUnreachable,
 }
 
 impl Counter {
     /// Every counter, in index order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Steered,
         Self::Exempt,
         Self::RefusedStale,
@@ -42,6 +44,7 @@ impl Counter {
         Self::Missed,
         Self::RefusedStraight,
         Self::Caught,
+        Self::RefusedUnreachable,
     ];
 
     /// Label of the counter in metrics.
@@ -58,6 +61,7 @@ impl Counter {
             Self::Missed => "missed",
             Self::RefusedStraight => "refused_straight",
             Self::Caught => "caught",
+            Self::RefusedUnreachable => "refused_unreachable",
         }
     }
 }

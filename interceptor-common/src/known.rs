@@ -15,7 +15,7 @@ pub const DIRECT_STOPPED: u32 = 2;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Direct {
-    /// Who connected, and where to; zero but for the address where no hook saw the connect.
+    /// Who connected, and where to; the address alone where no hook saw the connect.
     pub original: Original,
     /// Sequence number of the SYN: one that is sent again begins no new stream.
     pub begin: u32,

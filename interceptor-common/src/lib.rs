@@ -38,8 +38,9 @@ pub struct Settings {
     pub known_hosts: u16,
     /// 1 where there are ranges that are never steered, beside this machine and its links.
     pub never: u16,
-    /// Keeps the layout free of padding.
-    pub reserved: u16,
+    /// Not 0 while connections may be open that began before they were to be steered. It is for agents alone: the next one
+    /// has to end them if this one does not come to it.
+    pub owed: u16,
 }
 
 /// Where a steered socket was going, and who made it connect.
@@ -56,7 +57,7 @@ pub struct Original {
     pub address: Address,
     /// Process (thread group) that called `connect`, as the initial pid namespace numbers it.
     pub tgid: u32,
-    /// User of that process.
+    /// User of that process; `u32::MAX` where a packet left, which is in nobody's name.
     pub uid: u32,
     /// Name of the calling thread, NUL-padded; as words, since the programs would zero bytes one by one.
     pub comm: [u64; 2],
@@ -84,6 +85,16 @@ pub struct HandoffKey {
     pub destination_port: u16,
     /// Keeps the layout free of padding.
     pub reserved: u32,
+}
+
+/// A destination as it is seen from somewhere.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Cookie of the network namespace.
+    pub netns: u64,
+    /// The destination.
+    pub to: Address,
 }
 
 /// What a program tells the agent: a call that was refused, and whose it was.
@@ -126,7 +137,7 @@ mod pod {
         reason = "aya moves these types between user and kernel space as bytes"
     )]
 
-    use super::{Answer, Arrival, Event, HandoffKey, Miss, Original, Settings};
+    use super::{Answer, Arrival, Event, HandoffKey, Miss, Original, Settings, Way};
 
     // SAFETY: repr(C), Copy, no padding (asserted below), every bit pattern valid.
     unsafe impl aya::Pod for Settings {}
@@ -142,12 +153,15 @@ mod pod {
     unsafe impl aya::Pod for Answer {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Miss {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Way {}
 }
 
 const _: () = {
     assert!(size_of::<Settings>() == 8 + 4 * MAX_PORTS + 8);
     assert!(size_of::<Original>() == 24 + 16 + 8 + 16 + 8);
     assert!(size_of::<HandoffKey>() == 8 + 32 + 8);
+    assert!(size_of::<Way>() == 8 + 16);
     assert!(size_of::<Arrival>() == 8 + 8);
     assert!(size_of::<Event>() == size_of::<Original>() + 8);
     assert!(size_of::<Direct>() == size_of::<Original>() + 8);

@@ -20,6 +20,8 @@ pub enum Reason {
     Straight = 6,
     /// The first bytes of a stream that went direct: a ClientHello for an LLM host, or one that can't be read.
     Caught = 7,
+    /// There is no route to the destination, as the agent found out a moment ago.
+    Unreachable = 8,
 }
 
 impl Reason {
@@ -33,6 +35,7 @@ impl Reason {
             5 => Some(Self::Missed),
             6 => Some(Self::Straight),
             7 => Some(Self::Caught),
+            8 => Some(Self::Unreachable),
             _ => None,
         }
     }
@@ -47,6 +50,7 @@ impl Reason {
             Self::Missed => Counter::Missed,
             Self::Straight => Counter::RefusedStraight,
             Self::Caught => Counter::Caught,
+            Self::Unreachable => Counter::RefusedUnreachable,
         }
     }
 }

@@ -3,11 +3,13 @@
 use aya_ebpf::{
     EbpfContext as _, helpers::generated::bpf_get_socket_cookie, programs::SockAddrContext,
 };
-use interceptor_common::{Address, Counter, NETNS_READY, NETNS_REFUSED, Reason, Settings};
+use interceptor_common::{
+    Address, Counter, NETNS_READY, NETNS_REFUSED, Original, Reason, Settings, Way,
+};
 
 use crate::{
     direct,
-    maps::{HEARTBEAT, ORIG, count, settings},
+    maps::{HEARTBEAT, ORIG, UNREACHABLE, count, settings},
     netns,
     refuse::{ALLOW, original, refuse},
     scope::{exempt, known, known_hosts_only, never, steers},
@@ -112,6 +114,9 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
     if is_stale(settings, original.time) {
         return Decision::Return(refuse(original, Reason::Stale));
     }
+    if is_unreachable(&original) {
+        return Decision::Return(refuse(original, Reason::Unreachable));
+    }
     // A socket that was made before the programs were attached, or elsewhere, was not told of.
     match netns::announce(original.netns) {
         NETNS_REFUSED => return Decision::Return(refuse(original, Reason::Netns)),
@@ -124,6 +129,18 @@ fn stream(ctx: &SockAddrContext, settings: &Settings, address: Address, port: u1
     }
     count(Counter::Steered);
     Decision::Steer(settings.listen_port)
+}
+
+/// Whether there is no route, so that the client can go on to another address at once.
+#[inline(always)]
+fn is_unreachable(original: &Original) -> bool {
+    let way = Way {
+        netns: original.netns,
+        to: original.address,
+    };
+    // SAFETY: one word, read at once.
+    let until = unsafe { UNREACHABLE.get(way) };
+    until.is_some_and(|until| original.time < *until)
 }
 
 /// The agent's own port is reached by being steered to it: whoever connected straight to it from a port that a connect

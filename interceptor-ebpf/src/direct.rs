@@ -65,6 +65,7 @@ pub fn first(
                 direct.original = Original {
                     address,
                     port,
+                    uid: u32::MAX,
                     ..Original::default()
                 };
                 direct

@@ -54,8 +54,7 @@ pub fn backstop(ctx: &SkBuffContext) -> i32 {
     };
     match kind {
         SOCK_STREAM => first(ctx, settings, sk),
-        SOCK_DGRAM => datagram(ctx, settings, sk),
-        SOCK_RAW => raw(ctx, settings, sk),
+        SOCK_DGRAM | SOCK_RAW => single(ctx, settings, sk, kind),
         _ => PASS,
     }
 }
@@ -72,7 +71,7 @@ fn first(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
         direct::settle(sk);
         return hand_off(settings, sk, &original);
     }
-    if let Some(verdict) = routed(ctx, settings, sk) {
+    if let Some(verdict) = routed(ctx, settings) {
         return verdict;
     }
     if !steers(settings, port) || never(settings, address) || is_exempt(sk) {
@@ -128,26 +127,36 @@ fn hand_off(settings: &Settings, sk: *mut bpf_sock, original: &Original) -> i32 
     PASS
 }
 
-/// Of a socket that is connected: QUIC. Of others, `sendmsg` refused it.
+/// A packet that is none of a stream: a datagram, or what a process wrote itself, headers and all. What it says counts, and
+/// not where its socket is connected: a datagram that was corked goes to where that was when it was begun (udp(7)). It is
+/// whole here, since what is too long is cut behind this hook.
 #[inline(always)]
-fn datagram(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
-    if let Some(verdict) = routed(ctx, settings, sk) {
-        return verdict;
-    }
-    let (address, port) = destination(sk);
-    if !contains(&settings.tls_ports, port) || never(settings, address) || is_exempt(sk) {
+fn single(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock, kind: u32) -> i32 {
+    let Some(packet) = Packet::read(ctx) else {
+        return DROP;
+    };
+    let (is_meant, port, reason) = match packet.port {
+        Port::None => (false, 0, Reason::Missed),
+        Port::Hidden => (true, 0, Reason::Missed),
+        // Of a socket that is connected. Of others, `sendmsg` refused it.
+        Port::Is(port) if kind == SOCK_DGRAM => {
+            (contains(&settings.tls_ports, port), port, Reason::Quic)
+        }
+        Port::Is(port) => (steers(settings, port), port, Reason::Missed),
+    };
+    let is_spared = !packet.is_routed && never(settings, packet.destination);
+    if !is_meant || is_spared || is_exempt(sk) {
         return PASS;
     }
-    stop_as(Reason::Quic, address, port)
+    stop_as(reason, packet.destination, port)
 }
 
-/// A packet with an IPv6 routing header, which anybody may ask for (RFC 8754; IPV6_RTHDR in ipv6(7)): it goes where that
-/// says, and not where its socket does.
+/// A packet of a stream with an IPv6 routing header, which anybody may ask for (RFC 8754; IPV6_RTHDR in ipv6(7)): it goes
+/// where that says, and not where its socket does.
 #[inline(always)]
-fn routed(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> Option<i32> {
+fn routed(ctx: &SkBuffContext, settings: &Settings) -> Option<i32> {
     const ROUTING: u8 = 43;
-    // SAFETY: a whole socket.
-    if unsafe { (*sk).family } != AF_INET6 || ctx.load::<u8>(6) != Ok(ROUTING) {
+    if version(ctx) != 6 || ctx.load::<u8>(6) != Ok(ROUTING) {
         return None;
     }
     Some(match ctx.load::<[u32; 4]>(24).map(Address) {
@@ -157,47 +166,81 @@ fn routed(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> Option
     })
 }
 
-/// A packet that a process wrote itself, headers and all.
+/// What the headers of a packet say of where it goes.
+struct Packet {
+    destination: Address,
+    /// Whether an IPv4 option may lead it elsewhere from there (RFC 791 §3.1: source routes, which anybody may ask for).
+    is_routed: bool,
+    port: Port,
+}
+
+enum Port {
+    /// Of a protocol that has none, or none that matters.
+    None,
+    /// It stands behind what is not looked at.
+    Hidden,
+    Is(u16),
+}
+
+impl Packet {
+    /// By the packet's version: an IPv6 socket sends IPv4 to a mapped address.
+    #[inline(always)]
+    fn read(ctx: &SkBuffContext) -> Option<Self> {
+        match version(ctx) {
+            4 => Self::v4(ctx),
+            6 => Self::v6(ctx),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn v4(ctx: &SkBuffContext) -> Option<Self> {
+        let length = usize::from(ctx.load::<u8>(0).ok()? & 15) * 4;
+        let protocol: u8 = ctx.load(9).ok()?;
+        // The ports stand in the first fragment only, and a raw socket may send a later one, which may belong to it.
+        let is_later = u16::from_be(ctx.load(6).ok()?) & 0x1fff != 0;
+        Some(Self {
+            destination: Address::v4(ctx.load(16).ok()?),
+            is_routed: length > 20,
+            port: match Port::of(ctx, protocol, length) {
+                Port::Is(_) if is_later => Port::Hidden,
+                port => port,
+            },
+        })
+    }
+
+    #[inline(always)]
+    fn v6(ctx: &SkBuffContext) -> Option<Self> {
+        let next: u8 = ctx.load(6).ok()?;
+        let destination = Address(ctx.load(24).ok()?);
+        Some(Self {
+            destination,
+            is_routed: false,
+            port: match next {
+                // As the kernel's own reports of what it listens to (RFC 3810 §5). No provider is there, and no header leads on.
+                0 | 60 if destination.is_multicast_v6() => Port::None,
+                // Hop-by-hop, routing, fragment and destination options.
+                0 | 43 | 44 | 60 => Port::Hidden,
+                _ => Port::of(ctx, next, 40),
+            },
+        })
+    }
+}
+
+impl Port {
+    /// TCP, UDP and UDP-Lite have it at the same place; what ends before that is none of them.
+    #[inline(always)]
+    fn of(ctx: &SkBuffContext, protocol: u8, at: usize) -> Self {
+        match (protocol, ctx.load::<u16>(at + 2)) {
+            (6 | 17 | 136, Ok(port)) => Self::Is(u16::from_be(port)),
+            _ => Self::None,
+        }
+    }
+}
+
 #[inline(always)]
-fn raw(ctx: &SkBuffContext, settings: &Settings, sk: *mut bpf_sock) -> i32 {
-    const TCP: u8 = 6;
-    const UDP: u8 = 17;
-    // SAFETY: a whole socket.
-    let v6 = unsafe { (*sk).family } == AF_INET6;
-    let (protocol, address, ports) = if v6 {
-        let (Ok(next), Ok(to)) = (ctx.load::<u8>(6), ctx.load::<[u32; 4]>(24)) else {
-            return DROP;
-        };
-        (next, Address(to), 40)
-    } else {
-        let (Ok(first), Ok(protocol), Ok(to)) =
-            (ctx.load::<u8>(0), ctx.load::<u8>(9), ctx.load::<u32>(16))
-        else {
-            return DROP;
-        };
-        (protocol, Address::v4(to), usize::from(first & 15) * 4)
-    };
-    // Hop-by-hop, routing, fragment and destination options: what stands behind them is not looked for.
-    if v6 && matches!(protocol, 0 | 43 | 44 | 60) {
-        return if never(settings, address) {
-            PASS
-        } else {
-            stop(address, 0)
-        };
-    }
-    if protocol != TCP && protocol != UDP {
-        return PASS;
-    }
-    // The ports stand in the first fragment only; a later one may belong to it.
-    let later = !v6
-        && ctx
-            .load::<u16>(6)
-            .is_ok_and(|field| u16::from_be(field) & 0x1fff != 0);
-    let port = ctx.load::<u16>(ports + 2).map_or(0, u16::from_be);
-    if (!later && !steers(settings, port)) || never(settings, address) || is_exempt(sk) {
-        return PASS;
-    }
-    stop(address, port)
+fn version(ctx: &SkBuffContext) -> u8 {
+    ctx.load::<u8>(0).map_or(0, |first| first >> 4)
 }
 
 /// What no other hook saw.
@@ -214,6 +257,7 @@ fn stop_as(reason: Reason, address: Address, port: u16) -> i32 {
         time: unsafe { bpf_ktime_get_ns() },
         address,
         port,
+        uid: u32::MAX,
         ..Original::default()
     };
     report(original, reason);

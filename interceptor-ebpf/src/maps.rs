@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use interceptor_common::{
-    Answer, Arrival, Counter, Direct, Event, HandoffKey, Miss, Original, Settings,
+    Answer, Arrival, Counter, Direct, Event, HandoffKey, Miss, Original, Settings, Way,
     name::{HEAD, TAIL},
 };
 
@@ -66,6 +66,10 @@ pub static EXEMPT: SkStorage<u8> = SkStorage::new();
 /// is forgotten: its socket is told the agent's address by `getpeername`.
 #[btf_map]
 pub static ORIG: LruHashMap<u64, Original, 65536> = LruHashMap::new();
+
+/// Destinations without a route, and until when that holds (`CLOCK_MONOTONIC` in nanoseconds), as the agent found out.
+#[btf_map]
+pub static UNREACHABLE: LruHashMap<Way, u64, 4096> = LruHashMap::new();
 
 /// From the 4-tuple that the agent sees to the original destination; taken and deleted by the agent.
 #[btf_map]

@@ -14,6 +14,7 @@ use crate::maps::{EVENTS, HAS_SET_RETVAL, count};
 
 pub const ALLOW: i32 = 1;
 const REFUSE: i32 = 0;
+const ENETUNREACH: i32 = 101;
 const ECONNREFUSED: i32 = 111;
 
 /// Who calls, and where to.
@@ -40,13 +41,17 @@ pub fn original(ctx: &SockAddrContext, address: Address, port: u16) -> Original 
     original
 }
 
-/// Refuses the call. With `bpf_set_retval` the caller sees ECONNREFUSED, which clients know; without it EPERM.
+/// Refuses the call. With `bpf_set_retval` the caller sees ECONNREFUSED, which clients know, or ENETUNREACH; without it EPERM.
 #[inline(always)]
 pub fn refuse(original: Original, reason: Reason) -> i32 {
     report(original, reason);
     if HAS_SET_RETVAL.load() != 0 {
+        let error = match reason {
+            Reason::Unreachable => ENETUNREACH,
+            _ => ECONNREFUSED,
+        };
         // SAFETY: the agent sets the flag only where the kernel has the helper for this program type.
-        unsafe { bpf_set_retval(-ECONNREFUSED) };
+        unsafe { bpf_set_retval(-error) };
     }
     REFUSE
 }

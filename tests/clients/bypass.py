@@ -104,6 +104,29 @@ def quic_unconnected(text):
     return text
 
 
+def quic_corked(text):
+    """A datagram goes to where its socket was connected when it was begun, wherever that is connected when it is sent."""
+    sock = corked(socket.AF_INET, raw.ANTHROPIC[0], text)
+    check(LIBC.connect(sock.fileno(), bytes(16), 16))  # AF_UNSPEC: to nowhere
+    sock.send(b"")
+    return text
+
+
+def quic_corked_then_connected_elsewhere(text):
+    sock = corked(socket.AF_INET6, "2001:db8::11", text)
+    sock.connect(("2001:db8::50", 53))
+    sock.send(b"")
+    return text
+
+
+def corked(family, host, text):
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.bind(("", 0))
+    sock.connect((host, 443))
+    sock.send(text.encode(), socket.MSG_MORE)
+    return sock
+
+
 def multipath_tcp(text):
     return ask(raw.connect("mptcp"), text)
 
@@ -313,6 +336,8 @@ ATTEMPTS = [
     connect_behind_another_request,
     quic_connected,
     quic_unconnected,
+    quic_corked,
+    quic_corked_then_connected_elsewhere,
     multipath_tcp,
     fast_open_by_sendto,
     fast_open_by_option,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::known_hosts;
 
 /// What each attempt of `tests/clients/bypass.py` has to end in. README.md shows the same table.
-const EXPECTED: [(&str, &str); 27] = [
+const EXPECTED: [(&str, &str); 29] = [
     ("address_with_sni", "masked"),
     ("address_without_sni", "refused"),
     ("other_host_later_on_the_connection", "refused"),
@@ -23,6 +23,8 @@ const EXPECTED: [(&str, &str); 27] = [
     ("connect_behind_another_request", "refused"),
     ("quic_connected", "refused"),
     ("quic_unconnected", "refused"),
+    ("quic_corked", "refused"),
+    ("quic_corked_then_connected_elsewhere", "refused"),
     ("multipath_tcp", "masked"),
     ("fast_open_by_sendto", "masked"),
     ("fast_open_by_option", "masked"),

@@ -2,6 +2,7 @@
 
 mod refused;
 mod sockets;
+mod unreachable;
 
 use anyhow::Result;
 use interceptor_tests::agent::Options;

@@ -7,6 +7,8 @@ use anyhow::{Result, ensure};
 use interceptor_tests::agent::Options;
 use interceptor_tests::{Agent, World};
 
+use crate::audit;
+
 /// Connections and sockets that were there first, TCP and UDP.
 const EARLY: &str = "
 import pathlib, raw, socket, sys, time
@@ -98,7 +100,8 @@ fn a_connect_before_the_agent_listens_there_waits() -> Result<()> {
 #[test]
 fn a_packet_written_by_hand_is_dropped_and_told() -> Result<()> {
     let world = World::new()?;
-    let agent = Agent::start(&world, &Options::default())?;
+    let file = world.dir().join("audit.jsonl");
+    let agent = Agent::start(&world, &audit::options(&file, ""))?;
     let code = "
 import raw, socket, struct
 syn = struct.pack('!HHIIBBHHH', 5555, 443, 1, 0, 0x50, 2, 65535, 0, 0)
@@ -110,6 +113,14 @@ print(raw.error(lambda: sock.sendto(other, ('198.51.100.11', 0))))
     let said = world.client(&agent.bundle()).code(code)?;
     assert_eq!(said, "PermissionError\nnone\n");
     assert!(agent.logs("\"missed\"")?, "{}", agent.log()?);
+    let log = agent.log()?;
+    let line = log.lines().find(|line| line.contains("\"missed\""));
+    let is_named = |line: &str| line.contains("\"uid\"") || line.contains("\"pid\"");
+    assert!(!line.is_none_or(is_named), "packets leave in nobody's name");
+    let record = &audit::records(&file, 1)?[0];
+    assert_eq!(record["refused"], "missed");
+    let who = &record["who"];
+    assert!(who["uid"].is_null() && who["pid"].is_null(), "{who}");
     Ok(())
 }
 
@@ -133,5 +144,23 @@ print(send('2001:db8::11'), send('fe80::78'))
     assert_eq!(said, "PermissionError none\n");
     assert!(agent.logs("\"missed\"")?, "{}", agent.log()?);
     assert_eq!(world.upstream.record().datagrams(), 0);
+    Ok(())
+}
+
+/// Reports of multicast memberships (RFC 3810), without which a switch that listens for them forwards no neighbour's question.
+#[test]
+fn what_the_kernel_says_of_multicast_leaves() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let code = "
+import ctypes, subprocess, time
+CLONE_NEWNET = 0x40000000
+assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
+for command in ('link add there type veth peer name back', 'link set back up', 'link set there up'):
+    subprocess.run(['ip', *command.split()], check=True)
+time.sleep(2)
+";
+    world.client(&agent.bundle()).code(code)?;
+    assert!(!agent.log()?.contains("\"missed\""), "{}", agent.log()?);
     Ok(())
 }

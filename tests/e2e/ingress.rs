@@ -1,5 +1,6 @@
 //! `ingress`: DNS answers that anybody gets are learnt from, and do no harm.
 
+use std::collections::BTreeSet;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use interceptor_tests::{Agent, World};
+use interceptor_tests::{Agent, World, pins};
 
 use crate::known_hosts::{ask, assert_masked, counted, options, status, world};
 
@@ -159,15 +160,17 @@ for message in (b'', b'x', bytes(12), b'\\x80' * 12, b'\\xc0' * 600, b'\\x81' * 
     Ok(())
 }
 
-/// 100,000 addresses in answers that nobody asked for, for a week each; how many of the answers were sent.
+/// Addresses in answers that nobody asked for, for a week each: behind which one they begin, and how many. How many of the
+/// answers were sent.
 const FORGE: &str = "
-import raw, socket
+import raw, socket, sys
+address, count = map(int, sys.argv[1:])
 near, far = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
 far.bind(('127.0.0.1', 53))
 near.bind(('127.0.0.1', 0))
 name = b'\\x03api\\x09anthropic\\x03com\\x00'
-address, sent = 10 << 24, 0
-while address < (10 << 24) + 100_000:
+end, sent = address + count, 0
+while address < end:
     message = bytes([0, 0, 0x80, 0, 0, 1, 0, 50, 0, 0, 0, 0]) + name + bytes([0, 1, 0, 1])
     for _ in range(50):
         address += 1
@@ -177,6 +180,35 @@ while address < (10 << 24) + 100_000:
     sent += 1
 print(sent)
 ";
+
+/// 10.0.0.0, behind which addresses are forged.
+const NET_10: u32 = 10 << 24;
+
+/// As in a hand-over, when two agents have the maps for a while.
+#[test]
+fn what_another_agent_took_out_is_in_nobodys_way() -> Result<()> {
+    let world = world()?;
+    let agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    // As many as there is nearly room for, and then some for which others have to go.
+    let (first, more) = (1..=8150, 8151..=8250);
+    for (numbers, gone) in [(first, true), (more, false)] {
+        let behind = NET_10 + numbers.start() - 1;
+        let count = numbers.end() - numbers.start() + 1;
+        client.code_with(FORGE, [behind, count].map(|number| number.to_string()))?;
+        let forged: Vec<_> = numbers.map(|number| (NET_10 + number).into()).collect();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let is_known = |known: &BTreeSet<_>| forged.iter().all(|address| known.contains(address));
+        while !is_known(&pins::known(&world)?) {
+            ensure!(Instant::now() < deadline, "{}", status(&world)?);
+            thread::sleep(Duration::from_millis(50));
+        }
+        if gone {
+            pins::forget_known(&world, &forged)?;
+        }
+    }
+    Ok(())
+}
 
 #[test]
 fn forged_answers_push_out_nothing_that_names_resolve_to_and_stop_nobody() -> Result<()> {
@@ -188,7 +220,8 @@ fn forged_answers_push_out_nothing_that_names_resolve_to_and_stop_nobody() -> Re
     let agent = Agent::start(&world, &options(""))?;
     let client = world.client(&agent.bundle());
     thread::scope(|scope| -> Result<()> {
-        let forging = scope.spawn(|| client.code(FORGE));
+        let forging = scope
+            .spawn(|| client.code_with(FORGE, [NET_10, 100_000].map(|number| number.to_string())));
         while !forging.is_finished() {
             assert_eq!(agent.admin("/ready")?.0, 200);
         }

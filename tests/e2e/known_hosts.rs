@@ -167,6 +167,21 @@ fn an_agent_that_comes_back_knows_what_was_learnt() -> Result<()> {
 }
 
 #[test]
+fn an_address_that_another_agent_took_out_is_steered_again() -> Result<()> {
+    let world = world()?;
+    let agent = Agent::start(&world, &options(""))?;
+    let client = world.client(&agent.bundle());
+    let ask = ask("v4", "198.51.100.11", "api.anthropic.com");
+    assert!(client.code(&ask).is_err());
+    assert_masked(&world, &client.code(&ask)?);
+    pins::forget_known(&world, &[[198, 51, 100, 11].into()])?;
+    assert!(client.code(&ask).is_err(), "caught again");
+    assert_masked(&world, &client.code(&ask)?);
+    assert_eq!(counted(&world)?, (2, 2));
+    Ok(())
+}
+
+#[test]
 fn a_successor_goes_on_with_what_is_known() -> Result<()> {
     let world = world()?;
     let mut agent = Agent::start(&world, &options(""))?;

@@ -325,6 +325,14 @@ fn where_the_agents_port_is_taken_connects_are_refused() -> Result<()> {
     }
 }
 
+/// A network namespace that has one socket, and ends with it.
+const IN_NO_TIME: &str = "
+import ctypes, socket
+CLONE_NEWNET = 0x40000000
+assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
+socket.socket()
+";
+
 #[test]
 fn a_container_that_is_gone_is_let_go() -> Result<()> {
     let world = World::new()?;
@@ -334,6 +342,19 @@ fn a_container_that_is_gone_is_let_go() -> Result<()> {
     assert_masked(&world, &call(&world, &container, &agent, "--ipv4")?, 101)?;
     assert!(holds(&agent, inode)?);
     drop(container);
+    // Namespaces that are gone before the agent gets to them make it look, soon.
+    for _ in 0..5 {
+        agent.signal("STOP")?;
+        let passing = world.client(&agent.bundle()).code(IN_NO_TIME);
+        agent.signal("CONT")?;
+        passing?;
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(
+        holds(&agent, inode)?,
+        "it was empty for a moment: {}",
+        agent.log()?
+    );
     let deadline = Instant::now() + Duration::from_secs(40);
     while holds(&agent, inode)? {
         ensure!(Instant::now() < deadline, "{}", agent.log()?);

@@ -1,12 +1,15 @@
 //! What an agent left pinned in its world's BPF file system, looked at without it.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use aya::maps::{HashMap, Map, MapData};
-use interceptor_common::{HandoffKey, Original, SCHEMA};
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{Array, HashMap, Map, MapData};
+use interceptor_common::{HandoffKey, Original, SCHEMA, Settings};
 
 use crate::{Backend, World};
 
@@ -46,6 +49,36 @@ pub fn forget(world: &World) -> Result<()> {
     cookies
         .iter()
         .try_for_each(|cookie| Ok(originals.remove(cookie)?))
+}
+
+/// Whether an agent, this one or the next, still has to end connections from before.
+pub fn owes(world: &World) -> Result<bool> {
+    let path = map(world, "SETTINGS");
+    let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
+    let settings: Array<_, Settings> = Map::Array(data).try_into()?;
+    Ok(settings.get(&0, 0)?.owed != 0)
+}
+
+/// IPv4 addresses that are steered in the scope `known-hosts`, without ranges.
+pub fn known(world: &World) -> Result<BTreeSet<Ipv4Addr>> {
+    let known = known_map(world)?;
+    let keys = known.keys().flatten().filter(|key| key.prefix_len() == 32);
+    Ok(keys.map(|key| key.data().into()).collect())
+}
+
+/// Takes some of them out, as another agent on these pins may.
+pub fn forget_known(world: &World, addresses: &[Ipv4Addr]) -> Result<()> {
+    let mut known = known_map(world)?;
+    let mut keys = addresses
+        .iter()
+        .map(|address| Key::new(32, address.octets()));
+    keys.try_for_each(|key| Ok(known.remove(&key)?))
+}
+
+fn known_map(world: &World) -> Result<LpmTrie<MapData, [u8; 4], u8>> {
+    let path = map(world, "KNOWN4");
+    let data = MapData::from_pin(&path).with_context(|| path.display().to_string())?;
+    Ok(Map::LpmTrie(data).try_into()?)
 }
 
 fn originals(world: &World) -> Result<HashMap<MapData, u64, Original>> {

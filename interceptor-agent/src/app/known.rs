@@ -42,8 +42,8 @@ pub(super) fn learn(app: &App, miss: &Miss) {
         reason,
         original = %call.original.0,
         named = miss.named != 0,
-        pid = call.process.pid,
-        uid = call.process.uid,
+        pid = call.process.known_pid(),
+        uid = call.process.known_uid(),
         comm = call.process.comm,
         "a stream to an unknown address was stopped at its first bytes: the next one there is steered"
     );

@@ -10,7 +10,7 @@ use std::{
     os::fd::AsFd as _,
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use interceptor_common::{Arrival, Miss};
@@ -35,8 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// prepares it, and ends.
 const LOOK_SOON: Duration = Duration::from_millis(100);
 
-/// How often in a row a namespace must be found empty: one that is used again and again stays.
-const PATIENCE: u32 = 3;
+/// For how long a namespace must be found empty, at however many looks: one that is used again and again stays.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// More are refused: each takes three descriptors, and a user can make thousands.
 const MOST: usize = 4096;
@@ -63,8 +63,8 @@ pub(super) struct Namespaces {
 
 struct Open {
     netns: Arc<Netns>,
-    /// Looks in a row that found nobody in it.
-    empty: u32,
+    /// Since when each look found nobody in it.
+    empty: Option<Instant>,
     /// Ends the accepting.
     _accepting: DropGuard,
 }
@@ -149,8 +149,8 @@ impl Namespaces {
         let (own, ebpf, upstream) = (self.own, &self.ebpf, &policy.upstream);
         self.open.retain(|inode, open| {
             let used = *inode == own || found.contains_key(inode) || mounted.contains_key(inode);
-            open.empty = if used { 0 } else { open.empty + 1 };
-            let kept = open.empty < PATIENCE;
+            open.empty = (!used).then(|| open.empty.unwrap_or_else(Instant::now));
+            let kept = open.empty.is_none_or(|since| since.elapsed() < PATIENCE);
             if !kept {
                 // First of all: from here on a connect waits, and tells of itself.
                 ebpf.forget(open.netns.cookie());
@@ -282,7 +282,7 @@ impl Namespaces {
         tracing::info!(netns = netns.inode(), "listening in a network namespace");
         place.insert(Open {
             netns,
-            empty: 0,
+            empty: None,
             _accepting: accepting.drop_guard(),
         });
         Ok(())

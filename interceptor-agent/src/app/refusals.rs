@@ -116,9 +116,10 @@ fn reasons() -> impl Iterator<Item = Reason> {
     (1..).map_while(Reason::from_number)
 }
 
-/// Whether it is a connection that was refused: a stream that was caught is steered when it is tried again.
+/// Whether it is a connection that was refused for what it is: a stream that was caught is steered when it is tried again, and
+/// without a route there would be none anyhow.
 fn is_recorded(reason: Reason) -> bool {
-    reason != Reason::Caught
+    !matches!(reason, Reason::Caught | Reason::Unreachable)
 }
 
 /// Tells of calls as they are refused, for ever.
@@ -140,8 +141,8 @@ pub(super) async fn report(app: Arc<App>, refused: Ring<Event>) {
             %id,
             reason = name,
             original = %refused.call.original.0,
-            pid = process.pid,
-            uid = process.uid,
+            pid = process.known_pid(),
+            uid = process.known_uid(),
             comm = process.comm,
             "the kernel refused a call"
         );

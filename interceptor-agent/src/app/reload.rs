@@ -61,7 +61,7 @@ impl Agent {
                 .map(|_| KnownHosts::of(&config.hosts)),
             ..self.scope.clone()
         };
-        let kernel = &self.app.steering;
+        let (kernel, resolving) = (&self.app.steering, Arc::clone(&self.app.resolving));
         let steers_more = match kernel.configure(&scope) {
             Ok(steers_more) => steers_more,
             Err(error) => {
@@ -79,6 +79,7 @@ impl Agent {
             app.end_past(steers_more);
             app.resolve().await;
             // A host's addresses may be known only now.
+            drop(resolving);
             app.end_past(steers_more);
         });
         Ok(())

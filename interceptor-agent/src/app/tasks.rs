@@ -133,7 +133,7 @@ async fn beat(
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        if app.hands_over() && app.drain.has_begun() {
+        if is_succeeded(&app) {
             // A successor that hangs must look hung.
             return;
         }
@@ -145,10 +145,18 @@ async fn beat(
     }
 }
 
+/// Whether a successor serves in this agent's place.
+fn is_succeeded(app: &App) -> bool {
+    app.hands_over() && app.drain.has_begun()
+}
+
 async fn resolve(app: Arc<App>) {
     let mut clock = time::interval(RESOLVE_EVERY);
     loop {
         clock.tick().await;
+        if is_succeeded(&app) {
+            return;
+        }
         app.resolve().await;
         if app.addresses.is_empty() {
             clock.reset_after(RESOLVE_AGAIN);
@@ -162,9 +170,13 @@ async fn tend(app: Arc<App>, ebpf: Arc<Ebpf>) {
     loop {
         clock.tick().await;
         app.policy().upstream.sweep();
+        refusals::tell_rest(&app, &ebpf);
+        if app.hands_over() {
+            // What is old to this agent may be new to a successor, who has the same maps from its first moment on.
+            continue;
+        }
         app.metrics.handoffs(ebpf.sweep(&mut handoffs));
         app.metrics.known(ebpf.known().unwrap_or_default());
-        refusals::tell_rest(&app, &ebpf);
         for counter in Counter::ALL {
             app.metrics.kernel(counter, ebpf.counter(counter));
         }

@@ -23,12 +23,14 @@ use std::{
 
 use aya::{
     Ebpf as Object, EbpfLoader, include_bytes_aligned,
-    maps::{Array, HashMap, Map, MapData, PerCpuArray, SkStorage, lpm_trie, lpm_trie::LpmTrie},
+    maps::{
+        Array, HashMap, Map, MapData, MapError, PerCpuArray, SkStorage, lpm_trie, lpm_trie::LpmTrie,
+    },
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
 use interceptor_common::{
-    Address, Counter, HandoffKey, MAX_PORTS, NETNS_READY, NETNS_REFUSED, Original, Settings,
+    Address, Counter, HandoffKey, MAX_PORTS, NETNS_READY, NETNS_REFUSED, Original, Settings, Way,
 };
 
 pub use events::{Events, Refused, Ring};
@@ -45,6 +47,9 @@ use crate::{
 
 /// Bytes of a ring buffer that nothing is written to: it is not to take memory.
 const UNUSED_RING: u32 = 64 * 1024;
+
+/// For how many nanoseconds connects to where there was no route are told so at once.
+const UNREACHABLE_FOR: u64 = 30_000_000_000;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/interceptor-ebpf"));
 
@@ -78,6 +83,8 @@ pub struct Ebpf {
     settings: Mutex<Array<MapData, Settings>>,
     never4: Mutex<LpmTrie<MapData, [u8; 4], u8>>,
     never6: Mutex<LpmTrie<MapData, [u8; 16], u8>>,
+    /// Not pinned: a successor finds out for itself.
+    unreachable: Mutex<HashMap<MapData, Way, u64>>,
     /// None where everything is steered.
     known: Option<Known>,
     counters: PerCpuArray<MapData, u64>,
@@ -127,6 +134,7 @@ impl Ebpf {
             settings: Mutex::new(take(&mut object, "SETTINGS")?),
             never4: Mutex::new(take(&mut object, "NEVER4")?),
             never6: Mutex::new(take(&mut object, "NEVER6")?),
+            unreachable: Mutex::new(take(&mut object, "UNREACHABLE")?),
             known: known_hosts.then(|| Known::open(&mut object)).transpose()?,
             counters: take(&mut object, "COUNTERS")?,
             programs: Mutex::new(object),
@@ -142,6 +150,8 @@ impl Ebpf {
     /// # Errors
     /// A successor has it, or no descriptor is free.
     pub fn lock(&self) -> io::Result<fs::File> {
+        // Whoever settles what is owed has done so, or finds the maps shared.
+        drop(lock(&self.settings));
         let held = lock(&self.only_one);
         held.as_ref()
             .map_or(Err(io::ErrorKind::NotFound.into()), fs::File::try_clone)
@@ -259,6 +269,10 @@ impl Steering for Ebpf {
 
     fn configure(&self, scope: &Scope) -> Result<bool, SteeringError> {
         let widens = self.widens(scope)?;
+        if widens {
+            // Before the maps say so: nobody could tell from them any more.
+            self.owe()?;
+        }
         let settings = Settings {
             stale_after: u64::try_from(scope.stale_after.as_nanos()).unwrap_or(u64::MAX),
             tls_ports: ports(&scope.tls_ports)?,
@@ -266,7 +280,7 @@ impl Steering for Ebpf {
             listen_port: scope.listen_port,
             known_hosts: u16::from(self.known.is_some()),
             never: u16::from(!scope.never.is_empty()),
-            reserved: 0,
+            owed: 0,
         };
         if let (Some(known), Some(hosts)) = (&self.known, &scope.known_hosts) {
             known.configure(hosts)?;
@@ -291,10 +305,19 @@ impl Steering for Ebpf {
             has(wanted, addr.into(), prefix)
         })?;
         *lock(&self.scope) = Some(scope.clone());
-        lock(&self.settings)
-            .set(0, settings, 0)
-            .map_err(SteeringError::load)?;
+        self.replace(settings)?;
         Ok(widens)
+    }
+
+    fn unreachable(&self, netns: &Netns, address: IpAddr) {
+        let way = Way {
+            netns: netns.cookie(),
+            to: address.into(),
+        };
+        let until = sys::monotonic_now().saturating_add(UNREACHABLE_FOR);
+        if let Err(error) = lock(&self.unreachable).insert(way, until, 0) {
+            tracing::debug!(%error, "the kernel can't be told that there is no route");
+        }
     }
 
     fn learn(&self, address: IpAddr, source: Source) {
@@ -374,9 +397,19 @@ fn forget_others<K: aya::Pod>(
         .into_iter()
         .filter(|key| !wanted(key.data(), key.prefix_len()))
     {
-        trie.remove(&key).map_err(SteeringError::load)?;
+        gone(trie.remove(&key)).map_err(SteeringError::load)?;
     }
     Ok(())
+}
+
+/// What another agent with these maps has removed is as good as removed.
+fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => {
+            Ok(())
+        }
+        removed => removed,
+    }
 }
 
 fn ports(ports: &[u16]) -> Result<[u16; MAX_PORTS], SteeringError> {

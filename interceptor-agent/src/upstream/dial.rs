@@ -1,7 +1,14 @@
 //! Sockets of the agent's own, exempt from steering before they connect.
 
-use std::{io, net::SocketAddr, os::fd::AsFd as _, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    os::fd::AsFd as _,
+    sync::Arc,
+    time::Duration,
+};
 
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 
 use crate::steering::{Steering, netns::Netns};
@@ -26,9 +33,31 @@ impl Dialer {
     pub async fn dial(&self, netns: &Netns, address: SocketAddr) -> io::Result<TcpStream> {
         let socket = netns.tcp_socket(address)?;
         let exempt = self.steering.exempt(socket.as_fd())?;
-        let stream = tokio::time::timeout(self.patience, socket.connect(address)).await??;
+        let connected = tokio::time::timeout(self.patience, socket.connect(address)).await?;
         drop(exempt);
+        let stream = connected.inspect_err(|error| {
+            if is_unreachable(error) && has_no_route(netns, address) {
+                self.steering.unreachable(netns, address.ip());
+            }
+        })?;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+}
+
+fn is_unreachable(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable
+    )
+}
+
+/// A host that does not answer, or ICMP, which anybody can forge, make a TCP connect fail alike. A UDP connect sends nothing,
+/// and asks the routes alone.
+fn has_no_route(netns: &Netns, address: SocketAddr) -> bool {
+    let asked = netns.run(|| {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+        socket.connect(&address.into())
+    });
+    asked.is_err_and(|error| is_unreachable(&error))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use interceptor_tests::agent::Options;
-use interceptor_tests::{Agent, World};
+use interceptor_tests::{Agent, World, pins};
 
 use super::within;
 
@@ -50,7 +50,8 @@ fn held<'w>(
             within(Duration::from_secs(10), || Ok(begun.exists())).and_then(|()| change(agent));
         std::fs::write(changed, "")?;
         let held = holding.join();
-        agent?;
+        let _agent = agent?;
+        within(Duration::from_secs(5), || Ok(!pins::owes(world)?))?;
         held.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -116,6 +117,29 @@ fn reloaded_it_ends_what_it_would_have_steered() -> Result<()> {
             Ok(agent)
         })?;
         assert_eq!(held, "ConnectionAbortedError\nTimeoutError\n", "{after}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_came_too_late_for_an_agent_its_successor_ends() -> Result<()> {
+    for (before, after, place) in &CHANGES[..3] {
+        for killed in [false, true] {
+            let (world, _others) = world()?;
+            let held = held(&world, &steering(before), place, |mut agent| {
+                agent.reload(&world, &steering(after))?;
+                if killed {
+                    agent.kill()?;
+                    return Agent::start(&world, &steering(after));
+                }
+                agent.upgrade()?;
+                Ok(agent)
+            })?;
+            assert_eq!(
+                held, "ConnectionAbortedError\nTimeoutError\n",
+                "{after}, killed: {killed}"
+            );
+        }
     }
     Ok(())
 }

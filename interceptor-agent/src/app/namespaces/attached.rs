@@ -38,6 +38,7 @@ impl Namespaces {
             }
             return Ok(());
         }
+        self.ebpf.owe()?;
         self.ebpf.attach(&cgroup)?;
         self.cgroup = cgroup;
         tracing::warn!(

@@ -14,6 +14,22 @@ const NEXT_STEP: &str = "restart the programs that have connections to LLM hosts
 impl Namespaces {
     /// Ends them wherever there is a process of the cgroup, or a mount keeps a namespace; in any other, once it is found.
     pub(in crate::app) fn end_earlier(&mut self) {
+        let owed = self.ebpf.owed();
+        // Asked first: what is learnt from here on, another call ends.
+        let is_all_known = !self.app.resolves_more();
+        self.end_found();
+        let app = &self.app;
+        let settled = owed.and_then(|owed| match is_all_known {
+            true => self.ebpf.settle(owed, || !app.hands_over()),
+            false => Ok(()),
+        });
+        if let Err(error) = settled {
+            // The next agent looks again, and finds nothing.
+            tracing::warn!(%error, "the kernel can't be told that connections from before were ended");
+        }
+    }
+
+    fn end_found(&mut self) {
         self.swept = Some(HashSet::new());
         let open = self.open.values().map(|open| Arc::clone(&open.netns));
         for netns in open.collect::<Vec<_>>() {

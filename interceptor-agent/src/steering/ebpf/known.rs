@@ -13,7 +13,7 @@ use aya::{
 };
 use interceptor_common::name::{HEAD, TAIL};
 
-use super::{forget_others, has, lock, take};
+use super::{forget_others, gone, has, lock, take};
 use crate::{
     config::Cidr,
     steering::{KnownHosts, Source, SteeringError},
@@ -143,40 +143,43 @@ impl Known {
     /// Forgets what was not heard of for long. How many addresses and ranges are left.
     pub(super) fn sweep(&self) -> usize {
         let mut inner = lock(&self.0);
-        for address in inner.book.expire(Instant::now()) {
-            if let Err(error) = inner.remove(address) {
-                tracing::warn!(%address, %error, "an address that is old stays steered");
-            }
-        }
+        let old = inner.book.expire(Instant::now());
+        inner.remove(&old);
         inner.book.len() + inner.ranges.len()
     }
 }
 
 impl Inner {
     fn learn(&mut self, address: IpAddr, source: Source) -> Result<(), SteeringError> {
-        let Some(forgotten) = self.book.learn(address, source, Instant::now()) else {
-            return Ok(());
-        };
-        for address in forgotten {
-            self.remove(address)?;
+        match self.book.learn(address, source, Instant::now()) {
+            Some(forgotten) => self.remove(&forgotten),
+            // A stream there went direct: another agent with these maps took it out, whatever the book says.
+            None if source == Source::Caught => {}
+            None => return Ok(()),
         }
         // A range of one address stays one of the config.
         if has(&self.ranges, address, bits(address)) {
             return Ok(());
         }
-        put(&mut self.v4, &mut self.v6, one(address), kind(source))
+        let kind = kind(self.book.source(address).unwrap_or(source));
+        put(&mut self.v4, &mut self.v6, one(address), kind)
             .inspect_err(|_| self.book.forget(address))
     }
 
-    fn remove(&mut self, address: IpAddr) -> Result<(), SteeringError> {
-        if has(&self.ranges, address, bits(address)) {
-            return Ok(());
+    /// What stays in a map for an error is steered without need, and nothing else.
+    fn remove(&mut self, addresses: &[IpAddr]) {
+        for address in addresses {
+            if has(&self.ranges, *address, bits(*address)) {
+                continue;
+            }
+            let removed = match address {
+                IpAddr::V4(v4) => gone(self.v4.remove(&Key::new(32, v4.octets()))),
+                IpAddr::V6(v6) => gone(self.v6.remove(&Key::new(128, v6.octets()))),
+            };
+            if let Err(error) = removed {
+                tracing::warn!(%address, %error, "an address that is old stays steered");
+            }
         }
-        match address {
-            IpAddr::V4(v4) => self.v4.remove(&Key::new(32, v4.octets())),
-            IpAddr::V6(v6) => self.v6.remove(&Key::new(128, v6.octets())),
-        }
-        .map_err(SteeringError::load)
     }
 }
 

@@ -51,6 +51,12 @@ impl Book {
         self.0.iter().any(|known| known.contains_key(&address))
     }
 
+    /// The best source of an address that is known.
+    pub(super) fn source(&self, address: IpAddr) -> Option<Source> {
+        let mut known = self.0.iter().zip(QUOTAS);
+        known.find_map(|(known, (source, _))| known.contains_key(&address).then_some(source))
+    }
+
     /// Takes one out again.
     pub(super) fn forget(&mut self, address: IpAddr) {
         for known in &mut self.0 {
@@ -127,6 +133,7 @@ mod tests {
         );
         assert_eq!(book.learn(address(1), Source::Serves, begun), Some(vec![]));
         assert_eq!(book.len(), 1);
+        assert_eq!(book.source(address(1)), Some(Source::Serves));
         // Whoever speaks of it keeps it, and makes it no worse.
         assert_eq!(book.learn(address(1), Source::Caught, later), None);
         assert!(
