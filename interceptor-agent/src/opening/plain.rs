@@ -23,11 +23,17 @@ pub(super) fn known(bytes: &[u8]) -> Option<Opening> {
             hosts: vec![],
             request: None,
         }),
-        // Too long, with no end of its target even.
-        Ok(_) if request.method.is_some() => Some(Opening::Broken),
-        // A server or a proxy may be content with it.
-        _ if begins_like_request(bytes) => Some(Opening::Broken),
-        _ => Some(Opening::Other),
+        // Too long, with no end of its target even, or nothing but line ends.
+        Ok(_) if request.method.is_some() || bytes.trim_ascii_start().is_empty() => {
+            Some(Opening::Broken)
+        }
+        Ok(_) => Some(Opening::Other),
+        Err(_) => match is_request(bytes) {
+            None if bytes.len() < MAX_HEAD => None,
+            Some(false) => Some(Opening::Other),
+            // A server or a proxy may be content with it.
+            _ => Some(Opening::Broken),
+        },
     }
 }
 
@@ -50,22 +56,55 @@ fn is_connect(request: &httparse::Request<'_, '_>) -> bool {
         .is_some_and(|method| method.eq_ignore_ascii_case(CONNECT))
 }
 
-/// Whether the first line is one of a request, if not a good one: CONNECT and anything, or `METHOD target HTTP/…`.
-fn begins_like_request(bytes: &[u8]) -> bool {
-    let line = bytes.trim_ascii_start().split(|byte| *byte == b'\n').next();
+/// Whether the first line is a request's to readers that take what they should not: any white space around its parts and in its
+/// target, no version (HTTP/0.9), and CONNECT with anything. `None` until that can be told.
+fn is_request(bytes: &[u8]) -> Option<bool> {
+    const VERTICAL_TAB: u8 = 0x0b;
+    let text = bytes.trim_ascii_start();
+    let end = memchr::memchr(b'\n', text);
+    let line = &text[..end.unwrap_or(text.len())];
+    let is_whole = end.is_some();
     let mut words = line
-        .unwrap_or_default()
-        .split(u8::is_ascii_whitespace)
+        .split(|byte| byte.is_ascii_whitespace() || *byte == VERTICAL_TAB)
         .filter(|word| !word.is_empty());
-    let Some(method) = words.next() else {
-        return false;
-    };
-    let is_http = |word: &[u8]| {
-        word.split_at_checked(5)
-            .is_some_and(|(name, _)| name.eq_ignore_ascii_case(b"HTTP/"))
-    };
-    method.eq_ignore_ascii_case(CONNECT.as_bytes())
-        || method.iter().all(u8::is_ascii_alphabetic) && words.nth(1).is_some_and(is_http)
+    let method = words.next().unwrap_or_default();
+    if !method.iter().all(|byte| is_of_token(*byte)) {
+        return Some(false);
+    }
+    // The method may go on, or the target begin.
+    if !is_whole && method.len() == line.len() {
+        return None;
+    }
+    if method.eq_ignore_ascii_case(CONNECT.as_bytes()) {
+        return Some(true);
+    }
+    let target = words.next().unwrap_or_default();
+    if !is_whole {
+        return (!may_be_target(target)).then_some(false);
+    }
+    // Some read it from its start, some from its end.
+    let third = words.next();
+    let last = words.next_back().or(third);
+    Some(match third {
+        Some(_) => [third, last].into_iter().flatten().any(is_version),
+        None => method.eq_ignore_ascii_case(b"GET") && !target.is_empty(),
+    })
+}
+
+/// RFC 9110 §5.6.2, of which a method is one.
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether it begins as a path, `*` or a URL does, as far as it is there.
+fn may_be_target(word: &[u8]) -> bool {
+    let mut rest = word.iter().skip_while(|byte| byte.is_ascii_alphanumeric());
+    matches!(rest.next(), None | Some(b'/' | b'*' | b':'))
+}
+
+fn is_version(word: &[u8]) -> bool {
+    word.split_at_checked(5)
+        .is_some_and(|(name, _)| name.eq_ignore_ascii_case(b"HTTP/"))
 }
 
 fn hosts(request: &httparse::Request<'_, '_>) -> Vec<String> {
@@ -185,6 +224,7 @@ mod tests {
         let endless = format!("CONNECT a:443 HTTP/1.1\r\nX: {}", "x".repeat(MAX_HEAD));
         let many = format!("CONNECT a:443 HTTP/1.1\r\n{}\r\n", "X: x\r\n".repeat(257));
         let fields = many.replace("CONNECT a:443", "POST /v1");
+        let lines = "\n".repeat(MAX_HEAD);
         for request in [
             "CONNECT a:443 HTTP/1.1\r\nContent-Length: 4\r\n\r\nSSH-",
             "CONNECT a:443 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -195,16 +235,32 @@ mod tests {
             "POST /v1 HTTP/1.9\r\nHost: a\r\n\r\n",
             "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             "POST /v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            // To some, with white space in the target; with more of it in front; with any method; without a version.
+            "GET http://other.example/a b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET http://other.example/a\tb c\x0bHTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "X-GET  http://other.example/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            "M!#$%&'*+.^_`|~9  / http/1.1\r\nHost: a\r\n\r\n",
+            " \tGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET http://api.openai.com/?SECRET\r\n",
+            "get /?SECRET\n",
             &long,
             &endless,
             &many,
             &fields,
+            &lines,
         ] {
-            assert_eq!(
-                known(request.as_bytes()),
-                Some(Opening::Broken),
-                "{request:.40}"
-            );
+            // However much of it is there: what comes first must not be passed before the rest shows what it is.
+            let ends = (1..request.len().min(99)).chain([request.len()]);
+            for end in ends {
+                let known = known(&request.as_bytes()[..end]);
+                let is_whole = end == request.len();
+                assert!(
+                    known == Some(Opening::Broken) || known.is_none() && !is_whole,
+                    "{:.40} {known:?}",
+                    &request[..end]
+                );
+            }
         }
     }
 
@@ -214,6 +270,11 @@ mod tests {
         for said in [
             "SSH-2.0-OpenSSH_9.2\r\n",
             "CONNECTED\r\n\x01",
+            "GET\r\n",
+            "QUIT now\r\n",
+            "AUTH mine\0",
+            "AUTH \x01\x02",
+            "a\t\u{80}",
             "EHLO mail.example\r\n",
             "OPTIONS rtsp://198.51.100.50/ RTSP/1.0\r\nCSeq: 1\r\n\r\n",
             "HTTP/1.1 200 OK\r\n\r\n",
