@@ -91,10 +91,11 @@ async fn until_known(
             return Ok(opening);
         }
         if stream.read_buf(bytes).await? == 0 {
-            return Ok(if bytes.is_empty() {
-                Opening::Closed
-            } else {
-                Opening::Broken
+            return Ok(match bytes.as_ref() {
+                [] => Opening::Closed,
+                // White space alone is no part of anything, and nothing comes behind it.
+                said if said.trim_ascii().is_empty() => Opening::Other,
+                _ => Opening::Broken,
             });
         }
     }
@@ -112,6 +113,8 @@ fn known(bytes: &[u8]) -> Option<Opening> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -127,6 +130,13 @@ mod tests {
         let already = Bytes::from_static(b"SSH-2.0-x\r\n");
         let read_already = read(&mut ours, already.clone(), Duration::from_secs(5));
         assert_eq!(read_already.await.unwrap(), (Opening::Other, already));
+        for (said, opening) in [("\r\n", Opening::Other), ("\nGET", Opening::Broken)] {
+            let (mut ours, mut theirs) = tokio::io::duplex(64);
+            theirs.write_all(said.as_bytes()).await.unwrap();
+            drop(theirs);
+            let read = read(&mut ours, Bytes::new(), Duration::from_secs(5)).await;
+            assert_eq!(read.unwrap(), (opening, Bytes::from(said)));
+        }
         drop(theirs);
         assert_eq!(
             read(&mut ours, Bytes::new(), Duration::from_secs(5))

@@ -139,14 +139,31 @@ impl Asking<'_> {
                     return Ok(flow(client, self.server.as_ref()).await?);
                 }
             };
-            if rest.is_empty() {
-                // As long as nothing is said there is no hurry.
-                client.peek(&mut [0]).await?;
-            }
-            (opening, read) = opening::read(&mut self.client, rest, self.patience).await?;
+            let next = self.behind_line_ends(client, rest).await?;
+            (opening, read) = opening::read(&mut self.client, next, self.patience).await?;
             if let Some(reason) = decide(&opening) {
                 return Err(End::Refused(opening, reason));
             }
+        }
+    }
+
+    /// Waits for what comes next, of which the first is in `read`; nothing where the client has closed. Line ends in front of it
+    /// go on at once: old clients send them behind a request, and may say no more.
+    async fn behind_line_ends(&mut self, client: &TcpStream, mut read: Bytes) -> io::Result<Bytes> {
+        loop {
+            let is_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+            let ends = read.iter().take_while(is_end).count();
+            self.server.write_all(&read.split_to(ends)).await?;
+            if !read.is_empty() {
+                return Ok(read);
+            }
+            // As long as nothing is said there is no hurry, and nothing is held.
+            client.peek(&mut [0]).await?;
+            let mut buffer = BytesMut::with_capacity(2048);
+            if self.client.read_buf(&mut buffer).await? == 0 {
+                return Ok(Bytes::new());
+            }
+            read = buffer.freeze();
         }
     }
 
@@ -201,9 +218,14 @@ mod tests {
 
     use super::{super::tests::connection, *};
 
+    type Passing = (TcpStream, TcpStream, JoinHandle<io::Result<Option<Reason>>>);
+
+    async fn passing(said: &str) -> Passing {
+        passing_within(said, Duration::from_secs(5)).await
+    }
+
     /// A client that has spoken, and a server; nothing for `secret` may pass.
-    async fn passing(said: &str) -> (TcpStream, TcpStream, JoinHandle<io::Result<Option<Reason>>>) {
-        const PATIENCE: Duration = Duration::from_secs(5);
+    async fn passing_within(said: &str, patience: Duration) -> Passing {
         let ((mut client, mut ours), (server, theirs)) = tokio::join!(connection(), connection());
         client.write_all(said.as_bytes()).await.unwrap();
         let decide = |opening: &Opening| match opening {
@@ -214,11 +236,11 @@ mod tests {
             _ => None,
         };
         let passed = tokio::spawn(async move {
-            let (opening, read) = opening::read(&mut ours, Bytes::new(), PATIENCE).await?;
+            let (opening, read) = opening::read(&mut ours, Bytes::new(), patience).await?;
             let begun = Begun {
                 opening,
                 read,
-                patience: PATIENCE,
+                patience,
             };
             let ended = run(ours, theirs, begun, decide, pending()).await?;
             Ok(ended.map(|refused| refused.reason))
@@ -280,6 +302,49 @@ mod tests {
         client.read_to_string(&mut all).await.unwrap();
         assert_eq!(all, "bye");
         assert_eq!(passed.await.unwrap().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn line_ends_behind_a_request_are_none() {
+        const PATIENCE: Duration = Duration::from_millis(50);
+        for (ends, closes) in [
+            ("\n", true),
+            ("\n", false),
+            ("\r", false),
+            ("\r\n\n", false),
+        ] {
+            for at_once in [true, false] {
+                let said = if at_once { ends } else { "" };
+                let (mut client, mut server, passed) =
+                    passing_within(&format!("{FIRST}{said}"), PATIENCE).await;
+                if !at_once {
+                    assert_eq!(heard(&mut server, FIRST.len()).await, FIRST);
+                    client.write_all(ends.as_bytes()).await.unwrap();
+                }
+                if closes {
+                    client.shutdown().await.unwrap();
+                }
+                // A slow answer.
+                tokio::time::sleep(PATIENCE * 3).await;
+                server.write_all(b"answer").await.unwrap();
+                assert_eq!(heard(&mut client, 6).await, "answer");
+                if !closes {
+                    client.write_all(FIRST.as_bytes()).await.unwrap();
+                    client.shutdown().await.unwrap();
+                }
+                let mut all = String::new();
+                server.read_to_string(&mut all).await.unwrap();
+                let first = if at_once { FIRST } else { "" };
+                let second = if closes { "" } else { FIRST };
+                assert_eq!(all, format!("{first}{ends}{second}"));
+                drop(server);
+                assert_eq!(passed.await.unwrap().unwrap(), None);
+            }
+        }
+        // Nor do they hide one.
+        let later = format!("{FIRST}\r\n\rGET / HTTP/1.1\r\nHost: secret\r\n\r\n");
+        let (_client, _server, passed) = passing(&later).await;
+        assert_eq!(passed.await.unwrap().unwrap(), Some(Reason::Proxied));
     }
 
     #[tokio::test]
