@@ -1,9 +1,7 @@
 //! Plain HTTP at the start of a connection: whom a request is for, and where it ends.
 
-use std::borrow::Cow;
-
 use super::{Opening, Request};
-use crate::http::framing::Body;
+use crate::http::{authority, framing::Body};
 
 /// Bytes and fields of a head that are read to find its host; servers take less.
 const MAX_HEAD: usize = 64 * 1024;
@@ -38,14 +36,13 @@ pub(super) fn known(bytes: &[u8]) -> Option<Opening> {
 }
 
 fn opening(request: &httparse::Request<'_, '_>, length: usize) -> Opening {
-    let hosts = hosts(request);
-    match Body::of(request.headers) {
-        Ok(body) if !is_connect(request) => Opening::Http {
+    match (hosts(request), Body::of(request.headers)) {
+        (Some(hosts), Ok(body)) if !is_connect(request) => Opening::Http {
             hosts,
             request: Some(Request { head: length, body }),
         },
-        Ok(Body::Sized(0)) => Opening::Connect { hosts, length },
-        // What follows is its body to some, and the tunnel or another request to others.
+        (Some(hosts), Ok(Body::Sized(0))) => Opening::Connect { hosts, length },
+        // It is for another host to some; or what follows is its body to some, and the tunnel or another request to others.
         _ => Opening::Broken,
     }
 }
@@ -107,32 +104,28 @@ fn is_version(word: &[u8]) -> bool {
         .is_some_and(|(name, _)| name.eq_ignore_ascii_case(b"HTTP/"))
 }
 
-fn hosts(request: &httparse::Request<'_, '_>) -> Vec<String> {
-    let target = request.path.unwrap_or_default();
+/// Every host that it names; `None` where two readers could find different ones.
+fn hosts(request: &httparse::Request<'_, '_>) -> Option<Vec<String>> {
     // RFC 9112 §3.2; a path may have a whole URL in it.
-    let authority = match target.split_once("://") {
-        _ if is_connect(request) => Some(target),
-        Some((scheme, rest)) if !scheme.starts_with('/') => rest.split(['/', '?', '#']).next(),
-        _ => None,
+    let authority = match request.path? {
+        target if is_connect(request) => Some(target),
+        target if target.starts_with('/') || target == "*" => None,
+        target => {
+            let (scheme, rest) = target.split_once("://")?;
+            let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+            scheme.bytes().all(is_of_scheme).then_some(())?;
+            rest.split(['/', '?', '#']).next()
+        }
     };
     let headers = request.headers.iter();
     let named = headers
         .filter(|header| header.name.eq_ignore_ascii_case("host"))
-        .map(|header| String::from_utf8_lossy(header.value));
-    let all = authority.map(Cow::from).into_iter().chain(named);
-    all.map(|authority| host(&authority)).collect()
-}
-
-/// The host of an authority, without user and port.
-fn host(authority: &str) -> String {
-    let host = authority.trim();
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    let end = match host.starts_with('[') {
-        true => ']',
-        false => ':',
-    };
-    let name = host.split(end).next().unwrap_or_default();
-    name.trim_start_matches('[').to_ascii_lowercase()
+        .map(|header| header.value.trim_ascii())
+        .filter(|value| !value.is_empty());
+    let authority = authority.map(str::as_bytes);
+    let all = authority.into_iter().chain(named);
+    all.map(|authority| authority::host(std::str::from_utf8(authority).ok()?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -173,6 +166,12 @@ mod tests {
                 "GET / HTTP/1.1\r\nHost: a.example\r\nHOST: [2001:DB8::11]:80",
                 &["a.example", "2001:db8::11"],
             ),
+            (
+                "GET ws://u:p%40@My_App.example.:8080?x HTTP/1.1\r\nHost: a.example:",
+                &["my_app.example", "a.example"],
+            ),
+            ("GET / HTTP/1.1\r\nHost:\t[fe80::1%25eth0] ", &["fe80::1"]),
+            ("OPTIONS * HTTP/1.1\r\nHost: ", &[]),
         ] {
             for (field, body) in [
                 ("", Body::Sized(0)),
@@ -244,6 +243,23 @@ mod tests {
             " \tGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET http://api.openai.com/?SECRET\r\n",
             "get /?SECRET\n",
+            // A host that some map to another one, or find elsewhere.
+            "POST https://ａｐｉ.openai.com/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST http://api.openai.com\\@other.example/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST http://other.example@api.openai.com@other.example/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST http://api.openai.com:80:80/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST http://api%2eopenai.com/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST http:/\\api.openai.com/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST http:/api.openai.com/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST http:///api.openai.com/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST \\http://api.openai.com/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST api.openai.com/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: ａｐｉ.openai.com\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a, api.openai.com\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a@api.openai.com/\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: [api.openai.com]\r\n\r\n",
+            "CONNECT api%2eopenai.com:443 HTTP/1.1\r\n\r\n",
+            "CONNECT :443 HTTP/1.1\r\n\r\n",
             &long,
             &endless,
             &many,
@@ -257,8 +273,8 @@ mod tests {
                 let is_whole = end == request.len();
                 assert!(
                     known == Some(Opening::Broken) || known.is_none() && !is_whole,
-                    "{:.40} {known:?}",
-                    &request[..end]
+                    "{} {known:?}",
+                    String::from_utf8_lossy(&request.as_bytes()[..end.min(99)])
                 );
             }
         }
