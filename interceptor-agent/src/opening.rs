@@ -48,6 +48,8 @@ pub struct Request {
     pub head: usize,
     /// What follows them.
     pub body: Body,
+    /// Nothing may come behind it: a line of its head has no CR, and who wants one sees no end of it yet.
+    pub is_last: bool,
 }
 
 impl Opening {

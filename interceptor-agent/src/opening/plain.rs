@@ -14,7 +14,7 @@ pub(super) fn known(bytes: &[u8]) -> Option<Opening> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) => Some(opening(&request, length)),
+        Ok(httparse::Status::Complete(length)) => Some(opening(&request, &bytes[..length])),
         Ok(_) if bytes.len() < MAX_HEAD => None,
         // The HTTP/2 preface of a cleartext client is HTTP too, with its host out of sight.
         _ if bytes.starts_with(b"PRI * HTTP/2.0") => Some(Opening::Http {
@@ -35,16 +35,34 @@ pub(super) fn known(bytes: &[u8]) -> Option<Opening> {
     }
 }
 
-fn opening(request: &httparse::Request<'_, '_>, length: usize) -> Opening {
-    match (hosts(request), Body::of(request.headers)) {
-        (Some(hosts), Ok(body)) if !is_connect(request) => Opening::Http {
+fn opening(request: &httparse::Request<'_, '_>, head: &[u8]) -> Opening {
+    let length = head.len();
+    let (Some(hosts), Ok(body)) = (hosts(request), Body::of(request)) else {
+        // It is for another host to some, or ends elsewhere.
+        return Opening::Broken;
+    };
+    let is_connect = is_connect(request);
+    let is_last = has_bare_end(head);
+    match body {
+        Body::Sized(0) if is_connect => Opening::Connect { hosts, length },
+        // What follows is its body to some, and the tunnel or another request to others.
+        _ if is_connect => Opening::Broken,
+        Body::Sized(1..) | Body::Chunked if is_last => Opening::Broken,
+        _ => Opening::Http {
             hosts,
-            request: Some(Request { head: length, body }),
+            request: Some(Request {
+                head: length,
+                body,
+                is_last,
+            }),
         },
-        (Some(hosts), Ok(Body::Sized(0))) => Opening::Connect { hosts, length },
-        // It is for another host to some; or what follows is its body to some, and the tunnel or another request to others.
-        _ => Opening::Broken,
     }
+}
+
+/// Whether a line of the head ends by LF alone.
+fn has_bare_end(head: &[u8]) -> bool {
+    let head = head.trim_ascii_start();
+    memchr::memchr_iter(b'\n', head).any(|at| head.get(at.wrapping_sub(1)) != Some(&b'\r'))
 }
 
 fn is_connect(request: &httparse::Request<'_, '_>) -> bool {
@@ -180,9 +198,26 @@ mod tests {
             ] {
                 let said = format!("{head}\r\n{field}\r\nand more");
                 let head = said.len() - 8;
-                let request = Some(Request { head, body });
+                let is_last = false;
+                let request = Some(Request {
+                    head,
+                    body,
+                    is_last,
+                });
                 assert_eq!(known(said.as_bytes()), http(hosts, request), "{said}");
             }
+        }
+        // Old clients, and people: no body, and nothing behind it.
+        for (head, hosts) in [
+            ("GET / HTTP/1.0\n\n", &[][..]),
+            ("\nGET / HTTP/1.1\nHost: a.example\r\n\r\n", &["a.example"]),
+        ] {
+            let request = Request {
+                head: head.len(),
+                body: Body::Sized(0),
+                is_last: true,
+            };
+            assert_eq!(known(head.as_bytes()), http(hosts, Some(request)), "{head}");
         }
         assert_eq!(known(b"GET / HTTP/1.1\r\nHo"), None);
         assert_eq!(known(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), http(&[], None));
@@ -227,6 +262,7 @@ mod tests {
         for request in [
             "CONNECT a:443 HTTP/1.1\r\nContent-Length: 4\r\n\r\nSSH-",
             "CONNECT a:443 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST /v1 HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
             "CONNECT  a:443 HTTP/1.1\r\n\r\n",
             "\r\nConnect a:443\r\n\r\n",
             "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -243,6 +279,11 @@ mod tests {
             " \tGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET http://api.openai.com/?SECRET\r\n",
             "get /?SECRET\n",
+            // Who wants CRLF sees no end of its head, or no such field.
+            "POST / HTTP/1.1\nHost: a\nContent-Length: 9\n\n",
+            "POST / HTTP/1.1\r\nX: y\nContent-Length: 9\n\n\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: 9\r\nX: y\n\r\n",
+            "POST / HTTP/1.1\nTransfer-Encoding: chunked\r\n\r\n",
             // A host that some map to another one, or find elsewhere.
             "POST https://ａｐｉ.openai.com/v1 HTTP/1.1\r\nHost: a\r\n\r\n",
             "POST http://api.openai.com\\@other.example/v1 HTTP/1.1\r\nHost: a\r\n\r\n",

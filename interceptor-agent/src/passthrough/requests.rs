@@ -114,12 +114,14 @@ impl Asking<'_> {
         mut read: Bytes,
         mut decide: impl FnMut(&Opening) -> Option<Reason>,
     ) -> Result<(), End> {
+        let mut is_last = false;
         loop {
             let rest = match opening {
                 Opening::Http {
                     request: Some(request),
                     ..
                 } => {
+                    is_last = request.is_last;
                     let mut body = read.split_off(request.head);
                     self.server.write_all(&read).await?;
                     match request.body {
@@ -140,6 +142,9 @@ impl Asking<'_> {
                 }
             };
             let next = self.behind_line_ends(client, rest).await?;
+            if is_last && !next.is_empty() {
+                return Err(End::Refused(Opening::Broken, Reason::BadOpening));
+            }
             (opening, read) = opening::read(&mut self.client, next, self.patience).await?;
             if let Some(reason) = decide(&opening) {
                 return Err(End::Refused(opening, reason));
@@ -345,6 +350,25 @@ mod tests {
         let later = format!("{FIRST}\r\n\rGET / HTTP/1.1\r\nHost: secret\r\n\r\n");
         let (_client, _server, passed) = passing(&later).await;
         assert_eq!(passed.await.unwrap().unwrap(), Some(Reason::Proxied));
+    }
+
+    #[tokio::test]
+    async fn nothing_comes_behind_a_head_that_some_see_no_end_of() {
+        let bare = FIRST.replace("\r\n", "\n");
+        for (next, goes_on, refused) in [
+            ("", "", None),
+            ("\r\n", "\r\n", None),
+            (FIRST, "", Some(Reason::BadOpening)),
+            ("\n\x16", "\n", Some(Reason::BadOpening)),
+        ] {
+            let (mut client, mut server, passed) = passing(&format!("{bare}{next}")).await;
+            client.shutdown().await.unwrap();
+            let mut all = String::new();
+            server.read_to_string(&mut all).await.unwrap();
+            assert_eq!(all, format!("{bare}{goes_on}"));
+            drop(server);
+            assert_eq!(passed.await.unwrap().unwrap(), refused);
+        }
     }
 
     #[tokio::test]
