@@ -181,7 +181,7 @@ except ConnectionResetError:
     print('reset')
 "#;
     let said = world.client(&agent.bundle()).code(code)?;
-    assert_eq!(said, "404\n403\nreset\n", "{}", agent.log()?);
+    assert_eq!(said, "200\n403\nreset\n", "{}", agent.log()?);
     Ok(())
 }
 
