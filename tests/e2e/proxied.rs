@@ -136,6 +136,56 @@ for to, hellos in ('198.51.100.11', (*hidden, b'SSH-2.0-client\\r\\n')), ('made-
 }
 
 #[test]
+fn what_only_a_lenient_proxy_reads_hides_no_tunnel() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let code = r#"
+import raw, time
+for line in 'GET http://other.example/a b HTTP/1.1', 'X-GET  http://other.example/ HTTP/1.1':
+    # At once, and cut where a strict reader gives up.
+    for cut in 0, line.index('  ' if '  ' in line else ' b') + 2:
+        sock = raw.connect('v4', '198.51.100.50', 80)
+        try:
+            sock.sendall(line[:cut].encode())
+            time.sleep(.1)
+            rest = line[cut:] + '\r\nHost: other.example\r\n\r\nCONNECT api.anthropic.com:443 HTTP/1.1\r\n\r\n'
+            print(raw.exchange(sock, rest.encode()))
+        except (ConnectionResetError, BrokenPipeError):
+            print('reset')
+"#;
+    let said = world.client(&agent.bundle()).code(code)?;
+    assert_eq!(said, "reset\n".repeat(4), "{}", agent.log()?);
+    assert_eq!(world.upstream.record().requests().len(), 0);
+    let counted = "interceptor_refused_total{reason=\"bad_opening\"} 4";
+    assert!(agent.metrics()?.contains(counted));
+    Ok(())
+}
+
+#[test]
+fn a_refusal_is_not_taken_for_another_answer() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let code = r#"
+import raw
+def ask(host):
+    return f'GET / HTTP/1.1\r\nHost: {host}\r\n\r\n'.encode()
+other, llm = ask('www.example.com'), ask('api.openai.com')
+sock = raw.connect('v4', '198.51.100.50', 80)
+sock.sendall(other)
+print(sock.recv(65536)[9:12].decode())
+print(raw.exchange(sock, llm)[9:12])
+sock = raw.connect('v4', '198.51.100.50', 80)
+try:
+    print('403' in raw.exchange(sock, other + llm))
+except ConnectionResetError:
+    print('reset')
+"#;
+    let said = world.client(&agent.bundle()).code(code)?;
+    assert_eq!(said, "200\n403\nreset\n", "{}", agent.log()?);
+    Ok(())
+}
+
+#[test]
 fn plain_http_names_an_llm_host_wherever_it_is_named() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;

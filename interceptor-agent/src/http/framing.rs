@@ -17,18 +17,20 @@ pub enum Body {
 pub struct Ambiguous;
 
 impl Body {
-    /// What a head's fields say of the body.
+    /// What a head says of the body.
     ///
     /// # Errors
-    /// Lengths that differ or are no numbers, a length beside a transfer coding, another coding than `chunked` alone.
-    pub fn of(headers: &[httparse::Header<'_>]) -> Result<Self, Ambiguous> {
+    /// Lengths that differ or are no numbers, a length beside a transfer coding, another coding than `chunked` alone, one of a client
+    /// that knows none (RFC 9112 §6.1).
+    pub fn of(request: &httparse::Request<'_, '_>) -> Result<Self, Ambiguous> {
         let mut framing = None;
-        for header in headers {
+        for header in &*request.headers {
             let value = header.value.trim_ascii();
             let said = if header.name.eq_ignore_ascii_case("content-length") {
                 Self::Sized(length(value).ok_or(Ambiguous)?)
             } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-                if framing.is_some() || !value.eq_ignore_ascii_case(b"chunked") {
+                let is_chunked = value.eq_ignore_ascii_case(b"chunked");
+                if framing.is_some() || !is_chunked || request.version == Some(0) {
                     return Err(Ambiguous);
                 }
                 Self::Chunked
@@ -152,12 +154,12 @@ fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Ambiguous> {
 mod tests {
     use super::*;
 
-    fn body(head: &str) -> Result<Body, Ambiguous> {
+    fn body(version: &str, head: &str) -> Result<Body, Ambiguous> {
         let mut headers = [httparse::EMPTY_HEADER; 8];
         let mut request = httparse::Request::new(&mut headers);
         request
-            .parse(format!("POST / HTTP/1.1\r\n{head}\r\n").as_bytes())
-            .map(|_| Body::of(request.headers))
+            .parse(format!("POST / {version}\r\n{head}\r\n").as_bytes())
+            .map(|_| Body::of(&request))
             .expect("a head")
     }
 
@@ -191,7 +193,12 @@ mod tests {
                 Err(Ambiguous),
             ),
         ] {
-            assert_eq!(body(head), expected, "{head}");
+            assert_eq!(body("HTTP/1.1", head), expected, "{head}");
+            let expected = match expected {
+                Ok(Body::Chunked) => Err(Ambiguous),
+                sized => sized,
+            };
+            assert_eq!(body("HTTP/1.0", head), expected, "{head}");
         }
     }
 

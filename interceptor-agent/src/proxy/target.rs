@@ -8,6 +8,8 @@ use http::{
     uri::{Authority, PathAndQuery},
 };
 
+use crate::http::authority;
+
 /// What a request's path says in front of the path that is meant.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Based {
@@ -20,15 +22,8 @@ pub(super) struct Based {
 /// Host, in lower case, and port of a CONNECT.
 pub(super) fn of_connect(uri: &Uri) -> Option<(String, u16)> {
     let authority = uri.authority()?;
-    let host = authority.host();
-    let address = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    let name = match address {
-        Some(address) => address.to_owned(),
-        None => name(host)?,
-    };
-    (!authority.as_str().contains('@')).then_some((name, authority.port_u16()?))
+    let host = authority::host(authority.as_str())?;
+    (!authority.as_str().contains('@')).then_some((host, authority.port_u16()?))
 }
 
 /// `/HOST/PATH`, `/HOST:PORT/PATH` or `/https://HOST/PATH`.
@@ -41,7 +36,7 @@ pub(super) fn of_base_url(uri: &Uri) -> Option<Based> {
         None => (authority, 443),
     };
     Some(Based {
-        host: name(host)?,
+        host: authority::name(host)?,
         port,
         path: path.parse().ok()?,
     })
@@ -85,13 +80,6 @@ pub(super) fn is_for(request: &Request<impl Sized>, own: SocketAddr) -> bool {
     let name = authority.host().trim_matches(['[', ']']);
     let is_own = name.eq_ignore_ascii_case("localhost") || name.parse() == Ok(own.ip());
     is_own && authority.port_u16().unwrap_or(80) == own.port()
-}
-
-/// A host name in lower case, without the dot that may end it.
-fn name(host: &str) -> Option<String> {
-    let name = host.strip_suffix('.').unwrap_or(host);
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    (!name.is_empty() && name.bytes().all(is_name)).then(|| name.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -37,9 +37,7 @@ pub fn sniff(prefix: &[u8]) -> Sniff {
     match prefix {
         [] | [HANDSHAKE_RECORD, ..] => {}
         [kind, ..] if OTHER_RECORDS.contains(kind) => return Sniff::Invalid(OTHER_RECORD),
-        // RFC 5246, appendix E.2: in the frame of SSL 2.0, without extensions. Some servers take it still.
-        [0x80..=0xff, _, CLIENT_HELLO, ..] => return Sniff::Tls(ClientHello::default()),
-        [0x80..=0xff] | [0x80..=0xff, _] => return Sniff::NeedMore,
+        [0x80..=0xff, ..] => return sniff_ssl2(prefix),
         _ => return Sniff::NotTls,
     }
     match client_hello_message(prefix) {
@@ -50,6 +48,32 @@ pub fn sniff(prefix: &[u8]) -> Sniff {
             Ok(hello) => Sniff::Tls(hello),
             Err(reason) => Sniff::Invalid(reason),
         },
+    }
+}
+
+/// RFC 5246, appendix E.2: in the frame of SSL 2.0, without extensions. Some servers take it still. They differ in the versions and
+/// sizes that they take, not in that ciphers, session and challenge have to fit in.
+fn sniff_ssl2(prefix: &[u8]) -> Sniff {
+    /// Bytes in front of those three: type, version and a length of each.
+    const HEADER: usize = 1 + 2 + 3 * 2;
+    let [high, low, record @ ..] = prefix else {
+        return Sniff::NeedMore;
+    };
+    match record {
+        [] => return Sniff::NeedMore,
+        [CLIENT_HELLO, ..] => {}
+        _ => return Sniff::NotTls,
+    }
+    let two = |bytes: &[u8]| usize::from(u16::from_be_bytes([bytes[0], bytes[1]]));
+    let header = &record[..record.len().min(HEADER)];
+    let lengths = header.get(3..).unwrap_or_default().chunks_exact(2).map(two);
+    let fit = HEADER + lengths.clone().sum::<usize>() <= two(&[high & 0x7f, *low]);
+    if !fit || lengths.clone().next() == Some(0) {
+        return Sniff::NotTls;
+    }
+    match header.len() {
+        HEADER => Sniff::Tls(ClientHello::default()),
+        _ => Sniff::NeedMore,
     }
 }
 

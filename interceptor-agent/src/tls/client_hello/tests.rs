@@ -170,12 +170,28 @@ fn no_version_of_the_first_record_hides_a_hello() {
 
 #[test]
 fn a_hello_in_the_frame_of_ssl_2_names_nobody() {
-    let wire = b"\x80\x2e\x01\x03\x01\0\x15\0\0\0\x10";
-    for cut in 1..3 {
-        assert_eq!(sniff(&wire[..cut]), Sniff::NeedMore);
+    let wire = b"\x80\x2e\x01\x03\x01\0\x15\0\0\0\x10\x01\0\x80";
+    for cut in 1..11 {
+        assert_eq!(sniff(&wire[..cut]), Sniff::NeedMore, "cut at {cut}");
     }
-    for cut in 3..wire.len() {
+    for cut in 11..wire.len() {
         assert_eq!(sniff(&wire[..cut]), Sniff::Tls(ClientHello::default()));
+    }
+}
+
+#[test]
+fn what_has_other_lengths_is_no_hello_in_the_frame_of_ssl_2() {
+    for wire in [
+        // A WebSocket's message of 300 bytes: masked, as what a client sends is.
+        &b"\x81\xfe\x01\x2c\x8d\x5b\x1e\x33"[..],
+        b"\x82\x85\x01\x9c\x03\x5b\x68\xf9",
+        // No ciphers; a session, then a challenge behind the end.
+        b"\x80\x2e\x01\x03\x01\0\0",
+        b"\x80\x2e\x01\x03\x01\0\x15\0\x11",
+        b"\x80\x2e\x01\x03\x01\0\x15\0\0\0\x11",
+    ] {
+        assert_eq!(sniff(wire), Sniff::NotTls);
+        assert_eq!(sniff(&wire[..wire.len() - 2]), Sniff::NeedMore);
     }
 }
 
