@@ -184,7 +184,10 @@ async fn pass_requests(
             client,
             opening,
             reason,
+            answered,
         })) => {
+            // Nothing is said out of turn.
+            let opening = if answered { opening } else { Opening::Broken };
             refuse(
                 app,
                 &app.policy(),

@@ -39,7 +39,7 @@ pub async fn run(
         drop(opening);
         tokio::select! {
             biased; // What came before an error goes on before it.
-            ended = async { tokio::try_join!(flow(&client, &server), flow(&server, &client)) } => ended.map(drop),
+            ended = async { tokio::try_join!(flow(&client, &server, || ()), flow(&server, &client, || ())) } => ended.map(drop),
             error = broken(&client) => Err(error),
             error = broken(&server) => Err(error),
         }
@@ -52,13 +52,14 @@ pub async fn run(
     SockRef::from(&server).set_linger(None)
 }
 
-/// One direction, to its end.
-async fn flow(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+/// One direction, to its end; `moved` is told of all that went on.
+async fn flow(from: &TcpStream, to: &TcpStream, moved: impl Fn()) -> io::Result<()> {
     while let Some(bytes) = from
         .async_io(Interest::READABLE, || Transit::take(from, usize::MAX))
         .await?
     {
         bytes.pour(to).await?;
+        moved();
     }
     SockRef::from(to).shutdown(Shutdown::Write)
 }

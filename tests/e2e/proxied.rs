@@ -162,6 +162,30 @@ for line in 'GET http://other.example/a b HTTP/1.1', 'X-GET  http://other.exampl
 }
 
 #[test]
+fn a_refusal_is_not_taken_for_another_answer() -> Result<()> {
+    let world = World::new()?;
+    let agent = Agent::start(&world, &Options::default())?;
+    let code = r#"
+import raw
+def ask(host):
+    return f'GET / HTTP/1.1\r\nHost: {host}\r\n\r\n'.encode()
+other, llm = ask('www.example.com'), ask('api.openai.com')
+sock = raw.connect('v4', '198.51.100.50', 80)
+sock.sendall(other)
+print(sock.recv(65536)[9:12].decode())
+print(raw.exchange(sock, llm)[9:12])
+sock = raw.connect('v4', '198.51.100.50', 80)
+try:
+    print('403' in raw.exchange(sock, other + llm))
+except ConnectionResetError:
+    print('reset')
+"#;
+    let said = world.client(&agent.bundle()).code(code)?;
+    assert_eq!(said, "200\n403\nreset\n", "{}", agent.log()?);
+    Ok(())
+}
+
+#[test]
 fn plain_http_names_an_llm_host_wherever_it_is_named() -> Result<()> {
     let world = World::new()?;
     let agent = Agent::start(&world, &Options::default())?;

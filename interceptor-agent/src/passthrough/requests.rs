@@ -1,7 +1,11 @@
 //! Plain HTTP that is no business of ours, one request after another: the next one on a connection may be for another host,
 //! or ask for a tunnel, in which anything may follow.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use socket2::SockRef;
@@ -28,6 +32,9 @@ pub struct Refused {
     pub opening: Opening,
     /// Why not.
     pub reason: Reason,
+    /// Whether the server has said something since the last request went on. Else its answer is still to come, and what is
+    /// said to the client would be taken for that.
+    pub answered: bool,
 }
 
 enum End {
@@ -66,6 +73,7 @@ pub async fn run(
     // As there.
     client.set_zero_linger()?;
     server.set_zero_linger()?;
+    let answered = AtomicBool::new(false);
     let ended = {
         let (asking, to_client) = client.split();
         let (from_server, to_server) = server.split();
@@ -73,8 +81,12 @@ pub async fn run(
             client: asking,
             server: to_server,
             patience: begun.patience,
+            answered: &answered,
         };
-        let answers = async { Ok(flow(from_server.as_ref(), to_client.as_ref()).await?) };
+        let answers = async {
+            let moved = || answered.store(true, Relaxed);
+            Ok(flow(from_server.as_ref(), to_client.as_ref(), moved).await?)
+        };
         let asking = asking.pass(to_client.as_ref(), begun.opening, begun.read, decide);
         tokio::select! {
             biased; // What came before an error goes on before it.
@@ -96,6 +108,7 @@ pub async fn run(
         client,
         opening,
         reason,
+        answered: answered.into_inner(),
     }))
 }
 
@@ -104,6 +117,7 @@ struct Asking<'s> {
     client: ReadHalf<'s>,
     server: WriteHalf<'s>,
     patience: Duration,
+    answered: &'s AtomicBool,
 }
 
 impl Asking<'_> {
@@ -138,9 +152,10 @@ impl Asking<'_> {
                 _ => {
                     self.server.write_all(&read).await?;
                     drop(read);
-                    return Ok(flow(client, self.server.as_ref()).await?);
+                    return Ok(flow(client, self.server.as_ref(), || ()).await?);
                 }
             };
+            self.answered.store(false, Relaxed);
             let next = self.behind_line_ends(client, rest).await?;
             if is_last && !next.is_empty() {
                 return Err(End::Refused(Opening::Broken, Reason::BadOpening));
@@ -216,173 +231,4 @@ impl Asking<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::pending;
-
-    use tokio::task::JoinHandle;
-
-    use super::{super::tests::connection, *};
-
-    type Passing = (TcpStream, TcpStream, JoinHandle<io::Result<Option<Reason>>>);
-
-    async fn passing(said: &str) -> Passing {
-        passing_within(said, Duration::from_secs(5)).await
-    }
-
-    /// A client that has spoken, and a server; nothing for `secret` may pass.
-    async fn passing_within(said: &str, patience: Duration) -> Passing {
-        let ((mut client, mut ours), (server, theirs)) = tokio::join!(connection(), connection());
-        client.write_all(said.as_bytes()).await.unwrap();
-        let decide = |opening: &Opening| match opening {
-            Opening::Http { hosts, .. } | Opening::Connect { hosts, .. } => {
-                (hosts[0] == "secret").then_some(Reason::Proxied)
-            }
-            Opening::Broken => Some(Reason::BadOpening),
-            _ => None,
-        };
-        let passed = tokio::spawn(async move {
-            let (opening, read) = opening::read(&mut ours, Bytes::new(), patience).await?;
-            let begun = Begun {
-                opening,
-                read,
-                patience,
-            };
-            let ended = run(ours, theirs, begun, decide, pending()).await?;
-            Ok(ended.map(|refused| refused.reason))
-        });
-        (client, server, passed)
-    }
-
-    async fn heard(server: &mut TcpStream, length: usize) -> String {
-        let mut heard = vec![0; length];
-        server.read_exact(&mut heard).await.unwrap();
-        String::from_utf8(heard).unwrap()
-    }
-
-    const FIRST: &str = "GET / HTTP/1.1\r\nHost: other\r\n\r\n";
-    const SIZED: &str = "POST / HTTP/1.1\r\nHost: other\r\nContent-Length: 28\r\n\r\nGET / HTTP/1.1\r\nHost: secret";
-    const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: other\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
-
-    #[tokio::test]
-    async fn each_request_is_decided_upon_and_answers_come_meanwhile() {
-        for later in [
-            "GET / HTTP/1.1\r\nHost: secret\r\n\r\n",
-            "CONNECT secret:443 HTTP/1.1\r\n\r\n",
-        ] {
-            for between in ["", FIRST, SIZED, CHUNKED] {
-                // All at once, and one after the other.
-                let all = format!("{FIRST}{between}{later}");
-                let (_client, mut server, passed) = passing(&all).await;
-                assert_eq!(passed.await.unwrap().unwrap(), Some(Reason::Proxied));
-                let mut all = String::new();
-                server.read_to_string(&mut all).await.unwrap();
-                assert_eq!(all, format!("{FIRST}{between}"));
-
-                let (mut client, mut server, passed) = passing(FIRST).await;
-                assert_eq!(heard(&mut server, FIRST.len()).await, FIRST);
-                server.write_all(b"answer").await.unwrap();
-                assert_eq!(heard(&mut client, 6).await, "answer");
-                for byte in between.bytes() {
-                    client.write_all(&[byte]).await.unwrap();
-                    tokio::task::yield_now().await;
-                }
-                assert_eq!(heard(&mut server, between.len()).await, between);
-                client.write_all(later.as_bytes()).await.unwrap();
-                assert_eq!(passed.await.unwrap().unwrap(), Some(Reason::Proxied));
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn what_follows_an_upgrade_is_passed_to_its_end() {
-        let (mut client, mut server, passed) = passing(FIRST).await;
-        client.write_all(b"\x81\x85frame").await.unwrap();
-        client.shutdown().await.unwrap();
-        let mut all = Vec::new();
-        server.read_to_end(&mut all).await.unwrap();
-        assert_eq!(all, [FIRST.as_bytes(), b"\x81\x85frame"].concat());
-        server.write_all(b"bye").await.unwrap();
-        drop(server);
-        let mut all = String::new();
-        client.read_to_string(&mut all).await.unwrap();
-        assert_eq!(all, "bye");
-        assert_eq!(passed.await.unwrap().unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn line_ends_behind_a_request_are_none() {
-        const PATIENCE: Duration = Duration::from_millis(50);
-        for (ends, closes) in [
-            ("\n", true),
-            ("\n", false),
-            ("\r", false),
-            ("\r\n\n", false),
-        ] {
-            for at_once in [true, false] {
-                let said = if at_once { ends } else { "" };
-                let (mut client, mut server, passed) =
-                    passing_within(&format!("{FIRST}{said}"), PATIENCE).await;
-                if !at_once {
-                    assert_eq!(heard(&mut server, FIRST.len()).await, FIRST);
-                    client.write_all(ends.as_bytes()).await.unwrap();
-                }
-                if closes {
-                    client.shutdown().await.unwrap();
-                }
-                // A slow answer.
-                tokio::time::sleep(PATIENCE * 3).await;
-                server.write_all(b"answer").await.unwrap();
-                assert_eq!(heard(&mut client, 6).await, "answer");
-                if !closes {
-                    client.write_all(FIRST.as_bytes()).await.unwrap();
-                    client.shutdown().await.unwrap();
-                }
-                let mut all = String::new();
-                server.read_to_string(&mut all).await.unwrap();
-                let first = if at_once { FIRST } else { "" };
-                let second = if closes { "" } else { FIRST };
-                assert_eq!(all, format!("{first}{ends}{second}"));
-                drop(server);
-                assert_eq!(passed.await.unwrap().unwrap(), None);
-            }
-        }
-        // Nor do they hide one.
-        let later = format!("{FIRST}\r\n\rGET / HTTP/1.1\r\nHost: secret\r\n\r\n");
-        let (_client, _server, passed) = passing(&later).await;
-        assert_eq!(passed.await.unwrap().unwrap(), Some(Reason::Proxied));
-    }
-
-    #[tokio::test]
-    async fn nothing_comes_behind_a_head_that_some_see_no_end_of() {
-        let bare = FIRST.replace("\r\n", "\n");
-        for (next, goes_on, refused) in [
-            ("", "", None),
-            ("\r\n", "\r\n", None),
-            (FIRST, "", Some(Reason::BadOpening)),
-            ("\n\x16", "\n", Some(Reason::BadOpening)),
-        ] {
-            let (mut client, mut server, passed) = passing(&format!("{bare}{next}")).await;
-            client.shutdown().await.unwrap();
-            let mut all = String::new();
-            server.read_to_string(&mut all).await.unwrap();
-            assert_eq!(all, format!("{bare}{goes_on}"));
-            drop(server);
-            assert_eq!(passed.await.unwrap().unwrap(), refused);
-        }
-    }
-
-    #[tokio::test]
-    async fn half_a_request_is_passed_as_it_is_and_broken_chunks_are_not() {
-        let half = &SIZED[..SIZED.len() - 7];
-        let (mut client, mut server, passed) = passing(half).await;
-        client.shutdown().await.unwrap();
-        let mut all = String::new();
-        server.read_to_string(&mut all).await.unwrap();
-        assert_eq!(all, half);
-        drop(server);
-        assert_eq!(passed.await.unwrap().unwrap(), None);
-        let broken = CHUNKED.replace("hello\r\n", "hello\n\n");
-        let (_client, _server, passed) = passing(&broken).await;
-        assert_eq!(passed.await.unwrap().unwrap(), Some(Reason::BadOpening));
-    }
-}
+mod tests;
