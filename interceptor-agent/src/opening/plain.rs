@@ -44,10 +44,11 @@ fn opening(request: &httparse::Request<'_, '_>, head: &[u8]) -> Opening {
     let is_connect = is_connect(request);
     let is_last = has_bare_end(head);
     match body {
+        // What comes behind it is more of its head to some.
+        _ if is_last && (is_connect || body != Body::Sized(0)) => Opening::Broken,
         Body::Sized(0) if is_connect => Opening::Connect { hosts, length },
         // What follows is its body to some, and the tunnel or another request to others.
         _ if is_connect => Opening::Broken,
-        Body::Sized(1..) | Body::Chunked if is_last => Opening::Broken,
         _ => Opening::Http {
             hosts,
             request: Some(Request {
@@ -243,7 +244,7 @@ mod tests {
                 &["198.51.100.11"],
             ),
             (
-                "CONNECT [2001:DB8::11]:443 HTTP/1.1\nHost: other\n\n",
+                "CONNECT [2001:DB8::11]:443 HTTP/1.1\r\nHost: other\r\n\r\n",
                 &["2001:db8::11", "other"],
             ),
         ] {
@@ -281,6 +282,7 @@ mod tests {
             "get /?SECRET\n",
             // Who wants CRLF sees no end of its head, or no such field.
             "POST / HTTP/1.1\nHost: a\nContent-Length: 9\n\n",
+            "CONNECT a:443 HTTP/1.1\r\nX: y\n\n",
             "POST / HTTP/1.1\r\nX: y\nContent-Length: 9\n\n\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 9\r\nX: y\n\r\n",
             "POST / HTTP/1.1\nTransfer-Encoding: chunked\r\n\r\n",

@@ -231,4 +231,6 @@ impl Asking<'_> {
 }
 
 #[cfg(test)]
+mod readers;
+#[cfg(test)]
 mod tests;
