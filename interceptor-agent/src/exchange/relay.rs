@@ -182,7 +182,7 @@ impl Ends {
         };
         let (mut from_client, mut to_client) = split(TokioIo::new(client));
         let (mut from_server, mut to_server) = split(TokioIo::new(server));
-        let session = Session::new(&self.terms, self.endpoint);
+        let session = Session::new(&self.terms, self.endpoint, self.answer_limit);
         let (mut up, mut down) = (session.up(), session.down());
         let (idle, write) = (self.idle, self.write);
         let said = {
