@@ -56,7 +56,7 @@ async fn a_session_has_one_set_of_tokens() {
             r#"{{"type":"response.output_text.delta","event_id":"e","item_id":"i","output_index":0,"content_index":0,"delta":"{piece}"}}"#
         )
     };
-    let done = r#"{"type":"response.output_text.done","output_index":0,"content_index":0,"text":"at EC2_001, EC2_002"}"#;
+    let done = r#"{"type":"response.output_text.done","item_id":"i","output_index":0,"content_index":0,"text":"at EC2_001, EC2_002"}"#;
     let mut said = Vec::new();
     for event in [&delta("at EC2_0"), &delta("01, EC2"), &delta("_002"), done] {
         said.extend(down.pass(text(event)).await.unwrap());
@@ -117,6 +117,45 @@ async fn what_is_said_again_adds_nothing() {
     assert!(Arc::ptr_eq(&before, &tokens()));
     up.pass(text(create("i-0123456789abcdef1"))).await.unwrap();
     assert!(!Arc::ptr_eq(&before, &tokens()));
+}
+
+#[tokio::test]
+async fn responses_that_run_at_once_have_their_own_texts() {
+    let terms = terms(Mode::Enforce, PathPolicy::Block);
+    let session = Session::new(&terms, &REALTIME, 1 << 20);
+    let (mut up, mut down) = (session.up(), session.down());
+    up.pass(text(create(ID))).await.unwrap();
+    let delta = |response: &str, piece: &str| {
+        text(format!(
+            r#"{{"type":"response.output_text.delta","response_id":"{response}","item_id":"item_{response}","output_index":0,"content_index":0,"delta":"{piece}"}}"#
+        ))
+    };
+    let heard = text(
+        r#"{"type":"conversation.item.input_audio_transcription.delta","item_id":"u","content_index":0,"delta":"is EC2_0"}"#,
+    );
+    let done = text(r#"{"type":"response.done","response":{"id":"resp_2","output":[]}}"#);
+    let mut onward = Vec::new();
+    for message in [
+        delta("resp_1", "at EC2_0"),
+        heard.clone(),
+        delta("resp_2", "Sum: 5, E"),
+        done.clone(),
+        delta("resp_1", "01."),
+    ] {
+        onward.extend(down.pass(message).await.unwrap());
+    }
+    let Message::Text(heard) = heard else {
+        unreachable!("it is one");
+    };
+    let expected = [
+        delta("resp_1", "at "),
+        text(heard.replace("EC2_0", "")),
+        delta("resp_2", "Sum: 5, "),
+        delta("resp_2", "E"),
+        done,
+        delta("resp_1", &format!("{ID}.")),
+    ];
+    assert_eq!(onward, expected);
 }
 
 #[tokio::test]
