@@ -97,7 +97,7 @@ async fn forward(
     let route = find(link, &request);
     record.routed(route);
     if let Route::WebSocket(endpoint) = route {
-        return relay::open(link, policy, terms, endpoint, names, request).await;
+        return relay::open(link, policy, terms, endpoint, names, request, record).await;
     }
     let (endpoint, answered) = endpoint(link, terms, route, &request)?;
     let most = endpoint.map_or(0, |_| limits.request_body);
@@ -248,3 +248,6 @@ fn let_through(link: &Link, policy: PathPolicy, reason: Reason) {
         tracing::warn!(host = %link.target.host, reason = reason.as_str(), "let through by policy");
     }
 }
+
+#[cfg(test)]
+mod tests;

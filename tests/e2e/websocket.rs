@@ -121,12 +121,12 @@ fn a_message_that_may_not_go_on_ends_the_session_with_a_reason() -> Result<()> {
             policy,
             "can't be replaced",
         ),
-        ("session.frame(websocket.TEXT, b'\\xff')", utf8, ""),
-        ("session.frame(3, b'10.77.31.8')", protocol, ""),
+        ("session.frame(websocket.TEXT, b'\\xff')", utf8, "UTF-8"),
+        ("session.frame(3, b'10.77.31.8')", protocol, "RFC 6455"),
         (
             "session.stream.sendall(b'\\x81\\x0a10.77.31.8')",
             protocol,
-            "",
+            "RFC 6455",
         ),
     ] {
         let said = ends(&world, &agent, send)?;

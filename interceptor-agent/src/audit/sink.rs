@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     thread,
@@ -24,14 +24,18 @@ const AGAIN: Duration = Duration::from_millis(250);
 pub(super) struct Sink {
     path: PathBuf,
     file: File,
+    /// Whether the file ends within a line that there was no room for: it stays half, and the next begins behind it.
+    within_line: bool,
     state: Arc<State>,
     metrics: Metrics,
 }
 
 impl Sink {
     pub(super) fn open(path: &Path, state: Arc<State>, metrics: Metrics) -> io::Result<Self> {
+        let (file, within_line) = open(path)?;
         Ok(Self {
-            file: open(path)?,
+            file,
+            within_line,
             path: path.to_owned(),
             state,
             metrics,
@@ -69,7 +73,12 @@ impl Sink {
     fn write(&mut self, text: &[u8]) {
         let mut written = 0;
         while written < text.len() {
-            match self.file.write(&text[written..]) {
+            let rest = match self.within_line {
+                true => b"\n",
+                false => &text[written..],
+            };
+            match self.file.write(rest) {
+                Ok(1) if self.within_line => self.within_line = false,
                 Ok(count) if count > 0 => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 failed => {
@@ -106,8 +115,8 @@ impl Sink {
         }
         let opened = open(&self.path);
         match opened {
-            Ok(file) => {
-                self.file = file;
+            Ok((file, within_line)) => {
+                (self.file, self.within_line) = (file, within_line);
                 true
             }
             Err(error) => {
@@ -123,7 +132,16 @@ impl Sink {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// The file, and whether it ends within a line.
+fn open(path: &Path) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o640).open(path)
+    let file = options.append(true).create(true).mode(0o640).open(path)?;
+    let about = file.metadata()?;
+    let Some(last) = about.len().checked_sub(1).filter(|_| about.is_file()) else {
+        return Ok((file, false));
+    };
+    let mut byte = [0];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut byte, last));
+    // One that only others may read is taken as it is.
+    Ok((file, read.is_ok() && byte != *b"\n"))
 }

@@ -67,6 +67,26 @@ async fn lines_are_appended_in_order_and_to_the_new_file_after_a_rotation() {
 }
 
 #[tokio::test]
+async fn half_a_line_stays_one_of_its_own() {
+    let folder = Folder::new("half");
+    fs::write(folder.file(), "{\"half").unwrap();
+    let audit = start(&folder.file(), OnFailure::Refuse).unwrap();
+    let write = async |line: &str| {
+        let slot = audit.admit().await.unwrap().unwrap();
+        slot.fill(format!("{line}\n"));
+        audit.flush(LONG).await;
+        fs::read_to_string(folder.file()).unwrap()
+    };
+    assert_eq!(write("first").await, "{\"half\nfirst\n");
+    audit.reopen();
+    assert_eq!(write("second").await, "{\"half\nfirst\nsecond\n");
+    // The disk was full.
+    fs::write(folder.file(), "{\"ha").unwrap();
+    audit.reopen();
+    assert_eq!(write("third").await, "{\"ha\nthird\n");
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_lets_nothing_begin() {
     // Takes nothing, ever.
     let full = Path::new("/dev/full");

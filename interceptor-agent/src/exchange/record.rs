@@ -270,8 +270,14 @@ impl Opened {
         refusal.message(&self.id)
     }
 
-    /// Both ends are told.
-    pub(super) fn ended(mut self, seen: &Seen, answer_bytes: u64, watching: Option<&Watching>) {
+    /// Both ends are told, or `closed` it themselves.
+    pub(super) fn ended(
+        mut self,
+        seen: &Seen,
+        answer_bytes: u64,
+        watching: Option<&Watching>,
+        closed: bool,
+    ) {
         let (found, _) = watched(&self.link, self.id, watching, self.refused);
         let mut findings = findings(&self.link, &self.terms, &seen.report, seen.took);
         findings.extend(self.blocked.take());
@@ -287,17 +293,42 @@ impl Opened {
         );
         if let Some((slot, mut exchange)) = self.audit.take() {
             exchange.refused = self.refused.map(Reason::as_str);
-            exchange.findings = findings;
+            add(&mut exchange.findings, findings);
             exchange.answer_findings = found;
             exchange.request_bytes = seen.came;
             exchange.sent_bytes = Some(seen.went);
-            exchange.masking = seen.took;
+            exchange.masking += seen.took;
             let ended = Ended {
                 bytes: answer_bytes,
-                whole: self.refused.is_none(),
+                whole: closed && self.refused.is_none(),
                 took,
             };
             slot.fill(exchange.line(ended, self.link.who.told()));
+        }
+    }
+}
+
+/// An end that goes away before it had its answer takes the WebSocket with it, but for this.
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some((slot, exchange)) = self.audit.take() {
+            let ended = Ended {
+                bytes: 0,
+                whole: false,
+                took: self.started.elapsed(),
+            };
+            slot.fill(exchange.line(ended, self.link.who.told()));
+        }
+    }
+}
+
+/// Puts findings of messages to those of the handshake.
+fn add(findings: &mut Vec<Finding>, more: Vec<Finding>) {
+    for found in more {
+        let same = |other: &&mut Finding| (other.class, other.done) == (found.class, found.done);
+        match findings.iter_mut().find(same) {
+            Some(same) => same.count += found.count,
+            None => findings.push(found),
         }
     }
 }

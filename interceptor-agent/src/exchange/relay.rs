@@ -26,13 +26,16 @@ use tokio::{
 
 pub(super) use self::session::Seen;
 use self::session::Session;
-use super::{Link, mask, record::Opened};
+use super::{
+    Link, mask,
+    record::{Opened, Record},
+};
 use crate::{
     app::{Policy, Terms},
     http::{answer::Answer, head},
     protocol::Endpoint,
     refusal::{Reason, Refusal},
-    websocket::{self, Message, Reader, Side},
+    websocket::{self, Message, Reader, Side, WebSocketError},
 };
 
 /// Most bytes of a client's message: masking it holds up other connections of its thread.
@@ -42,6 +45,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Close codes of RFC 6455 §7.4.1.
 const GOING_AWAY: u16 = 1001;
 const POLICY_VIOLATION: u16 = 1008;
+const INTERNAL_ERROR: u16 = 1011;
 
 type Relay = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -82,6 +86,7 @@ pub(super) async fn open(
     endpoint: &'static Endpoint,
     names: mask::Names,
     mut request: Request<()>,
+    record: &mut Record<'_>,
 ) -> Result<(Response<Answer>, Option<Ends>), Refusal> {
     let bad = |what: &str| Err(Refusal::new(Reason::BadRequest, what));
     if link.target.http2 || request.version() != Version::HTTP_11 {
@@ -104,6 +109,7 @@ pub(super) async fn open(
         tenant: None,
     };
     let masked = mask::request(terms, way, parts, Bytes::new()).await?;
+    record.masked(&masked);
     if masked.changed {
         return Err(Refusal::new(
             Reason::Unmaskable,
@@ -182,10 +188,10 @@ impl Ends {
         };
         let (mut from_client, mut to_client) = split(TokioIo::new(client));
         let (mut from_server, mut to_server) = split(TokioIo::new(server));
-        let session = Session::new(&self.terms, self.endpoint);
+        let session = Session::new(&self.terms, self.endpoint, self.answer_limit);
         let (mut up, mut down) = (session.up(), session.down());
         let (idle, write) = (self.idle, self.write);
-        let said = {
+        let (end, from) = {
             let reader = Reader::new(Side::Client, MESSAGE_LIMIT);
             let upward = pump(
                 reader,
@@ -216,26 +222,24 @@ impl Ends {
                 (End::Closed, Side::Server) => drop(timeout(FAREWELL, upward).await),
                 _ => {}
             }
-            first.0
+            first
         };
-        let client_said = match said {
-            End::Closed | End::Gone => None,
-            End::Idle | End::Over => Some(Message::Close(Some((GOING_AWAY, String::new())))),
-            End::Broken(code) => Some(Message::Close(Some((code, String::new())))),
-            End::Refused(refusal) => Some(Message::Close(Some((
-                POLICY_VIOLATION,
-                opened.refused(&refusal),
-            )))),
-        };
-        if let Some(close) = client_said {
-            let server_said = Message::Close(Some((GOING_AWAY, String::new())));
+        let closed = matches!(end, End::Closed);
+        let (refusal, codes) = end.told(from);
+        let reason = refusal.map_or_else(String::new, |refusal| opened.refused(&refusal));
+        if let Some((to_the_client, to_the_server)) = codes {
+            let close = |code, reason| Message::Close(Some((code, reason)));
+            let (client_said, server_said) = (
+                close(to_the_client, reason),
+                close(to_the_server, String::new()),
+            );
             // Nobody is left to tell of what fails here.
-            let _ = send(&mut to_client, &close, None, FAREWELL).await;
+            let _ = send(&mut to_client, &client_said, None, FAREWELL).await;
             let _ = send(&mut to_server, &server_said, Some(key()), FAREWELL).await;
         }
         let _ = timeout(FAREWELL, to_client.shutdown()).await;
         let _ = timeout(FAREWELL, to_server.shutdown()).await;
-        opened.ended(&up.seen, down.bytes, session.watching());
+        opened.ended(&up.seen, down.bytes, session.watching(), closed);
     }
 }
 
@@ -250,9 +254,39 @@ pub(super) enum End {
     /// The agent stops.
     Over,
     /// What came can't be read.
-    Broken(u16),
+    Broken(WebSocketError),
     /// What came may not go on.
     Refused(Refusal),
+}
+
+impl End {
+    /// Whether it is a refusal, and the codes that the client and the provider are told, if nobody told them. It came of what
+    /// the side `from` sent.
+    fn told(self, from: Side) -> (Option<Refusal>, Option<(u16, u16)>) {
+        let (refusal, codes) = match (self, from) {
+            (Self::Closed | Self::Gone, _) => return (None, None),
+            (Self::Idle | Self::Over, _) => return (None, Some((GOING_AWAY, GOING_AWAY))),
+            (Self::Broken(error), Side::Client) => {
+                let reason = match error {
+                    WebSocketError::TooLong { .. } => Reason::BodyTooLarge,
+                    WebSocketError::Protocol | WebSocketError::NotUtf8 => Reason::BadRequest,
+                };
+                (Refusal::new(reason, error), (error.code(), GOING_AWAY))
+            }
+            (Self::Broken(error), Side::Server) => {
+                let refusal = Refusal::new(Reason::BadAnswer, error);
+                (refusal, (INTERNAL_ERROR, error.code()))
+            }
+            (Self::Refused(refusal), _) => {
+                let code = match refusal.reason {
+                    Reason::BadAnswer => INTERNAL_ERROR,
+                    _ => POLICY_VIOLATION,
+                };
+                (refusal, (code, GOING_AWAY))
+            }
+        };
+        (Some(refusal), Some(codes))
+    }
 }
 
 /// What is done with messages on their way.
@@ -284,7 +318,7 @@ async fn pump(
             let message = match reader.next_message() {
                 Ok(Some(message)) => message,
                 Ok(None) => break,
-                Err(error) => return End::Broken(error.code()),
+                Err(error) => return End::Broken(error),
             };
             let closes = matches!(message, Message::Close(_));
             let onward = match way.pass(message).await {
@@ -325,3 +359,6 @@ fn key() -> [u8; 4] {
     let _ = rand::fill(&mut key);
     key
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,9 @@ pub type LookingUp =
 /// Any reason for which an answer breaks off. Its text names no content.
 pub type AnswerError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Most bytes that are unmasked before others of this thread have their turn, where nothing comes of them.
+const AT_ONCE: usize = 1 << 20;
+
 /// A response body.
 pub enum Answer {
     /// Made here.
@@ -140,7 +143,12 @@ impl Unmasking {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let mut taken = 0;
         while let Some(unmasker) = &mut self.unmasker {
+            if taken > AT_ONCE {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let piece = match &mut self.waiting {
                 Some((looking_up, _)) => {
                     let Poll::Ready(found) = looking_up.as_mut().poll(context) else {
@@ -178,6 +186,7 @@ impl Unmasking {
                 Piece::Bytes(bytes) => Some(&bytes[..]),
                 Piece::End => None,
             };
+            taken += bytes.map_or(0, <[u8]>::len);
             match (unmasker.attempt(bytes, &mut self.out), &self.look_up) {
                 (Err(error), _) => {
                     self.unmasker = None;
@@ -269,5 +278,78 @@ impl Body for Answer {
             Self::Unmasked(_) => SizeHint::default(),
             Self::Counted(body) => body.answer.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::{Wake, Waker},
+    };
+
+    use super::*;
+    use crate::{
+        mask::{response::Framing, token::TokenMap},
+        protocol::openai,
+    };
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A body that is there already.
+    struct There<I>(I);
+
+    impl<I: Iterator<Item = Bytes> + Unpin> Body for There<I> {
+        type Data = Bytes;
+        type Error = AnswerError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+            Poll::Ready(self.0.next().map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    fn unmasking(pieces: impl Iterator<Item = Bytes> + Send + Unpin + 'static) -> Unmasking {
+        let map = TokenMap::from_iter([("EC2_001".to_owned(), "i-0abc".to_owned())]);
+        Unmasking {
+            source: There(pieces).boxed_unsync(),
+            unmasker: Some(Unmasker::new(&openai::CHAT, Framing::Json, Arc::new(map))),
+            look_up: None,
+            waiting: None,
+            out: BytesMut::new(),
+            trailers: None,
+            farewell: None,
+        }
+    }
+
+    #[test]
+    fn others_have_their_turn_while_much_is_held() {
+        const PIECE: usize = 64 << 10;
+        let pieces = std::iter::repeat_n(Bytes::from(vec![b' '; PIECE]), 8 * AT_ONCE / PIECE);
+        let mut answer = unmasking(pieces.chain([Bytes::from("\"EC2_001\"")]));
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut turns = 0;
+        let frame = loop {
+            match answer.poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(frame) => break frame.unwrap().unwrap(),
+                Poll::Pending => turns += 1,
+            }
+            assert_eq!(woken.0.load(Ordering::Relaxed), turns);
+        };
+        assert!((4..=8).contains(&turns), "{turns}");
+        assert!(frame.data_ref().unwrap().ends_with(b"\"i-0abc\""));
     }
 }

@@ -1,8 +1,14 @@
 //! Content codings (RFC 9110 §8.4): decoded to be read, encoded again only where something changed.
 
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
 use async_compression::tokio::{bufread, write};
 use http::{HeaderMap, header::CONTENT_ENCODING};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
 /// One content coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +127,14 @@ impl Coding {
                 decoder.multiple_members(all);
                 Box::new(decoder)
             }
-            Self::Deflate => Box::new(bufread::ZlibDecoder::new(coded)),
-            Self::Brotli => Box::new(bufread::BrotliDecoder::new(coded)),
+            Self::Deflate => Box::new(ToTheEnd {
+                decoder: bufread::ZlibDecoder::new(coded),
+                source: bufread::ZlibDecoder::get_mut,
+            }),
+            Self::Brotli => Box::new(ToTheEnd {
+                decoder: bufread::BrotliDecoder::new(coded),
+                source: bufread::BrotliDecoder::get_mut,
+            }),
             Self::Zstd => {
                 let mut decoder = bufread::ZstdDecoder::new(coded);
                 decoder.multiple_members(all);
@@ -185,9 +197,95 @@ impl Coding {
     }
 }
 
+/// A decoder of what has an end of its own: its source has to end there too, and is read to its end, so that a connection
+/// knows that its answer is over.
+struct ToTheEnd<D, S> {
+    decoder: D,
+    source: fn(&mut D) -> &mut S,
+}
+
+impl<D: AsyncRead + Unpin, S: AsyncBufRead + Unpin> AsyncRead for ToTheEnd<D, S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (room, before) = (out.remaining(), out.filled().len());
+        ready!(Pin::new(&mut self.decoder).poll_read(context, out))?;
+        if room == 0 || out.filled().len() > before {
+            return Poll::Ready(Ok(()));
+        }
+        let this = &mut *self;
+        let source = (this.source)(&mut this.decoder);
+        let rest = ready!(Pin::new(source).poll_fill_buf(context))?;
+        Poll::Ready(match rest {
+            [] => Ok(()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
+
+    /// Bytes in pieces, and whether their end was seen.
+    struct Source<'s> {
+        pieces: Vec<&'s [u8]>,
+        ended: &'s AtomicBool,
+    }
+
+    impl AsyncRead for Source<'_> {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            unreachable!("it is read by its buffer")
+        }
+    }
+
+    impl AsyncBufRead for Source<'_> {
+        fn poll_fill_buf(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+            let piece = self.pieces.first().copied().unwrap_or_default();
+            self.ended.fetch_or(piece.is_empty(), Ordering::Relaxed);
+            Poll::Ready(Ok(piece))
+        }
+
+        fn consume(mut self: Pin<&mut Self>, count: usize) {
+            if let Some(piece) = self.pieces.first_mut() {
+                *piece = &piece[count..];
+            }
+            self.pieces.retain(|piece| !piece.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_read_to_its_end_and_has_nothing_behind_it() {
+        for names in ["gzip", "deflate", "br", "zstd", "br, gzip", "gzip, br"] {
+            let codings = codings(names).unwrap();
+            let coded = codings.encode(b"some text").await.unwrap();
+            for (tail, expected) in [(&b""[..], Some("some text")), (b"more", None)] {
+                let ended = AtomicBool::new(false);
+                let mut pieces = vec![&coded[..], tail];
+                pieces.retain(|piece| !piece.is_empty());
+                let source = Source {
+                    pieces,
+                    ended: &ended,
+                };
+                let mut plain = String::new();
+                let read = codings
+                    .reader(Box::new(source))
+                    .read_to_string(&mut plain)
+                    .await;
+                assert_eq!(read.ok().map(|_| &plain[..]), expected, "{names}");
+                let whole = expected.is_some();
+                assert_eq!(ended.load(Ordering::Relaxed), whole, "{names}");
+            }
+        }
+    }
 
     fn codings(value: &'static str) -> Result<Codings, CodingError> {
         Codings::of(&HeaderMap::from_iter([(

@@ -157,7 +157,8 @@ impl Unmasker {
         Self::with_limits(endpoint, framing, tokens, BODY_LIMIT, BODY_LIMIT)
     }
 
-    /// With limits in bytes for a JSON body and for one event of a stream.
+    /// With limits in bytes for a JSON body and for one event of a stream. What is put back into either, or into one chunk
+    /// of a stream, has the same limit.
     pub fn with_limits(
         endpoint: &'static Endpoint,
         framing: Framing,
@@ -165,6 +166,10 @@ impl Unmasker {
         body_limit: usize,
         event_limit: usize,
     ) -> Self {
+        let tokens = tokens.limited(match framing {
+            Framing::Json | Framing::Content => body_limit,
+            _ => event_limit,
+        });
         let body = match framing {
             _ if tokens.is_empty() => Body::Untouched,
             Framing::Json => Body::Document(Document::new(endpoint, body_limit)),
@@ -222,6 +227,7 @@ impl Unmasker {
     /// Appends to `out` what can go to the client now that it is fed `chunk`.
     fn look(&mut self, chunk: &[u8], out: &mut BytesMut) -> Result<(), UnmaskError> {
         let before = out.len();
+        self.tokens.clear();
         match &mut self.body {
             Body::Untouched => out.extend_from_slice(chunk),
             Body::Text(text) => out.extend_from_slice(&text.push(&self.tokens, chunk)),
@@ -232,7 +238,7 @@ impl Unmasker {
             Body::Messages(messages) => messages.look(&self.tokens, out)?,
             Body::Grpc(messages) => messages.look(&self.tokens, out)?,
         }
-        self.unblocked(before, out)
+        self.judged(before, out)
     }
 
     /// [`Self::push`], or [`Self::finish`] where no chunk is left, as far as it is known what tokens stand for. Where it is
@@ -279,6 +285,7 @@ impl Unmasker {
     /// As for [`Unmasker::push`].
     pub fn finish(&mut self, out: &mut BytesMut) -> Result<(), UnmaskError> {
         let before = out.len();
+        self.tokens.clear();
         match &mut self.body {
             Body::Untouched => {}
             Body::Text(text) => out.extend_from_slice(&text.finish(&self.tokens, b"")),
@@ -289,16 +296,21 @@ impl Unmasker {
             Body::Messages(messages) => messages.finish(&self.tokens, out)?,
             Body::Grpc(messages) => messages.finish(&self.tokens, out)?,
         }
-        self.unblocked(before, out)
+        self.judged(before, out)
     }
 
-    /// Takes back what was appended behind `before`, if policy blocks what it came with.
-    fn unblocked(&self, before: usize, out: &mut BytesMut) -> Result<(), UnmaskError> {
-        let Some(class) = self.tokens.blocked() else {
-            return Ok(());
-        };
-        out.truncate(before);
-        Err(UnmaskError::Blocked { class })
+    /// Takes back what was appended behind `before`, if it may not go out.
+    fn judged(&self, before: usize, out: &mut BytesMut) -> Result<(), UnmaskError> {
+        judge(&self.tokens).inspect_err(|_| out.truncate(before))
+    }
+}
+
+/// Whether what was unmasked may go out.
+fn judge(tokens: &Tokens) -> Result<(), UnmaskError> {
+    match (tokens.blocked(), tokens.exceeded()) {
+        (Some(class), _) => Err(UnmaskError::Blocked { class }),
+        (None, Some(limit)) => Err(UnmaskError::BodyTooLong { limit }),
+        (None, None) => Ok(()),
     }
 }
 

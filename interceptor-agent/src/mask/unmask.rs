@@ -5,11 +5,12 @@
 
 mod escaping;
 mod keyed;
+mod room;
 
 use std::{borrow::Cow, mem, sync::Arc};
 
 pub use self::escaping::Escaping;
-use self::keyed::Keyed;
+use self::{keyed::Keyed, room::Room};
 use super::{
     detector::starts_word,
     token::{TokenMap, goes_on},
@@ -33,6 +34,7 @@ pub struct Tokens {
     /// Those of other exchanges, where there may be any.
     keyed: Option<Keyed>,
     watching: Option<Watching>,
+    room: Room,
 }
 
 /// What begins at some place of a text.
@@ -64,6 +66,7 @@ impl Tokens {
             stops,
             keyed: None,
             watching: None,
+            room: Room::new(usize::MAX),
         };
         names.iter().for_each(|name| tokens.begin(name));
         tokens.names = names;
@@ -84,6 +87,23 @@ impl Tokens {
     #[must_use]
     pub fn watched(self, watching: Option<Watching>) -> Self {
         Self { watching, ..self }
+    }
+
+    /// These, of whose values at most `limit` bytes are put back between one [`Self::clear`] and the next.
+    #[must_use]
+    pub fn limited(self, limit: usize) -> Self {
+        let room = Room::new(limit);
+        Self { room, ..self }
+    }
+
+    /// What is put back from here on counts anew.
+    pub fn clear(&self) {
+        self.room.clear();
+    }
+
+    /// The limit, if more was to be put back; from there on tokens stayed.
+    pub fn exceeded(&self) -> Option<usize> {
+        self.room.exceeded()
     }
 
     /// Whether there is nothing to put back, and nobody looks.
@@ -175,12 +195,15 @@ impl Tokens {
                     Found::Nothing => {}
                     Found::Perhaps => break,
                     Found::Token { value, length } => {
-                        out.extend_from_slice(&raw[copied..at]);
-                        out.extend_from_slice(escaping.write(value).as_bytes());
-                        at += length;
-                        copied = at;
-                        before.push(b'0');
-                        continue;
+                        let value = escaping.write(value);
+                        if self.room.take(value.len()) {
+                            out.extend_from_slice(&raw[copied..at]);
+                            out.extend_from_slice(value.as_bytes());
+                            at += length;
+                            copied = at;
+                            before.push(b'0');
+                            continue;
+                        }
                     }
                 }
             }

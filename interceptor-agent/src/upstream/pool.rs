@@ -17,7 +17,7 @@ use hyper::{
     client::conn::{TrySendError, http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{io::BufReader, net::TcpStream};
+use tokio::{io::BufReader, net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::{MaskedBody, Target};
@@ -29,6 +29,9 @@ const PER_TARGET: usize = 64;
 /// Most exchanges that share an HTTP/2 connection, fewer where the provider says so: on one that is full, the next would
 /// wait behind whole answers.
 const STREAMS: usize = 32;
+
+/// How long a connection is waited for that is just finishing.
+const FINISHING: Duration = Duration::from_secs(1);
 
 /// The sending half of a connection.
 #[derive(Debug)]
@@ -175,9 +178,10 @@ impl Pool {
         }
     }
 
+    /// None where there is none that is ready soon.
     pub(super) async fn take(&self, target: &Target) -> Option<Sender> {
         while let Some(mut sender) = self.candidate(target) {
-            if sender.ready().await {
+            if timeout(FINISHING, sender.ready()).await.ok()? {
                 return Some(sender);
             }
         }
@@ -282,4 +286,29 @@ fn here(target: &Target) -> Key {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::original_dst::OrigDstAddr;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_does_not_finish_is_not_waited_for() {
+        let (client, _server) = tokio::io::duplex(1 << 10);
+        let (mut sender, connection) = http1::handshake(TokioIo::new(client)).await.unwrap();
+        tokio::spawn(connection);
+        sender.ready().await.unwrap();
+        let _unanswered = sender.try_send_request(Request::new(MaskedBody::empty()));
+        let target = Target {
+            host: "api.openai.com".into(),
+            original: OrigDstAddr("127.0.0.1:9".parse().unwrap()),
+            netns: Arc::new(Netns::only()),
+            http2: false,
+        };
+        let pool = Pool::new(Duration::from_secs(60));
+        pool.put(here(&target), sender);
+        let taking = timeout(Duration::from_secs(60), pool.take(&target));
+        assert!(taking.await.unwrap().is_none());
+    }
 }

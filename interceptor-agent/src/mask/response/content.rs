@@ -20,9 +20,10 @@ pub(super) struct Content {
     read_as: ReadAs,
     /// What came and was not read; clones share it until more comes.
     held: Arc<Vec<u8>>,
-    /// How much of it was read since, and how far a line end was looked for.
+    /// How much of it was read since, how far a line end was looked for, and how much white space it begins with.
     start: usize,
     searched: usize,
+    blank: usize,
 }
 
 #[derive(Clone)]
@@ -44,6 +45,7 @@ impl Content {
             held: Arc::default(),
             start: 0,
             searched: 0,
+            blank: 0,
         }
     }
 
@@ -104,20 +106,19 @@ impl Content {
     /// What the first line says, once it is there or too long.
     fn begin(&mut self) -> Result<(), UnmaskError> {
         let is_long = self.held.len() > self.line_limit;
-        let first = self
-            .held
-            .iter()
-            .position(|byte| !byte.is_ascii_whitespace());
-        let begins_json = first.is_some_and(|first| b"{[".contains(&self.held[first]));
+        let unseen = self.held[self.blank..].iter();
+        self.blank += unseen.take_while(|byte| byte.is_ascii_whitespace()).count();
+        let first = self.held.get(self.blank);
+        let begins_json = first.is_some_and(|first| b"{[".contains(first));
         if !begins_json && (first.is_some() || is_long) {
             self.read_as = ReadAs::Text(Pieces::new(Escaping::None));
             return Ok(());
         }
-        let Some(first) = first else {
+        if first.is_none() {
             return Ok(());
-        };
-        match self.line_end(self.searched.max(first)) {
-            Some(end) if json::parse(&self.held[first..end]).is_ok() => {
+        }
+        match self.line_end(self.searched.max(self.blank)) {
+            Some(end) if json::parse(&self.held[self.blank..end]).is_ok() => {
                 self.read_as = ReadAs::Lines;
                 self.searched = 0;
             }
@@ -204,5 +205,22 @@ mod tests {
                 assert_eq!(unmasked(&body, size), expected, "{size}");
             }
         }
+    }
+
+    #[test]
+    fn white_space_takes_time_as_it_is_much() {
+        const LENGTH: usize = 2 << 20;
+        let map = TokenMap::from_iter([("PEM_001".to_owned(), VALUE.to_owned())]);
+        let tokens = Tokens::new(Arc::new(map));
+        let mut content = Content::new(&openai::CONTENT, LENGTH, LENGTH);
+        let mut out = BytesMut::new();
+        let started = std::time::Instant::now();
+        for chunk in vec![b' '; LENGTH].chunks(8) {
+            content.feed(chunk).unwrap();
+            content.look(&tokens, &mut out).unwrap();
+        }
+        // Looking at all of it for each chunk takes an hour.
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+        assert!(out.is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! What fixtures don't show.
 
 mod attempts;
+mod much;
 mod property;
 mod unreadable;
 

@@ -1,5 +1,7 @@
 //! `wss /v1/realtime`: events both ways, each a message of its own. What was said aloud is not text.
 
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
 use crate::{
     json::{Kind, Value},
     protocol::{
@@ -110,25 +112,64 @@ fn step<'d>(event: Value<'d>) -> Step<'d> {
             step.ends.insert(Ends::Text(channel));
         }
         _ if kind == "response.output_item.done" => {
-            step.ends.insert(Ends::Block(block(event)));
+            step.ends.extend(of_item(event).map(Ends::Text));
         }
-        _ if kind == "response.done" || kind == "error" => _ = step.ends.insert(Ends::All),
+        _ if kind == "response.done" => {
+            let response = event
+                .get("response")
+                .and_then(|response| id(response, "id"));
+            // And those that don't say whose they are.
+            step.ends
+                .extend([response, None].map(|response| Ends::Block(hash(&response))));
+        }
+        _ if kind == "error" => _ = step.ends.insert(Ends::All),
         _ => {}
     }
     step
 }
 
+/// The text that an event goes on with or ends. Several responses may run at once.
 fn channel(event: Value<'_>, text: &str) -> Option<Channel> {
     let (field, nested) = *TEXTS.iter().find(|row| row.0 == text)?;
+    let item = id(event, "item_id");
+    let block = match field {
+        // The user's, which no response owns.
+        TRANSCRIPTION => hash(&item),
+        _ => hash(&id(event, "response_id")),
+    };
     Some(Channel {
-        part: number(event, "content_index"),
+        part: Some(hash(&(item, number(event, "content_index")))),
         nested,
-        ..Channel::text(block(event), field)
+        ..Channel::text(block, field)
     })
 }
 
-fn block(event: Value<'_>) -> u64 {
-    number(event, "output_index").unwrap_or(0)
+/// Whatever may be a text of an item that is done.
+fn of_item(event: Value<'_>) -> impl Iterator<Item = Channel> {
+    let block = hash(&id(event, "response_id"));
+    let item = event.get("item");
+    let contents = item.and_then(|item| item.get("content"));
+    let contents = contents.into_iter().flat_map(Value::items).count() as u64;
+    let item = item.and_then(|item| id(item, "id"));
+    let parts = [None].into_iter().chain((0..contents).map(Some));
+    parts.flat_map(move |index| {
+        let part = Some(hash(&(&item, index)));
+        TEXTS.iter().map(move |&(field, nested)| Channel {
+            part,
+            nested,
+            ..Channel::text(block, field)
+        })
+    })
+}
+
+fn id(value: Value<'_>, name: &str) -> Option<String> {
+    Some(value.get(name)?.text()?.into_owned())
+}
+
+fn hash(names: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn piece(_: Channel, like: Value<'_>, piece: Value<'_>) -> PieceEvent {

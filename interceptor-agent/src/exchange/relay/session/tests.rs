@@ -31,7 +31,7 @@ fn text(text: impl Into<String>) -> Message {
 
 /// What goes on of one message in a session of its own.
 async fn up(terms: &Terms, message: Message) -> Result<Vec<Message>, Reason> {
-    let mut up = Session::new(terms, &REALTIME).up();
+    let mut up = Session::new(terms, &REALTIME, 1 << 20).up();
     up.pass(message).await.map_err(|refusal| refusal.reason)
 }
 
@@ -44,7 +44,7 @@ fn create(said: &str) -> String {
 #[tokio::test]
 async fn a_session_has_one_set_of_tokens() {
     let terms = terms(Mode::Enforce, PathPolicy::Block);
-    let session = Session::new(&terms, &REALTIME);
+    let session = Session::new(&terms, &REALTIME, 1 << 20);
     let (mut up, mut down) = (session.up(), session.down());
     let other = "i-0123456789abcdef1";
     for (said, expected) in [(ID, "EC2_001"), (other, "EC2_002"), (ID, "EC2_001")] {
@@ -56,7 +56,7 @@ async fn a_session_has_one_set_of_tokens() {
             r#"{{"type":"response.output_text.delta","event_id":"e","item_id":"i","output_index":0,"content_index":0,"delta":"{piece}"}}"#
         )
     };
-    let done = r#"{"type":"response.output_text.done","output_index":0,"content_index":0,"text":"at EC2_001, EC2_002"}"#;
+    let done = r#"{"type":"response.output_text.done","item_id":"i","output_index":0,"content_index":0,"text":"at EC2_001, EC2_002"}"#;
     let mut said = Vec::new();
     for event in [&delta("at EC2_0"), &delta("01, EC2"), &delta("_002"), done] {
         said.extend(down.pass(text(event)).await.unwrap());
@@ -87,8 +87,8 @@ async fn a_session_that_shows_too_much_ends() {
     for write in writes {
         let enforced = terms(Mode::Enforce, PathPolicy::Block);
         let dry = terms(Mode::DryRun, PathPolicy::Block);
-        let mut up = Session::new(&enforced, &REALTIME).up();
-        let mut unenforced = Session::new(&dry, &REALTIME).up();
+        let mut up = Session::new(&enforced, &REALTIME, 1 << 20).up();
+        let mut unenforced = Session::new(&dry, &REALTIME, 1 << 20).up();
         let mut shown = 0;
         let refused = loop {
             let message = many(shown, 1000, write);
@@ -108,7 +108,7 @@ async fn a_session_that_shows_too_much_ends() {
 #[tokio::test]
 async fn what_is_said_again_adds_nothing() {
     let terms = terms(Mode::Enforce, PathPolicy::Block);
-    let session = Session::new(&terms, &REALTIME);
+    let session = Session::new(&terms, &REALTIME, 1 << 20);
     let mut up = session.up();
     let tokens = || Arc::clone(&session.tokens.lock().unwrap());
     up.pass(text(create(ID))).await.unwrap();
@@ -120,9 +120,48 @@ async fn what_is_said_again_adds_nothing() {
 }
 
 #[tokio::test]
+async fn responses_that_run_at_once_have_their_own_texts() {
+    let terms = terms(Mode::Enforce, PathPolicy::Block);
+    let session = Session::new(&terms, &REALTIME, 1 << 20);
+    let (mut up, mut down) = (session.up(), session.down());
+    up.pass(text(create(ID))).await.unwrap();
+    let delta = |response: &str, piece: &str| {
+        text(format!(
+            r#"{{"type":"response.output_text.delta","response_id":"{response}","item_id":"item_{response}","output_index":0,"content_index":0,"delta":"{piece}"}}"#
+        ))
+    };
+    let heard = text(
+        r#"{"type":"conversation.item.input_audio_transcription.delta","item_id":"u","content_index":0,"delta":"is EC2_0"}"#,
+    );
+    let done = text(r#"{"type":"response.done","response":{"id":"resp_2","output":[]}}"#);
+    let mut onward = Vec::new();
+    for message in [
+        delta("resp_1", "at EC2_0"),
+        heard.clone(),
+        delta("resp_2", "Sum: 5, E"),
+        done.clone(),
+        delta("resp_1", "01."),
+    ] {
+        onward.extend(down.pass(message).await.unwrap());
+    }
+    let Message::Text(heard) = heard else {
+        unreachable!("it is one");
+    };
+    let expected = [
+        delta("resp_1", "at "),
+        text(heard.replace("EC2_0", "")),
+        delta("resp_2", "Sum: 5, "),
+        delta("resp_2", "E"),
+        done,
+        delta("resp_1", &format!("{ID}.")),
+    ];
+    assert_eq!(onward, expected);
+}
+
+#[tokio::test]
 async fn what_is_held_goes_out_before_the_end() {
     let terms = terms(Mode::Enforce, PathPolicy::Block);
-    let session = Session::new(&terms, &REALTIME);
+    let session = Session::new(&terms, &REALTIME, 1 << 20);
     let (mut up, mut down) = (session.up(), session.down());
     up.pass(text(create(ID))).await.unwrap();
     let delta = r#"{"type":"response.output_audio_transcript.delta","delta":"EC2_001"}"#;
@@ -189,7 +228,7 @@ async fn speech_passes_by_policy_and_text_beside_it_is_masked() {
 async fn nothing_changes_where_nothing_is_enforced() {
     for mode in [Mode::ReportOnly, Mode::DryRun] {
         let terms = terms(mode, PathPolicy::Block);
-        let session = Session::new(&terms, &REALTIME);
+        let session = Session::new(&terms, &REALTIME, 1 << 20);
         let (mut up, mut down) = (session.up(), session.down());
         for message in [
             text(create(ID)),
@@ -212,7 +251,7 @@ async fn an_answer_that_policy_blocks_ends_the_session() {
     let detectors = Arc::new(Detectors::with_actions(&blocked).unwrap());
     let mut terms = terms(Mode::Enforce, PathPolicy::Block);
     terms.watch = Some(Arc::new(Watch::new(detectors, Mode::Enforce)));
-    let session = Session::new(&terms, &REALTIME);
+    let session = Session::new(&terms, &REALTIME, 1 << 20);
     let mut down = session.down();
     let delta = |piece: &str| {
         text(format!(
