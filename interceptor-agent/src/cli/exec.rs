@@ -1,5 +1,6 @@
 //! `interceptor exec`: one command under interception, trust included.
 
+mod folder;
 mod proxied;
 mod session;
 mod steered;

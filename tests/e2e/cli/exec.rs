@@ -16,8 +16,8 @@ $AS "$bin" exec "$@" & pid=$!
 [ -z "$STOP" ] || { sleep "$STOP"; kill -TERM $pid; }
 { wait $pid; code=$?; } 2>/dev/null
 find /run /sys/fs/bpf -path '*interceptor*' >&2
-[ ! -e "/tmp/interceptor-exec-$pid" ] || echo "/tmp/interceptor-exec-$pid" >&2
-find /sys/fs/cgroup -name "interceptor-exec-$pid" >&2
+find /tmp -maxdepth 1 -name "interceptor-exec-$pid-*" >&2
+find /sys/fs/cgroup -name "interceptor-exec-$pid-*" >&2
 exit $code
 "#;
 
