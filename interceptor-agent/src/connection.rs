@@ -1,6 +1,6 @@
 //! The life of one connection, top to bottom: steered here, or a tunnel that a client asked a listener for.
 
-use std::{io, os::fd::AsFd as _, sync::Arc, time::Duration};
+use std::{io, os::fd::AsFd as _, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::{server::conn, service::service_fn};
@@ -262,17 +262,7 @@ async fn serve_http1(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
         exchange::run(Arc::clone(&link), request)
     });
     let connection = http1(limits).serve_connection(io, service).with_upgrades();
-    tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => log_end(&ended),
-        () = ending(&link.app, asked) => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection => log_end(&ended),
-                () = link.app.drain.over() => {}
-            }
-        }
-    }
+    to_its_end(&link.app, asked, connection, |it| it.graceful_shutdown()).await;
     link.upgraded.carry().await;
 }
 
@@ -307,22 +297,38 @@ async fn serve_http2(link: Link, limits: &Limits, tls: TlsStream<Prefixed<BufRea
         .adaptive_window(true)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(tls), service);
+    to_its_end(&link.app, asked, connection, |it| it.graceful_shutdown()).await;
+}
+
+/// Serves a connection to its end. Once a drain has begun, `shut_down` keeps it to the request that is open; what is open still
+/// when the time is over is cut, which fills its record.
+pub(crate) async fn to_its_end<C>(
+    app: &App,
+    asked: watch::Receiver<()>,
+    connection: C,
+    shut_down: impl FnOnce(Pin<&mut C>),
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
     tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => log_end(&ended),
-        () = ending(&link.app, asked) => {
-            connection.as_mut().graceful_shutdown();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = ending(app, asked) => {
+            shut_down(connection.as_mut());
             tokio::select! {
-                ended = connection => log_end(&ended),
-                () = link.app.drain.over() => {}
+                ended = connection => ended,
+                () = app.drain.over() => return,
             }
         }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
     }
 }
 
 /// Resolves when a connection is to end, with the request that is open on it. With a successor there is time: a request
 /// that is on its way to us is answered before.
-pub(crate) async fn ending(app: &App, mut asked: watch::Receiver<()>) {
+async fn ending(app: &App, mut asked: watch::Receiver<()>) {
     const ON_ITS_WAY: Duration = Duration::from_secs(5);
     app.drain.begun().await;
     if app.hands_over() {
@@ -410,10 +416,4 @@ fn not_accepted(app: &App, host: &str, steered: &Steered, error: &io::Error) {
         "{}",
         failure.what()
     );
-}
-
-pub(crate) fn log_end(ended: &Result<(), hyper::Error>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended");
-    }
 }

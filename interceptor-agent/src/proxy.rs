@@ -116,14 +116,7 @@ async fn requests(
     let connection = connection::http1(&limits)
         .serve_connection(io, service)
         .with_upgrades();
-    tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => connection::log_end(&ended),
-        () = connection::ending(app, asked) => {
-            connection.as_mut().graceful_shutdown();
-            connection::log_end(&connection.await);
-        }
-    }
+    connection::to_its_end(app, asked, connection, |it| it.graceful_shutdown()).await;
     visit.upgraded.carry().await;
     visit.tunnel().take()
 }

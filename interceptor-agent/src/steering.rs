@@ -10,6 +10,7 @@ mod netlink;
 pub mod netns;
 pub mod nftables;
 pub mod off;
+pub mod route;
 mod scope;
 pub mod sock_diag;
 

@@ -59,6 +59,9 @@ pub enum UpstreamError {
         /// What the kernel said.
         error: io::Error,
     },
+    /// Every ephemeral port is taken (`net.ipv4.ip_local_port_range`), for a minute more after its connection has ended.
+    #[error("all of net.ipv4.ip_local_port_range is taken")]
+    NoPort,
     /// The TLS handshake failed; most often the certificate isn't one for the host.
     #[error("TLS with {host} failed: {error}")]
     Untrusted {
@@ -221,7 +224,11 @@ impl Upstream {
     ) -> Result<tokio_rustls::client::TlsStream<BufReader<tokio::net::TcpStream>>, UpstreamError>
     {
         let address = target.original.0;
-        let unreachable = |error| UpstreamError::Unreachable { address, error };
+        let unreachable = |error: io::Error| match error.kind() {
+            // Of bind(2), by which an exemption takes one.
+            io::ErrorKind::AddrInUse => UpstreamError::NoPort,
+            _ => UpstreamError::Unreachable { address, error },
+        };
         let untrusted = |error| UpstreamError::Untrusted {
             host: target.host.clone(),
             error,

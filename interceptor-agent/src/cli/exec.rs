@@ -1,5 +1,6 @@
 //! `interceptor exec`: one command under interception, trust included.
 
+mod folder;
 mod proxied;
 mod session;
 mod steered;
@@ -49,6 +50,8 @@ impl Args {
             None => Config::parse("version = 1\n[log]\nlevel = \"warn\"")?,
         };
         let _flush = log::init(&config.log)?;
+        // Of the agent alone: what the command may do is set anew when it is run.
+        sys::forbid_core_dumps()?;
         let descriptors = sys::raise_descriptor_limit()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -82,10 +85,11 @@ impl Args {
     }
 }
 
-/// What would end us: an interrupt from the terminal reaches the command by itself, a SIGTERM is passed on.
+/// What would end us: what comes from the terminal reaches the command by itself, a SIGTERM is passed on.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
     hang_up: Signal,
 }
 
@@ -94,6 +98,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             hang_up: signal(SignalKind::hangup())?,
         })
     }
@@ -110,6 +115,7 @@ impl Signals {
             tokio::select! {
                 status = child.wait() => return Ok(status?),
                 _ = self.interrupt.recv() => {}
+                _ = self.quit.recv() => {}
                 _ = self.hang_up.recv() => {}
                 _ = self.terminate.recv() => {
                     if let Some(pid) = child.id() {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,7 +12,7 @@ use tokio::{net::lookup_host, time::timeout};
 use crate::{
     original_dst::OrigDstAddr,
     refusal::{Reason, Refusal},
-    steering::{is_local, netns::Netns},
+    steering::{is_local, netns::Netns, route},
 };
 
 /// As long as a pooled connection is worth something, and shorter than what providers' names are good for.
@@ -80,7 +80,7 @@ pub(super) fn elsewhere(
 ) -> Result<Vec<OrigDstAddr>, Refusal> {
     let mut elsewhere = Vec::new();
     for address in addresses {
-        let is_own = || netns.run(|| Ok(is_own(*address))).unwrap_or(true);
+        let is_own = || netns.run(|| route::is_own(address.ip())).unwrap_or(true);
         if !is_local(address.ip()) && !is_own() {
             elsewhere.push(OrigDstAddr(*address));
         }
@@ -89,21 +89,6 @@ pub(super) fn elsewhere(
         true => Err(Reason::ThisMachine.into()),
         false => Ok(elsewhere),
     }
-}
-
-/// Whoever connects to an address of this machine does so from that address. Connecting a datagram socket sends nothing; the
-/// port is one that nobody steers. Without a route it is nobody's.
-fn is_own(address: SocketAddr) -> bool {
-    const DISCARD: u16 = 9;
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let from = UdpSocket::bind(any).and_then(|socket| {
-        socket.connect((address.ip(), DISCARD))?;
-        socket.local_addr()
-    });
-    from.is_ok_and(|from| from.ip().to_canonical() == address.ip().to_canonical())
 }
 
 #[cfg(test)]
@@ -134,9 +119,11 @@ mod tests {
         }
         let found = names.of("127.0.0.1", 443, patience).await.unwrap();
         assert_eq!(found, [SocketAddr::from(([127, 0, 0, 1], 443))]);
-        assert!(is_own(found[0]));
         let documentation = SocketAddr::from(([198, 51, 100, 7], 443));
-        assert!(!is_own(documentation));
+        assert_eq!(
+            elsewhere(&[found[0], documentation], &netns),
+            Ok(vec![OrigDstAddr(documentation)])
+        );
         assert_eq!(
             first(&[found[0], documentation]),
             Ok(OrigDstAddr(documentation))

@@ -102,7 +102,7 @@ fn find(table: &str, ends: &str) -> Option<Owner> {
     let line = table.lines().find(|line| line.contains(ends))?;
     let mut fields = line.split_whitespace();
     let uid = fields.nth(7)?.parse().ok()?;
-    Owner::new(uid, fields.nth(1)?.parse().ok()?)
+    Owner::new(uid, fields.nth(1)?.parse().ok()?, 0)
 }
 
 /// Words of 32 bits as this machine has them, and the port.

@@ -53,6 +53,7 @@ impl From<UpstreamError> for Refusal {
     fn from(error: UpstreamError) -> Self {
         let reason = match error {
             UpstreamError::Unreachable { .. } => Reason::Unreachable,
+            UpstreamError::NoPort => Reason::NoPort,
             UpstreamError::Untrusted { .. } => Reason::Untrusted,
             UpstreamError::Timeout { .. } => Reason::UpstreamTimeout,
             UpstreamError::Broken { .. } => Reason::UpstreamBroken,

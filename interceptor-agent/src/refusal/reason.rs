@@ -99,6 +99,8 @@ reasons! {
     Internal "internal" 500 "the agent failed" "Report this with the id; nothing was sent.";
     /// No connection to the provider.
     Unreachable "upstream_unreachable" 502 "the provider can't be reached" "Check the network between this machine and the provider.";
+    /// The agent's own sockets have taken every ephemeral port.
+    NoPort "no_port" 503 "the agent has no free port to connect from" "Try again, or ask your platform team to widen net.ipv4.ip_local_port_range.";
     /// The provider's certificate doesn't verify.
     Untrusted "upstream_untrusted" 502 "the provider's TLS certificate was not accepted" "If a proxy re-signs TLS here, add its CA to tls.extra_roots.";
     /// The provider closed the connection.
@@ -143,6 +145,7 @@ impl Reason {
     pub const fn retry(self) -> &'static str {
         match self {
             Self::Unreachable
+            | Self::NoPort
             | Self::UpstreamBroken
             | Self::UpstreamTimeout
             | Self::Busy

@@ -134,10 +134,16 @@ impl OriginalDst for Nftables {
         if original == local.0 || !self.scope().is_some_and(|scope| scope.steers(original)) {
             return Err(Lost);
         }
+        let owner = sock_diag::owner(client.0, original);
+        if owner.is_some_and(|owner| owner.mark == self.mark) {
+            // It would come back each time that it is dialled.
+            tracing::warn!(%original, "another table's rules led the agent's own connect back to it: it is refused");
+            return Err(Lost);
+        }
         Ok(Steered {
             original: OrigDstAddr(original),
             process: Process {
-                uid: sock_diag::owner(client.0, original).map_or(u32::MAX, |owner| owner.uid),
+                uid: owner.map_or(u32::MAX, |owner| owner.uid),
                 comm: "unknown".to_owned(),
                 ..Process::default()
             },

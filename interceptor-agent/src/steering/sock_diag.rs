@@ -7,11 +7,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::netlink::{ACK, DONE, ERROR, Netlink, REQUEST, acknowledged, message, native};
+use super::netlink::{ACK, DONE, ERROR, Netlink, REQUEST, acknowledged, message};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const SOCK_DESTROY: u16 = 21;
 const DUMP: u16 = 0x300;
+const INET_DIAG_MARK: u16 = 15;
 const INET_DIAG_CGROUP_ID: u16 = 21;
 
 /// `struct inet_diag_sockid`, and where it is in `struct inet_diag_msg`, behind the state; then the uid, the inode, and
@@ -36,6 +37,8 @@ pub struct Owner {
     pub uid: u32,
     /// The socket's inode: what `/proc/PID/fd` shows.
     pub inode: u32,
+    /// `SO_MARK`, which is told to CAP_NET_ADMIN alone; 0 where it has none.
+    pub mark: u32,
 }
 
 /// An open TCP connection as the kernel names it.
@@ -51,8 +54,8 @@ pub(super) struct Open {
 
 impl Owner {
     /// None of a socket that was closed, and has no inode any more: the kernel calls it user 0's, whosever it was.
-    pub fn new(uid: u32, inode: u32) -> Option<Self> {
-        (inode != 0).then_some(Self { uid, inode })
+    pub fn new(uid: u32, inode: u32, mark: u32) -> Option<Self> {
+        (inode != 0).then_some(Self { uid, inode, mark })
     }
 }
 
@@ -64,17 +67,22 @@ pub fn owner(client: SocketAddr, peer: SocketAddr) -> Option<Owner> {
     netlink
         .send(|sequence| message(sequence, SOCK_DIAG_BY_FAMILY, REQUEST, &request))
         .ok()?;
-    let number = |answer: &[u8], at: usize| answer.get(at..at + 4).map(native);
+    let number = |answer: &[u8], at: usize| array(answer, at).map(u32::from_ne_bytes);
     netlink
         .receive(|kind, answer| match kind {
             // Where no connection is found, the kernel takes whoever listens there.
             SOCK_DIAG_BY_FAMILY if answer.get(STATE_AT) != Some(&LISTEN) => {
-                Some(number(answer, UID_AT).zip(number(answer, INODE_AT)))
+                let mark = attribute(answer, INET_DIAG_MARK).map_or(0, u32::from_ne_bytes);
+                Some(
+                    number(answer, UID_AT)
+                        .zip(number(answer, INODE_AT))
+                        .zip(Some(mark)),
+                )
             }
             _ => Some(None),
         })
         .ok()?
-        .and_then(|(uid, inode)| Owner::new(uid, inode))
+        .and_then(|((uid, inode), mark)| Owner::new(uid, inode, mark))
 }
 
 /// The connections of a family that may still send.
@@ -166,22 +174,27 @@ fn parse(family: u8, message: &[u8]) -> Option<Open> {
     } else {
         Ipv6Addr::from(array::<16>(&id, 20)?).into()
     };
-    let mut attributes = message.get(MESSAGE..)?;
-    let mut cgroup = None;
-    while let (Some(length), Some(kind)) = (array(attributes, 0), array(attributes, 2)) {
-        let length = usize::from(u16::from_ne_bytes(length));
-        if u16::from_ne_bytes(kind) == INET_DIAG_CGROUP_ID {
-            cgroup = array(attributes, 4).map(u64::from_ne_bytes);
-        }
-        let next = length.max(4).next_multiple_of(4);
-        attributes = attributes.get(next..).unwrap_or_default();
-    }
     Some(Open {
         id,
         to: (ip, port).into(),
         inode: array(message, INODE_AT).map(u32::from_ne_bytes)?,
-        cgroup,
+        cgroup: attribute(message, INET_DIAG_CGROUP_ID).map(u64::from_ne_bytes),
     })
+}
+
+/// The value of the last attribute of this kind.
+fn attribute<const N: usize>(message: &[u8], wanted: u16) -> Option<[u8; N]> {
+    let mut attributes = message.get(MESSAGE..)?;
+    let mut found = None;
+    while let (Some(length), Some(kind)) = (array(attributes, 0), array(attributes, 2)) {
+        let length = usize::from(u16::from_ne_bytes(length));
+        if u16::from_ne_bytes(kind) == wanted {
+            found = array(attributes, 4);
+        }
+        let next = length.max(4).next_multiple_of(4);
+        attributes = attributes.get(next..).unwrap_or_default();
+    }
+    found
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

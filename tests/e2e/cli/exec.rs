@@ -16,8 +16,8 @@ $AS "$bin" exec "$@" & pid=$!
 [ -z "$STOP" ] || { sleep "$STOP"; kill -TERM $pid; }
 { wait $pid; code=$?; } 2>/dev/null
 find /run /sys/fs/bpf -path '*interceptor*' >&2
-[ ! -e "/tmp/interceptor-exec-$pid" ] || echo "/tmp/interceptor-exec-$pid" >&2
-find /sys/fs/cgroup -name "interceptor-exec-$pid" >&2
+find /tmp -maxdepth 1 -name "interceptor-exec-$pid-*" >&2
+find /sys/fs/cgroup -name "interceptor-exec-$pid-*" >&2
 exit $code
 "#;
 
@@ -202,6 +202,17 @@ const POWERLESS: [&str; 2] = [
     "setpriv --reuid=1000 --regid=1000 --clear-groups",
     "setpriv --bounding-set -all --inh-caps -all",
 ];
+
+#[test]
+fn a_quit_is_for_the_command_and_the_agent_dumps_no_core() -> Result<()> {
+    let world = World::new()?;
+    // The files of a process belong to root where it may not dump core (proc(5)).
+    let script = "kill -QUIT $PPID; sleep 0.3; stat -c %u /proc/$PPID/stat /proc/$$/stat; exit 7";
+    let mut command = exec(&world, &["--via", "proxy", "--", "sh", "-c", script])?;
+    command.env("AS", POWERLESS[0]);
+    assert_eq!(said(command, 7)?, "0\n1000\n");
+    Ok(())
+}
 
 /// What follows a proxy has no use for a name of its own.
 const PROXIED_CURL: [&str; 6] = [

@@ -1,5 +1,7 @@
 //! Hosts that are no LLM hosts, where a listener passes them: untouched, and never to the agent's own machine.
 
+use std::process::Command;
+
 use anyhow::Result;
 use interceptor_tests::backend::Backend;
 use interceptor_tests::{Agent, World};
@@ -76,13 +78,19 @@ fn an_address_is_as_good_as_one_that_was_steered() -> Result<()> {
 #[test]
 fn the_agents_own_machine_is_out_of_reach() -> Result<()> {
     let world = World::on(Backend::Off)?;
+    // A second address: who connects to it does so from the first.
+    let added = Command::new("ip")
+        .args(["-n", world.clients.name()])
+        .args(["address", "add", "198.51.100.3/24", "dev", "eth0"])
+        .status()?;
+    assert!(added.success());
     let agent = Agent::start(&world, &loopback("others = \"pass\""))?;
     let code = r#"
 import socket
 server = socket.create_server(("::", 443), family=socket.AF_INET6, dualstack_ipv6=True)
 for target in [
     "localhost:443", "127.0.0.1:443", "127.1:443", "[::1]:443", "[::ffff:127.0.0.1]:443", "0.0.0.0:443", "[::]:443",
-    "169.254.169.254:443", "[fe80::1]:443", "198.51.100.2:443", "[2001:db8::2]:443",
+    "169.254.169.254:443", "[fe80::1]:443", "198.51.100.2:443", "198.51.100.3:443", "[2001:db8::2]:443",
 ]:
     sock = socket.create_connection(("127.0.0.1", 15480), 10)
     sock.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
@@ -95,9 +103,9 @@ except TimeoutError:
     pass
 "#;
     let said = world.client(&agent.bundle()).code(code)?;
-    assert_eq!(said.lines().count(), 11, "{said}");
+    assert_eq!(said.lines().count(), 12, "{said}");
     assert!(said.lines().all(|line| line.ends_with(" 403")), "{said}");
-    assert_eq!(agent.log()?.matches("\"this_machine\"").count(), 11);
+    assert_eq!(agent.log()?.matches("\"this_machine\"").count(), 12);
     Ok(())
 }
 

@@ -1,15 +1,11 @@
 //! What one command needs where nothing can be steered: a listener of its own on loopback, a CA, and the variables that lead
 //! programs there. No privilege, nothing to write to but a temporary folder.
 
-use std::{
-    fs, io,
-    net::Ipv4Addr,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, net::Ipv4Addr};
 
 use anyhow::Context as _;
 
+use super::folder::Folder;
 use crate::{
     config::{Backend, Config, Endpoint, Listener, Others},
     sys,
@@ -21,7 +17,7 @@ const PREFIX: &str = "interceptor-exec-";
 /// A command's own surroundings.
 pub(super) struct Proxied {
     config: Config,
-    _folder: Option<Folder>,
+    _folder: Option<Temporary>,
 }
 
 impl Proxied {
@@ -36,9 +32,9 @@ impl Proxied {
             only: (user != 0).then_some(user),
             ..Listener::at(Endpoint::Address((Ipv4Addr::LOCALHOST, 0).into()))
         }];
-        let folder = own_ca.then(Folder::make).transpose()?;
+        let folder = own_ca.then(Temporary::make).transpose()?;
         if let Some(folder) = &folder {
-            config.tls.ca_dir = folder.0.join("ca");
+            config.tls.ca_dir = folder.0.path().join("ca");
             let names = config.hosts.names();
             ca::init(&config.tls.ca_dir, &names, &ca::Options::default())?;
         }
@@ -68,66 +64,22 @@ pub(super) fn variables(listener: &Endpoint) -> [(&'static str, String); 6] {
     ]
 }
 
-/// A folder for the CA, named after the process, so that what a killed `exec` left behind is swept up by the next one.
-struct Folder(PathBuf);
+/// The CA's folder, which is gone with it.
+struct Temporary(Folder);
 
-impl Folder {
+impl Temporary {
     fn make() -> anyhow::Result<Self> {
-        let temporary = std::env::temp_dir();
-        sweep(&temporary);
-        let path = temporary.join(format!("{PREFIX}{}", std::process::id()));
-        // Fails where something is there already, which could be somebody else's.
-        fs::create_dir(&path).with_context(|| path.display().to_string())?;
-        Ok(Self(path))
+        let parent = std::env::temp_dir();
+        Folder::left_behind(&parent, PREFIX).for_each(|folder| drop(Self(folder)));
+        let folder = Folder::make(&parent, PREFIX);
+        Ok(Self(folder.with_context(|| parent.display().to_string())?))
     }
 }
 
-impl Drop for Folder {
+impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("interceptor: {}: {error}", self.0.display());
+        if let Err(error) = fs::remove_dir_all(self.0.path()) {
+            eprintln!("interceptor: {}: {error}", self.0.path().display());
         }
-    }
-}
-
-/// Removes this user's folders of processes that are gone.
-fn sweep(temporary: &Path) {
-    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let is_dead = pid.is_some_and(|pid| {
-            pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists()
-        });
-        let is_own = || entry.metadata().is_ok_and(|it| it.uid() == sys::user());
-        if is_dead
-            && is_own()
-            && let Err(error) = fs::remove_dir_all(entry.path())
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            eprintln!("interceptor: {}: {error}", entry.path().display());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_of_dead_processes_are_removed_and_others_are_not() {
-        let temporary = std::env::temp_dir().join(format!("sweep-{}", std::process::id()));
-        let alive = format!("{PREFIX}{}", std::process::id());
-        let dead = format!("{PREFIX}{}", u32::MAX);
-        let other = format!("{PREFIX}notes");
-        for name in [&alive, &dead, &other] {
-            fs::create_dir_all(temporary.join(name).join("ca")).unwrap();
-        }
-        sweep(&temporary);
-        let left = |name: &str| temporary.join(name).exists();
-        assert_eq!(
-            [left(&alive), left(&dead), left(&other)],
-            [true, false, true]
-        );
-        fs::remove_dir_all(temporary).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! What one command needs to be steered (a cgroup, a BPF file system for the pins, maybe a CA), removed when it has ended.
 //!
-//! All of it is found below one folder named after the process, so that what a killed `exec` left behind is swept up by
-//! the next one, and by `uninstall`.
+//! All of it is found below one folder, so that what a killed `exec` left behind is swept up by the next one, and by
+//! `uninstall`.
 
 use std::{
     fs, io,
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::session::OnlyEbpf;
+use super::{folder::Folder, session::OnlyEbpf};
 use crate::{
     config::{Backend, Config},
     steering::cgroup::{self, Cgroup},
@@ -19,29 +19,30 @@ use crate::{
 };
 
 const SESSIONS: &str = "/run/interceptor";
+const PREFIX: &str = "exec-";
 
 /// A command's own surroundings.
 pub(super) struct Steered {
     config: Config,
     cgroup: Cgroup,
-    folder: Folder,
+    place: Place,
 }
 
 impl Steered {
     /// Makes them; with `own_ca` a CA that is gone with them.
     pub(super) fn begin(mut config: Config, own_ca: bool) -> anyhow::Result<Self> {
         OnlyEbpf::check(config.steering.backend)?;
-        let folder = Folder::make()
+        let place = Place::make()
             .context("steering needs root, with CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN")?;
         sweep();
-        match prepare(&mut config, own_ca, &folder) {
+        match prepare(&mut config, own_ca, &place) {
             Ok(cgroup) => Ok(Self {
                 config,
                 cgroup,
-                folder,
+                place,
             }),
             Err(error) => {
-                folder.end();
+                place.end();
                 Err(error)
             }
         }
@@ -56,20 +57,19 @@ impl Steered {
     }
 }
 
-fn prepare(config: &mut Config, own_ca: bool, folder: &Folder) -> anyhow::Result<Cgroup> {
+fn prepare(config: &mut Config, own_ca: bool, place: &Place) -> anyhow::Result<Cgroup> {
     config.steering.backend = Backend::Ebpf;
-    config.steering.pin_dir = folder.bpffs().join("pins");
+    config.steering.pin_dir = place.bpffs().join("pins");
     config.steering.listen_port = 0;
     config.admin.listen = None;
     config.listeners.clear();
     if own_ca {
-        config.tls.ca_dir = folder.0.join("ca");
+        config.tls.ca_dir = place.0.path().join("ca");
         let names = config.hosts.names();
         ca::init(&config.tls.ca_dir, &names, &ca::Options::default())?;
     }
-    let name = format!("interceptor-exec-{}", std::process::id());
-    let below = cgroup::own()?.join(name);
-    fs::write(folder.cgroup(), below.as_os_str().as_encoded_bytes())?;
+    let below = cgroup::own()?.join(place.name());
+    fs::write(place.cgroup(), below.as_os_str().as_encoded_bytes())?;
     config.steering.cgroup.clone_from(&below);
     Ok(Cgroup::create(&below)?)
 }
@@ -80,56 +80,54 @@ impl Drop for Steered {
         if let Err(error) = self.cgroup.kill_and_remove() {
             eprintln!("interceptor: {error}");
         }
-        self.folder.end();
+        self.place.end();
     }
 }
 
 /// Removes the surroundings of sessions whose `exec` was killed. Their processes were refused every connect since; they
 /// end here.
 pub(in crate::cli) fn sweep() -> usize {
-    let entries = fs::read_dir(SESSIONS).into_iter().flatten().flatten();
-    let dead = entries
-        .map(|entry| Folder(entry.path()))
-        .filter(Folder::is_dead);
-    dead.filter(|folder| match folder.sweep() {
+    let dead = Folder::left_behind(Path::new(SESSIONS), PREFIX).map(Place);
+    dead.filter(|place| match place.sweep() {
         Ok(()) => true,
         Err(error) => {
-            eprintln!("interceptor: {}: {error:#}", folder.0.display());
+            eprintln!("interceptor: {}: {error:#}", place.0.path().display());
             false
         }
     })
     .count()
 }
 
-/// `/run/interceptor/exec-<pid>`.
-struct Folder(PathBuf);
+/// A folder below `/run/interceptor`.
+struct Place(Folder);
 
-impl Folder {
+impl Place {
     fn make() -> io::Result<Self> {
-        let folder = Self(Path::new(SESSIONS).join(format!("exec-{}", std::process::id())));
-        fs::create_dir_all(folder.bpffs())?;
-        match sys::mount_bpffs(&folder.bpffs()) {
-            Ok(()) => Ok(folder),
+        fs::create_dir_all(SESSIONS)?;
+        let place = Self(Folder::make(Path::new(SESSIONS), PREFIX)?);
+        let mounted = fs::create_dir(place.bpffs()).and_then(|()| sys::mount_bpffs(&place.bpffs()));
+        match mounted {
+            Ok(()) => Ok(place),
             Err(error) => {
                 // What counts is why it can't be mounted.
-                let _ = folder.remove_files();
+                let _ = place.remove_files();
                 Err(error)
             }
         }
     }
 
+    /// The cgroup's name: told apart from those of other containers, as the folder is.
+    fn name(&self) -> String {
+        let folder = self.0.path().file_name().unwrap_or_default();
+        format!("interceptor-{}", folder.display())
+    }
+
     fn bpffs(&self) -> PathBuf {
-        self.0.join("bpf")
+        self.0.path().join("bpf")
     }
 
     fn cgroup(&self) -> PathBuf {
-        self.0.join("cgroup")
-    }
-
-    fn is_dead(&self) -> bool {
-        let pid = self.0.file_name().and_then(|name| name.to_str());
-        pid.and_then(|name| name.strip_prefix("exec-"))
-            .is_some_and(|pid| !Path::new("/proc").join(pid).exists())
+        self.0.path().join("cgroup")
     }
 
     fn sweep(&self) -> anyhow::Result<()> {
@@ -144,7 +142,7 @@ impl Folder {
     /// Removes it, and says so where that can't be.
     fn end(&self) {
         if let Err(error) = self.remove() {
-            eprintln!("interceptor: {}: {error}", self.0.display());
+            eprintln!("interceptor: {}: {error}", self.0.path().display());
         }
     }
 
@@ -158,7 +156,7 @@ impl Folder {
     }
 
     fn remove_files(&self) -> io::Result<()> {
-        fs::remove_dir_all(&self.0)?;
+        fs::remove_dir_all(self.0.path())?;
         match fs::remove_dir(SESSIONS) {
             // Another session's folder is there.
             Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),

@@ -65,11 +65,13 @@ pub(super) fn install(scope: &Scope, mark: u32) -> Nftables<'static> {
     let unreachable = reject(RejectType::ICMPX, Some(RejectCode::PortUnreach));
 
     let never = |header, set| vec![is(payload(header, "daddr"), text(set)), leave()];
+    // By the socket's mark: the packet's is anybody's to change on its way here, as `CONNMARK --restore-mark` does. Asked last,
+    // since before Linux 5.18 a packet without a socket must not be asked for one on its way out.
     let own = |set, family| {
         vec![
-            is(meta(MetaKey::Mark), mark()),
             is(meta(MetaKey::Nfproto), text(family)),
             is(payload("tcp", "sport"), text(format!("@{set}"))),
+            is(socket_mark(), mark()),
             leave(),
         ]
     };
@@ -82,9 +84,17 @@ pub(super) fn install(scope: &Scope, mark: u32) -> Nftables<'static> {
     let steer = vec![vec![to_steered(), alive, redirect(scope.listen_port)]];
     let guard = vec![
         vec![to_tls_by_udp, unreachable],
-        // Also what was connected before there were rules. The kernel's own resets, of sockets that are gone, have no mark.
-        vec![to_steered(), has_no_reset(), not_marked, reset()],
         vec![to_steered(), not_yet_seen(), reset()],
+        // Also what was connected before there were rules. The kernel's own resets, of sockets that are gone, have no mark.
+        // Ours have one, on the packet or, where somebody took it off, on the socket; not each has a socket.
+        vec![
+            to_steered(),
+            has_no_reset(),
+            not_marked.clone(),
+            is(socket_mark(), mark()),
+            leave(),
+        ],
+        vec![to_steered(), has_no_reset(), not_marked, reset()],
     ];
     let listen = vec![vec![to_agent, not_yet_seen(), others_socket, reset()]];
 
