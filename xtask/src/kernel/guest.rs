@@ -75,7 +75,7 @@ pub fn pack(
     }
     for (binary, to) in [(agent, "/agent"), (tests, "/tests")] {
         // A third of their size; an initramfs is memory.
-        let stripped = env.target().join("kernel-tests.stripped");
+        let stripped = path.with_extension("stripped");
         Sh::new("strip")
             .arg("-o")
             .arg(&stripped)
