@@ -41,22 +41,23 @@ fn start(file: &Path, on_failure: OnFailure) -> Result<Audit, NoFile> {
 
 const LONG: Duration = Duration::from_secs(10);
 
+async fn write(audit: &Audit, line: &str) {
+    let slot = audit.admit().await.unwrap().unwrap();
+    slot.fill(format!("{line}\n"));
+    audit.flush(LONG).await;
+}
+
 #[tokio::test]
 async fn lines_are_appended_in_order_and_to_the_new_file_after_a_rotation() {
     let folder = Folder::new("rotation");
     fs::write(folder.file(), "earlier\n").unwrap();
     let audit = start(&folder.file(), OnFailure::Refuse).unwrap();
-    let write = async |line: &str| {
-        let slot = audit.admit().await.unwrap().unwrap();
-        slot.fill(format!("{line}\n"));
-        audit.flush(LONG).await;
-    };
-    write("first").await;
+    write(&audit, "first").await;
     fs::rename(folder.file(), folder.0.join("old")).unwrap();
-    write("second").await;
+    write(&audit, "second").await;
     audit.reopen();
     audit.flush(LONG).await;
-    write("third").await;
+    write(&audit, "third").await;
     assert_eq!(
         fs::read_to_string(folder.0.join("old")).unwrap(),
         "earlier\nfirst\nsecond\n"
@@ -72,9 +73,7 @@ async fn half_a_line_stays_one_of_its_own() {
     fs::write(folder.file(), "{\"half").unwrap();
     let audit = start(&folder.file(), OnFailure::Refuse).unwrap();
     let write = async |line: &str| {
-        let slot = audit.admit().await.unwrap().unwrap();
-        slot.fill(format!("{line}\n"));
-        audit.flush(LONG).await;
+        write(&audit, line).await;
         fs::read_to_string(folder.file()).unwrap()
     };
     assert_eq!(write("first").await, "{\"half\nfirst\n");

@@ -112,7 +112,9 @@ fn step<'d>(event: Value<'d>) -> Step<'d> {
             step.ends.insert(Ends::Text(channel));
         }
         _ if kind == "response.output_item.done" => {
-            step.ends.extend(of_item(event).map(Ends::Text));
+            // A response has one item after the other.
+            step.ends
+                .insert(Ends::Block(hash(&id(event, "response_id"))));
         }
         _ if kind == "response.done" => {
             let response = event
@@ -141,24 +143,6 @@ fn channel(event: Value<'_>, text: &str) -> Option<Channel> {
         part: Some(hash(&(item, number(event, "content_index")))),
         nested,
         ..Channel::text(block, field)
-    })
-}
-
-/// Whatever may be a text of an item that is done.
-fn of_item(event: Value<'_>) -> impl Iterator<Item = Channel> {
-    let block = hash(&id(event, "response_id"));
-    let item = event.get("item");
-    let contents = item.and_then(|item| item.get("content"));
-    let contents = contents.into_iter().flat_map(Value::items).count() as u64;
-    let item = item.and_then(|item| id(item, "id"));
-    let parts = [None].into_iter().chain((0..contents).map(Some));
-    parts.flat_map(move |index| {
-        let part = Some(hash(&(&item, index)));
-        TEXTS.iter().map(move |&(field, nested)| Channel {
-            part,
-            nested,
-            ..Channel::text(block, field)
-        })
     })
 }
 
