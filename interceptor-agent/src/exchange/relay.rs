@@ -267,11 +267,9 @@ impl End {
             (Self::Closed | Self::Gone, _) => return (None, None),
             (Self::Idle | Self::Over, _) => return (None, Some((GOING_AWAY, GOING_AWAY))),
             (Self::Broken(error), Side::Client) => {
-                let reason = match error {
-                    WebSocketError::TooLong { .. } => Reason::BodyTooLarge,
-                    WebSocketError::Protocol | WebSocketError::NotUtf8 => Reason::BadRequest,
-                };
-                (Refusal::new(reason, error), (error.code(), GOING_AWAY))
+                // Its length has no limit in the config that could be raised.
+                let refusal = Refusal::new(Reason::BadRequest, error);
+                (refusal, (error.code(), GOING_AWAY))
             }
             (Self::Broken(error), Side::Server) => {
                 let refusal = Refusal::new(Reason::BadAnswer, error);

@@ -7,7 +7,7 @@ fn whoever_sent_what_cannot_be_read_is_told_so() {
     let too_long = WebSocketError::TooLong { limit: 9 };
     let (protocol, utf8) = (WebSocketError::Protocol, WebSocketError::NotUtf8);
     for (error, from, reason, codes) in [
-        (too_long, Side::Client, Reason::BodyTooLarge, (1009, 1001)),
+        (too_long, Side::Client, Reason::BadRequest, (1009, 1001)),
         (protocol, Side::Client, Reason::BadRequest, (1002, 1001)),
         (utf8, Side::Client, Reason::BadRequest, (1007, 1001)),
         (too_long, Side::Server, Reason::BadAnswer, (1011, 1009)),
