@@ -41,7 +41,8 @@ impl Ebpf {
         write(&mut map, settings)
     }
 
-    /// Whether something of this scope was not steered so far, or is still owed. Where a range was cut into smaller ones, it says so too often.
+    /// Whether something of this scope was not steered so far, or is still owed. Where a range was cut into smaller ones, it
+    /// says so too often.
     pub(super) fn widens(&self, scope: &Scope) -> Result<bool, SteeringError> {
         let before = read(&lock(&self.settings))?;
         if before.owed != 0 {
