@@ -8,6 +8,7 @@ use std::{
     future::Future,
     io::{self, ErrorKind},
     net::Shutdown,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -18,7 +19,16 @@ use tokio::{
     task::coop,
 };
 
-use transit::Transit;
+use crate::sys;
+
+use self::transit::Transit;
+
+/// At 1 GB/s, a server that is nearer has less than [`NEAR_BUFFER`] on its way.
+const NEAR: Duration = Duration::from_micros(250);
+
+/// Bytes, which the kernel doubles (socket(7)). Left alone it lets a near server fill all of `tcp_rmem`, up to 32 MiB: it
+/// takes what we move at once for what comes in one round trip.
+const NEAR_BUFFER: usize = 256 * 1024;
 
 /// Passes bytes on until both sides have closed; a half-close of one side is one to the other. Every other end is a
 /// reset of both, so that nobody takes a part for the whole: an error of either side, `stop`, the death of the agent.
@@ -34,12 +44,17 @@ pub async fn run(
     // A socket that is closed with no time to linger is reset. The kernel does so for a process that dies, too.
     client.set_zero_linger()?;
     server.set_zero_linger()?;
+    if sys::round_trip(&server)? < NEAR {
+        SockRef::from(&server).set_recv_buffer_size(NEAR_BUFFER)?;
+    }
     let passing = async {
         server.write_all(&opening).await?;
         drop(opening);
         tokio::select! {
             biased; // What came before an error goes on before it.
-            ended = async { tokio::try_join!(flow(&client, &server, || ()), flow(&server, &client, || ())) } => ended.map(drop),
+            ended = async {
+                tokio::try_join!(flow(&client, &server, || ()), flow(&server, &client, || ()))
+            } => ended.map(drop),
             error = broken(&client) => Err(error),
             error = broken(&server) => Err(error),
         }
@@ -77,7 +92,7 @@ async fn broken(side: &TcpStream) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, time::Duration};
+    use std::future::pending;
 
     use tokio::{io::AsyncReadExt as _, net::TcpListener, task::JoinHandle};
 
@@ -116,6 +131,30 @@ mod tests {
         client.read_to_string(&mut heard).await.unwrap();
         assert_eq!(heard, "bye");
         passed.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_near_server_fills_no_more_than_its_buffer() {
+        let (_server, theirs) = loop {
+            let (server, theirs) = connection().await;
+            // On a busy machine it may have been preempted.
+            if sys::round_trip(&theirs).unwrap() < NEAR {
+                break (server, theirs.into_std().unwrap());
+            }
+        };
+        let same = theirs.try_clone().unwrap();
+        let buffer = || SockRef::from(&same).recv_buffer_size().unwrap();
+        let before = buffer();
+        let (client, ours) = connection().await;
+        drop(client);
+        let theirs = TcpStream::from_std(theirs).unwrap();
+        let stop = tokio::time::sleep(Duration::from_millis(1));
+        let _ended = run(ours, Bytes::new(), theirs, stop).await;
+        assert!(
+            buffer() != before && buffer() <= 2 * NEAR_BUFFER,
+            "{before}, {}",
+            buffer()
+        );
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 )]
 
 mod cgroup;
+mod socket;
 
 use std::{
     ffi::CString,
@@ -19,6 +20,8 @@ use std::{
 };
 
 pub use cgroup::open_cgroup;
+use socket::is_listener;
+pub use socket::{netns_cookie, round_trip};
 
 const BPF_OBJ_GET: libc::c_long = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_long = 15;
@@ -41,23 +44,6 @@ fn now(clock: libc::clockid_t) -> u64 {
     // SAFETY: writes one timespec; these clocks always exist.
     unsafe { libc::clock_gettime(clock, &raw mut now) };
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
-}
-
-/// Cookie of the network namespace a socket lives in (`SO_NETNS_COOKIE`, Linux 5.14).
-pub fn netns_cookie(socket: &impl AsRawFd) -> io::Result<u64> {
-    let mut cookie = 0_u64;
-    let mut length = size_of::<u64>() as libc::socklen_t;
-    // SAFETY: writes at most `length` bytes to `cookie`.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut length,
-        )
-    };
-    check(result).map(|()| cookie)
 }
 
 /// Runs `work` with the calling thread in another network namespace, and brings it back. Sockets stay in the namespace
@@ -339,27 +325,6 @@ pub fn own_listeners() -> io::Result<Vec<OwnedFd>> {
         }
     }
     Ok(listeners)
-}
-
-fn is_listener(socket: &OwnedFd) -> bool {
-    let ask = |option| {
-        let mut value = 0_i32;
-        let mut length = size_of::<i32>() as libc::socklen_t;
-        // SAFETY: writes at most `length` bytes to `value`.
-        let result = unsafe {
-            libc::getsockopt(
-                socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                option,
-                (&raw mut value).cast(),
-                &raw mut length,
-            )
-        };
-        (result == 0).then_some(value)
-    };
-    ask(libc::SO_ACCEPTCONN) == Some(1)
-        && (ask(libc::SO_PROTOCOL) == Some(libc::IPPROTO_TCP)
-            || ask(libc::SO_DOMAIN) == Some(libc::AF_UNIX))
 }
 
 /// Gives the command its own soft limit of open descriptors between fork and exec, and makes it join a cgroup, so that no
