@@ -31,6 +31,10 @@ const OTHER_ADDRESS: &str = "198.51.100.50";
 /// Destinations that the programs let pass although the port is in scope.
 pub const NEVER: &str = "198.51.100.240/28";
 
+/// The congestion control of Linux where nobody chooses another. BBR, which many hosts have, paces by timers: they take a
+/// provider that is beside us more time than its bytes do, and one that is far away none of ours.
+const CONGESTION_CONTROL: &str = "cubic";
+
 /// How requests get to the provider.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
@@ -82,6 +86,12 @@ pub struct Bed<'w> {
 impl<'w> Bed<'w> {
     pub fn start(worlds: &'w [World; 2]) -> Result<Self> {
         let [first, second] = worlds;
+        let networks = worlds
+            .iter()
+            .flat_map(|world| [&world.clients, &world.provider]);
+        for netns in networks {
+            netns.run(set_congestion_control)??;
+        }
         let threads = available_parallelism()?.get();
         let (answer, certs) = (Answer::new()?, Certs::new(&[HOST, OTHER_HOST])?);
         let provider = tokio::runtime::Builder::new_multi_thread()
@@ -194,4 +204,11 @@ impl<'w> Bed<'w> {
         let kib: f64 = kib.with_context(|| format!("no {field}"))?.parse()?;
         Ok(kib / 1024.0)
     }
+}
+
+/// Of the sockets to come in the network namespace that the thread is in.
+fn set_congestion_control() -> Result<()> {
+    let file = "/proc/sys/net/ipv4/tcp_congestion_control";
+    fs::write(file, CONGESTION_CONTROL)
+        .with_context(|| format!("can't write {CONGESTION_CONTROL} to {file}"))
 }
