@@ -64,8 +64,7 @@ print(json.dumps(seen))
         sent.contains("again EC2_001 at PRIVATE_IP_001, EMAIL_001 é"),
         "{sent}"
     );
-    let ended = agent.log()?;
-    assert!(ended.contains("websocket ended"), "{ended}");
+    assert!(agent.logs("websocket ended")?, "{}", agent.log()?);
     Ok(())
 }
 
