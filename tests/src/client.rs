@@ -176,15 +176,17 @@ impl<'w> Client<'w> {
         args: impl IntoIterator<Item = S>,
     ) -> Result<Child> {
         let mut command = Command::new("sh");
+        let enter = ["ip", "netns", "exec", self.netns.name()];
         match self.cgroup {
-            // In the cgroup before the client's first instruction.
-            Some(cgroup) => {
-                let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
-                command.arg("-c").arg(join).arg(cgroup.path())
-            }
-            None => command.args(["-c", r#"exec "$@""#, "sh"]),
+            // In the cgroup before the client's first instruction, and in no other namespace while it is in there: the
+            // agent would listen in that one, too. `ip` hides cgroups by a /sys of its own.
+            Some(cgroup) => command
+                .args(["-c", r#"exec 9> "$0/cgroup.procs" && exec "$@""#])
+                .arg(cgroup.path())
+                .args(enter)
+                .args(["sh", "-c", r#"echo $$ >&9 && exec "$@" 9>&-"#, "sh"]),
+            None => command.args(["-c", r#"exec "$@""#, "sh"]).args(enter),
         };
-        command.args(["ip", "netns", "exec", self.netns.name()]);
         if let Some(uid) = self.uid {
             command
                 .args(["setpriv", "--clear-groups"])

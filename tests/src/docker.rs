@@ -38,12 +38,11 @@ impl<'w> Docker<'w> {
         let containers = world.cgroup.child("containers")?;
         let log = File::create(dir.join("log"))?;
         fs::write(dir.join("daemon.json"), "{}")?;
-        let mut daemon = Command::new("sh");
+        let mut daemon = Command::new("nsenter");
         daemon
-            .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
-            .arg(daemons.path())
-            .arg("nsenter")
             .arg(format!("--net={}", world.clients.path().display()))
+            .args(["sh", "-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
+            .arg(daemons.path())
             // What is in /etc/docker is this machine's.
             .args(["dockerd", "--config-file"])
             .arg(dir.join("daemon.json"))

@@ -84,11 +84,10 @@ impl Load {
     pub fn start(netns: &Netns, cgroup: &Cgroup) -> Result<Self> {
         let mut net = OsString::from("--net=");
         net.push(netns.path());
-        let mut child = Command::new("sh")
-            .args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
-            .arg(cgroup.path())
-            .arg("nsenter")
+        let mut child = Command::new("nsenter")
             .arg(net)
+            .args(["sh", "-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#])
+            .arg(cgroup.path())
             .arg(std::env::current_exe()?)
             .arg(WORKER)
             .stdin(Stdio::piped())
