@@ -103,8 +103,8 @@ async fn until_known(
     }
 }
 
-/// `None`: more bytes are needed.
-fn known(bytes: &[u8]) -> Option<Opening> {
+/// What these bytes open; `None`: more of them are needed.
+pub fn known(bytes: &[u8]) -> Option<Opening> {
     match client_hello::sniff(bytes) {
         Sniff::NeedMore => None,
         Sniff::Tls(hello) => Some(Opening::Tls(hello)),

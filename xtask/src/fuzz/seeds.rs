@@ -60,6 +60,25 @@ const WORDS: &[&str] = &[
     "```",
     "; ",
     " | ",
+    "GET ",
+    "CONNECT ",
+    " HTTP/1.1\r\n",
+    "Host: ",
+    "http://",
+    "api.openai.com",
+    ":443",
+    "@",
+    "Transfer-Encoding: chunked\r\n",
+];
+
+/// What a connection opens with that is no TLS.
+const OPENINGS: &[&str] = &[
+    "GET /v1 HTTP/1.1\r\nHost: api.openai.com\r\n\r\n",
+    "POST http://api.openai.com/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1",
+    "CONNECT api.openai.com:443 HTTP/1.1\r\n\r\n",
+    "GET http://u@api.openai.com:80/?x\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "SSH-2.0-OpenSSH_9.2\r\n",
 ];
 
 /// Writes the inputs that `target` begins with, none longer than `longest` bytes.
@@ -73,6 +92,7 @@ pub fn write(workspace: &Path, target: &str, folder: &Path, longest: usize) -> R
                     .map(|(text, _)| text.into_bytes()),
             );
         }
+        "opening" => seeds.extend(OPENINGS.iter().map(|said| said.as_bytes().to_vec())),
         "multipart" => seeds.extend(
             canaries(workspace)?
                 .into_iter()
