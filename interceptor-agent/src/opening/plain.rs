@@ -95,8 +95,11 @@ fn is_request(bytes: &[u8]) -> Option<bool> {
         return Some(true);
     }
     let target = words.next().unwrap_or_default();
+    if !may_be_target(target) {
+        return Some(false);
+    }
     if !is_whole {
-        return (!may_be_target(target)).then_some(false);
+        return None;
     }
     // Some read it from its start, some from its end.
     let third = words.next();
@@ -331,6 +334,7 @@ mod tests {
             "CONNECTED\r\n\x01",
             "GET\r\n",
             "QUIT now\r\n",
+            "GET htt\u{80}p\n",
             "AUTH mine\0",
             "AUTH \x01\x02",
             "a\t\u{80}",
