@@ -9,6 +9,9 @@ const MAX_FIELDS: usize = 256;
 
 const CONNECT: &str = "CONNECT";
 
+/// How HTTP/2 begins (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// `None`: more bytes are needed.
 pub(super) fn known(bytes: &[u8]) -> Option<Opening> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
@@ -16,11 +19,12 @@ pub(super) fn known(bytes: &[u8]) -> Option<Opening> {
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => Some(opening(&request, &bytes[..length])),
         Ok(_) if bytes.len() < MAX_HEAD => None,
-        // The HTTP/2 preface of a cleartext client is HTTP too, with its host out of sight.
-        _ if bytes.starts_with(b"PRI * HTTP/2.0") => Some(Opening::Http {
+        // The preface of a cleartext client is HTTP too, with its host out of sight.
+        _ if bytes.starts_with(PREFACE) => Some(Opening::Http {
             hosts: vec![],
             request: None,
         }),
+        _ if PREFACE.starts_with(bytes) => None,
         // Too long, with no end of its target even, or nothing but line ends.
         Ok(_) if request.method.is_some() || bytes.trim_ascii_start().is_empty() => {
             Some(Opening::Broken)
@@ -224,7 +228,10 @@ mod tests {
             assert_eq!(known(head.as_bytes()), http(hosts, Some(request)), "{head}");
         }
         assert_eq!(known(b"GET / HTTP/1.1\r\nHo"), None);
-        assert_eq!(known(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), http(&[], None));
+        for end in 1..PREFACE.len() {
+            assert_eq!(known(&PREFACE[..end]), None);
+        }
+        assert_eq!(known(PREFACE), http(&[], None));
     }
 
     #[test]
@@ -283,6 +290,8 @@ mod tests {
             " \tGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET http://api.openai.com/?SECRET\r\n",
             "get /?SECRET\n",
+            "PRI * HTTP/2.0 http://api.openai.com/ HTTP/1.1\r\n\r\n",
+            "PRI * HTTP/2.0\r\nHost: api.openai.com\r\n\r\n",
             // Who wants CRLF sees no end of its head, or no such field.
             "POST / HTTP/1.1\nHost: a\nContent-Length: 9\n\n",
             "CONNECT a:443 HTTP/1.1\r\nX: y\n\n",
