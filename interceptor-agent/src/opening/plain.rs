@@ -80,13 +80,13 @@ fn is_connect(request: &httparse::Request<'_, '_>) -> bool {
 /// target, no version (HTTP/0.9), and CONNECT with anything. `None` until that can be told.
 fn is_request(bytes: &[u8]) -> Option<bool> {
     const VERTICAL_TAB: u8 = 0x0b;
-    let text = bytes.trim_ascii_start();
+    let is_white = |byte: &u8| byte.is_ascii_whitespace() || *byte == VERTICAL_TAB;
+    let start = bytes.iter().position(|byte| !is_white(byte));
+    let text = &bytes[start.unwrap_or(bytes.len())..];
     let end = memchr::memchr(b'\n', text);
     let line = &text[..end.unwrap_or(text.len())];
     let is_whole = end.is_some();
-    let mut words = line
-        .split(|byte| byte.is_ascii_whitespace() || *byte == VERTICAL_TAB)
-        .filter(|word| !word.is_empty());
+    let mut words = line.split(is_white).filter(|word| !word.is_empty());
     let method = words.next().unwrap_or_default();
     if !method.iter().all(|byte| is_of_token(*byte)) {
         return Some(false);
@@ -288,6 +288,7 @@ mod tests {
             "X-GET  http://other.example/ HTTP/1.1\r\nHost: a\r\n\r\n",
             "M!#$%&'*+.^_`|~9  / http/1.1\r\nHost: a\r\n\r\n",
             " \tGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "\x0b\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET http://api.openai.com/?SECRET\r\n",
             "get /?SECRET\n",
             "PRI * HTTP/2.0 http://api.openai.com/ HTTP/1.1\r\n\r\n",
